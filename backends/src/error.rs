@@ -1,0 +1,122 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// Says why a chat call gave no reply.
+///
+/// `model` is the model as the user knows it (URL and id, or file).
+#[derive(Debug, Clone, Error, PartialEq)]
+pub enum ChatError {
+    /// Nobody answers, or the server says it cannot now (connection refused or lost, 5xx, loading).
+    #[error("{model} is unavailable: {detail}")]
+    Unavailable {
+        /// The model.
+        model: String,
+        /// What was seen.
+        detail: String,
+    },
+    /// The server asks to slow down (429).
+    #[error("{model} limits the rate of calls: {detail}")]
+    RateLimited {
+        /// The model.
+        model: String,
+        /// What was seen.
+        detail: String,
+        /// How long the server asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// The reply is not what the protocol promises (garbage JSON, no choices).
+    #[error("{model} sent a malformed reply: {detail}")]
+    Malformed {
+        /// The model.
+        model: String,
+        /// What was seen.
+        detail: String,
+    },
+    /// The conversation no longer fits the model's context.
+    #[error("{model}: the conversation does not fit the context: {detail}")]
+    ContextOverflow {
+        /// The model.
+        model: String,
+        /// What was seen.
+        detail: String,
+    },
+    /// The server refuses the key, or wants one.
+    #[error("{model} refuses the API key: {detail}")]
+    Auth {
+        /// The model.
+        model: String,
+        /// What was seen, without the key.
+        detail: String,
+    },
+    /// The request cannot be answered however often it is sent (4xx, a chat template's exception,
+    /// no scripted reply).
+    #[error("{model} refuses the request: {detail}")]
+    Refused {
+        /// The model.
+        model: String,
+        /// What was seen.
+        detail: String,
+    },
+}
+
+impl ChatError {
+    /// Tells whether the same call may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable { .. } | Self::RateLimited { .. } | Self::Malformed { .. }
+        )
+    }
+}
+
+/// Says why a model could not be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The file is not there or cannot be read.
+    #[error("failed to read model file `{path}`: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is there but is not a model this program can run.
+    #[error("failed to load model file `{path}`: {detail}")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The server serves another model than the one asked for.
+    #[error("{url} does not serve `{wanted}`; it serves {}", .served.join(", "))]
+    OtherModel {
+        /// The server.
+        url: String,
+        /// The model asked for.
+        wanted: String,
+        /// The models it lists.
+        served: Vec<String>,
+    },
+    /// The URL is not one.
+    #[error("`{url}` is not a base URL: {detail}")]
+    Url {
+        /// The text as given.
+        url: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The server could not be asked.
+    #[error(transparent)]
+    Server(#[from] ChatError),
+    /// This build cannot open such a model.
+    #[error("this build of shipworthy cannot run {what}; build it with `--features {feature}`")]
+    NotBuilt {
+        /// What was asked for.
+        what: &'static str,
+        /// The cargo feature that brings it.
+        feature: &'static str,
+    },
+}

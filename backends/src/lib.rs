@@ -1,0 +1,15 @@
+//! The only crate that runs models.
+//!
+//! A [`ChatModel`] answers one chat request at a time; many may be under way together. Where the
+//! model is — a server, a GGUF file in this process, a file of replies — is a [`ModelLocation`];
+//! [`open`] turns one into a model and says what was found there.
+
+pub mod chat;
+mod error;
+mod open;
+mod secret;
+
+pub use chat::ChatModel;
+pub use error::{ChatError, OpenError};
+pub use open::{ModelLocation, OpenedModel, open};
+pub use secret::Secret;

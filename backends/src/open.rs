@@ -1,0 +1,68 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use shipworthy_schema::ModelSource;
+
+use crate::{ChatModel, OpenError, Secret};
+
+/// Where a model is to be found, as the configuration says it.
+#[derive(Clone, Debug)]
+pub enum ModelLocation {
+    /// A GGUF file, run in this process.
+    Gguf {
+        /// The file.
+        path: PathBuf,
+        /// The path as the configuration wrote it.
+        shown: String,
+        /// Tokens of context for one conversation; `None`: what the model was trained with.
+        context: Option<u32>,
+        /// Threads; `None`: one for each processor core.
+        threads: Option<u32>,
+        /// Conversations decoded together at most.
+        parallel: u32,
+    },
+    /// An OpenAI-compatible server.
+    Http {
+        /// Base URL, up to and including `/v1`.
+        url: String,
+        /// The model's id; `None`: the only one the server lists.
+        model: Option<String>,
+        /// Bearer token.
+        api_key: Option<Secret>,
+        /// Calls under way at once at most.
+        parallel: u32,
+    },
+    /// Replies read from a JSONL file.
+    Scripted {
+        /// The file.
+        path: PathBuf,
+        /// The path as the configuration wrote it.
+        shown: String,
+    },
+}
+
+/// A model ready to answer, and what was found where it is.
+pub struct OpenedModel {
+    /// The model.
+    pub model: Arc<dyn ChatModel>,
+    /// What it is, with what proves that it is still the same one.
+    pub source: ModelSource,
+}
+
+/// Opens the model at `location`.
+pub async fn open(location: &ModelLocation) -> Result<OpenedModel, OpenError> {
+    match location {
+        ModelLocation::Gguf { .. } => Err(OpenError::NotBuilt {
+            what: "GGUF files",
+            feature: "embedded",
+        }),
+        ModelLocation::Http { url, .. } => Err(OpenError::Url {
+            url: url.clone(),
+            detail: "not yet built".to_owned(),
+        }),
+        ModelLocation::Scripted { .. } => Err(OpenError::NotBuilt {
+            what: "scripted replies",
+            feature: "embedded",
+        }),
+    }
+}

@@ -1,0 +1,1 @@
+//! Plan, simulate, score, compare, decide; and the command line.

@@ -1,0 +1,1 @@
+//! Values in, words out: terminal, Markdown, JSON and CSV.

@@ -1,0 +1,1 @@
+//! What counts as good: criteria, deterministic checks, judge questions and scores.

@@ -1,0 +1,67 @@
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Message, Sampling};
+
+/// One question to a chat model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChatRequest {
+    /// Names the conversation, so that a backend may keep its prompt cache between turns.
+    pub thread: String,
+    /// The conversation so far; the last message is not the assistant's.
+    pub messages: Vec<Message>,
+    /// How to draw tokens; `seed` is this turn's own.
+    pub sampling: Sampling,
+    /// The JSON the reply must be, if any.
+    pub response_schema: Option<ResponseSchema>,
+}
+
+/// A JSON schema a reply is asked to follow.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ResponseSchema {
+    /// Name as the OpenAI API wants one.
+    pub name: String,
+    /// The JSON schema.
+    pub schema: Value,
+}
+
+/// What a chat model answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChatReply {
+    /// The answer, without reasoning.
+    pub content: String,
+    /// The reasoning, where the server or the text set it apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<String>,
+    /// Why the model stopped.
+    pub finish_reason: FinishReason,
+    /// Tokens counted by whoever ran the model.
+    #[serde(default)]
+    pub usage: Usage,
+}
+
+/// Why a reply ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// The model ended its turn.
+    Stop,
+    /// `max_tokens` or the context cut it off.
+    Length,
+    /// The model called a tool.
+    ToolCalls,
+    /// The server's own word for anything else.
+    Other(String),
+}
+
+/// Token counts of one call; `None` where the server did not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    /// Tokens of the prompt, cached ones included.
+    pub prompt_tokens: Option<u64>,
+    /// Prompt tokens that came from a cache.
+    pub cached_tokens: Option<u64>,
+    /// Tokens of the reply, reasoning included.
+    pub completion_tokens: Option<u64>,
+}

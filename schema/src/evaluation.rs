@@ -1,0 +1,38 @@
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Comparison, Conversation, ConversationScore, Decision, ModelName, Persona, Plan, Verdict,
+};
+
+/// A finished evaluation: everything a report is rendered from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// What was planned.
+    pub plan: Plan,
+    /// Who spoke.
+    pub personas: Vec<Persona>,
+    /// What was said, in id order.
+    pub conversations: Vec<Conversation>,
+    /// How it was scored, in the same order.
+    pub scores: Vec<ConversationScore>,
+    /// Candidates against the baseline.
+    pub comparison: Comparison,
+    /// One decision per candidate, in name order.
+    pub decisions: Vec<Decision>,
+    /// The candidate whose verdict is the run's.
+    pub recommended: ModelName,
+    /// What a reader must know before trusting the numbers.
+    pub warnings: Vec<String>,
+}
+
+impl Evaluation {
+    /// Returns the verdict on the recommended candidate: the report's headline, the JSON's
+    /// `verdict` and the exit code all come from here.
+    pub fn verdict(&self) -> Verdict {
+        self.decisions
+            .iter()
+            .find(|d| d.model == self.recommended)
+            .map(|d| d.verdict)
+            .expect("the recommended candidate has a decision")
+    }
+}

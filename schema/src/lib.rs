@@ -1,0 +1,43 @@
+//! The nouns that cross a crate line or reach disk.
+//!
+//! Types here are valid by construction and carry serde; what is done with them belongs to the
+//! crates above. Read the modules in this order: they follow an evaluation from the people who
+//! speak to the decision that falls.
+
+mod digest;
+mod name;
+mod seed;
+pub mod yaml;
+
+mod chat;
+mod message;
+mod model_ref;
+mod persona;
+mod sampling;
+
+mod comparison;
+mod conversation;
+mod decision;
+mod evaluation;
+mod event;
+mod plan;
+mod score;
+
+pub use chat::{ChatReply, ChatRequest, FinishReason, ResponseSchema, Usage};
+pub use comparison::{
+    CandidateComparison, CategoryComparison, Comparison, CriterionComparison, ModelSummary,
+    PersonaPair, SafetyComparison, SafetyViolation,
+};
+pub use conversation::{Conversation, ConversationId, Termination, Turn};
+pub use decision::{Decision, Reason, Verdict};
+pub use digest::Digest;
+pub use evaluation::Evaluation;
+pub use event::{CallRole, Event};
+pub use message::{Message, Role};
+pub use model_ref::{ModelRef, ModelSource, ServedIdentity};
+pub use name::{InvalidName, ModelName, PersonaId};
+pub use persona::Persona;
+pub use plan::{DatasetRef, Gate, JudgePlan, PersonaPlan, Plan, RubricRef, SimulatorPlan, SpecRef};
+pub use sampling::Sampling;
+pub use score::{ConversationScore, CriterionScore, Outcome};
+pub use seed::{EVALUATION_SEEDS_START, InvalidSeed, Split, TRAINING_SEEDS};

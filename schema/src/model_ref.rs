@@ -1,0 +1,58 @@
+use serde::{Deserialize, Serialize};
+
+use crate::{Digest, ModelName};
+
+/// What a model is, where it is and how to open it: tuning ends with one, evaluation begins with
+/// one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelRef {
+    /// Its name in the project.
+    pub name: ModelName,
+    /// Where it is.
+    pub source: ModelSource,
+}
+
+/// Where a model is, with what proves that it is still the same one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum ModelSource {
+    /// A GGUF file run in this process.
+    Gguf {
+        /// Path as the configuration wrote it.
+        path: String,
+        /// Digest of the file.
+        digest: Digest,
+        /// Tokens of context for one conversation; `None`: what the model was trained with.
+        context: Option<u32>,
+    },
+    /// An OpenAI-compatible server.
+    Http {
+        /// Base URL, up to and including `/v1`.
+        url: String,
+        /// The model's id as the server lists it.
+        model: String,
+        /// What the server said of itself when the plan was made.
+        served: ServedIdentity,
+    },
+    /// Replies read from a file.
+    Scripted {
+        /// Path as the configuration wrote it.
+        path: String,
+        /// Digest of the file.
+        digest: Digest,
+    },
+}
+
+/// What a server says of the model it serves; a field is `None` where the server does not tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ServedIdentity {
+    /// The ids in `/v1/models`, sorted.
+    pub models: Vec<String>,
+    /// File the server loaded (`/props`, llama-server).
+    pub model_path: Option<String>,
+    /// Number of parameters (`meta.n_params`, llama-server).
+    pub n_params: Option<u64>,
+    /// Digest of the chat template (`/props`, llama-server).
+    pub chat_template: Option<Digest>,
+}

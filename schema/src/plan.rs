@@ -1,0 +1,146 @@
+use serde::{Deserialize, Serialize};
+
+use crate::{Digest, ModelName, ModelRef, Sampling};
+
+/// Everything that decides an evaluation, fixed before the first token is drawn.
+///
+/// Its digest names the evaluation: the same plan and the same replies give the same bytes out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Version of this format.
+    pub format: u32,
+    /// The project's name.
+    pub project: String,
+    /// The model the others are compared with.
+    pub baseline: ModelName,
+    /// All models, the baseline among them, in name order.
+    pub models: Vec<ModelRef>,
+    /// System prompt every model gets.
+    pub system_prompt: Option<String>,
+    /// Who speaks with the models.
+    pub personas: PersonaPlan,
+    /// Who plays the personas.
+    pub simulator: SimulatorPlan,
+    /// What counts as good.
+    pub rubric: RubricRef,
+    /// Who judges; `None`: deterministic checks alone.
+    pub judge: Option<JudgePlan>,
+    /// How the models under test draw tokens.
+    pub sampling: Sampling,
+    /// Seconds one model call may take.
+    pub call_timeout_s: u32,
+    /// The bar.
+    pub gate: Gate,
+    /// The test, in words.
+    pub test: String,
+    /// Training data the personas were checked against.
+    pub training_data: Option<DatasetRef>,
+}
+
+impl Plan {
+    /// Returns the digest of the plan's JSON.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&serde_json::to_vec(self).expect("a plan holds no map with non-text keys"))
+    }
+}
+
+/// The pool of personas and how often each speaks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PersonaPlan {
+    /// The spec they are drawn from.
+    pub spec: SpecRef,
+    /// First seed.
+    pub seed_start: u32,
+    /// Number of personas.
+    pub count: u32,
+    /// Conversations of each persona with each model.
+    pub repeats: u32,
+    /// Most turns of the person in one conversation.
+    pub max_turns: u32,
+    /// Digest of the persona file's content.
+    pub pool: Digest,
+}
+
+/// A persona spec by name, version and content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpecRef {
+    /// The spec's name.
+    pub name: String,
+    /// The spec's own version number.
+    pub version: u32,
+    /// Digest of the spec's content.
+    pub digest: Digest,
+}
+
+/// Who plays the personas.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum SimulatorPlan {
+    /// Deterministic text from the persona's own grammar.
+    RuleBased {
+        /// Version of the rules; a new version may speak differently.
+        version: u32,
+    },
+    /// A language model prompted with the persona.
+    Llm {
+        /// The model that plays.
+        model: ModelRef,
+        /// Version of the prompt.
+        version: u32,
+        /// How it draws tokens.
+        sampling: Sampling,
+    },
+}
+
+/// A rubric by name and content.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RubricRef {
+    /// The rubric's name.
+    pub name: String,
+    /// Digest of its content.
+    pub digest: Digest,
+    /// Overall score from which a conversation passes, in [0, 1].
+    pub pass_threshold: f64,
+}
+
+/// Who judges, and how often.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JudgePlan {
+    /// The judging model.
+    pub model: ModelRef,
+    /// Judgements of each conversation, averaged.
+    pub repeats: u32,
+    /// How it draws tokens.
+    pub sampling: Sampling,
+}
+
+/// The bar a candidate must clear.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Gate {
+    /// Least gain over the baseline, in score points (absolute).
+    pub min_gain: f64,
+    /// Two-sided significance level.
+    pub alpha: f64,
+    /// A gain above this is suspicious.
+    pub suspicious_gain: f64,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self {
+            min_gain: 0.10,
+            alpha: 0.05,
+            suspicious_gain: 0.30,
+        }
+    }
+}
+
+/// A data file by path and content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetRef {
+    /// Path as the configuration wrote it.
+    pub path: String,
+    /// Digest of the file.
+    pub digest: Digest,
+}

@@ -1,0 +1,87 @@
+//! Reading a noun from a YAML file, with errors that name file, line, column and field.
+
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+/// Says where a YAML file is not what was expected, and what is wrong there.
+#[derive(Debug, Error, Clone, PartialEq, Eq)]
+#[error("{file}:{line}:{column}: {}{message}", field_prefix(.field))]
+pub struct YamlError {
+    /// The file as the user named it.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u64,
+    /// Column, from 1.
+    pub column: u64,
+    /// Path of the field, e.g. `criteria[1].weight`; empty for the document itself.
+    pub field: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+fn field_prefix(field: &str) -> String {
+    if field.is_empty() {
+        String::new()
+    } else {
+        format!("field `{field}`: ")
+    }
+}
+
+/// Reads a `T` from `text`; `file` is only used to say where an error is.
+pub fn read<T: DeserializeOwned>(text: &str, file: &str) -> Result<T, YamlError> {
+    let mut track = serde_path_to_error::Track::new();
+    let read = serde_saphyr::with_deserializer_from_str(text, |deserializer| {
+        T::deserialize(serde_path_to_error::Deserializer::new(
+            deserializer,
+            &mut track,
+        ))
+    });
+    read.map_err(|error| {
+        let (line, column) = error
+            .location()
+            .map_or((1, 1), |at| (at.line(), at.column()));
+        let mut message = error.without_snippet().to_string();
+        if let Some(end) = message.rfind(" at line ") {
+            message.truncate(end);
+        }
+        let path = track.path().to_string();
+        let field = if path == "." {
+            String::new()
+        } else {
+            path.replace(".?", "")
+        };
+        YamlError {
+            file: file.to_owned(),
+            line,
+            column,
+            field,
+            message,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sample {
+        #[expect(dead_code, reason = "only its reading is tested")]
+        count: u32,
+    }
+
+    #[test]
+    fn errors_name_file_line_column_and_field() {
+        let error = super::read::<Sample>("count: 1\ncuont: 2\n", "a.yaml").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "a.yaml:2:1: field `cuont`: unknown field `cuont`, expected one of count"
+        );
+        let error = super::read::<Sample>("count: -1\n", "a.yaml").unwrap_err();
+        assert!(
+            error.to_string().starts_with("a.yaml:1:8: field `count`: "),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,1 @@
+//! Estimates, tests and intervals over slices of numbers.
