@@ -6,6 +6,7 @@
 
 mod digest;
 mod name;
+mod range;
 mod seed;
 pub mod yaml;
 

@@ -119,10 +119,13 @@ pub struct JudgePlan {
 #[serde(deny_unknown_fields, default)]
 pub struct Gate {
     /// Least gain over the baseline, in score points (absolute).
+    #[serde(deserialize_with = "crate::range::share")]
     pub min_gain: f64,
     /// Two-sided significance level.
+    #[serde(deserialize_with = "crate::range::level")]
     pub alpha: f64,
     /// A gain above this is suspicious.
+    #[serde(deserialize_with = "crate::range::positive_share")]
     pub suspicious_gain: f64,
 }
 
