@@ -1,6 +1,8 @@
 //! Reading a noun from a YAML file, with errors that name file, line, column and field.
 
 use serde::de::DeserializeOwned;
+/// A value and where in the file it stood, for checks that need more than one field.
+pub use serde_saphyr::Spanned;
 use thiserror::Error;
 
 /// Says where a YAML file is not what was expected, and what is wrong there.
