@@ -1,1 +1,36 @@
 //! Values in, words out: terminal, Markdown, JSON and CSV.
+//!
+//! Every function takes a finished [`Evaluation`](shipworthy_schema::Evaluation) and returns text.
+//! Nothing here decides, computes a statistic the comparison does not hold, or touches a file.
+//! What models, judges and configurations wrote is treated as hostile: it reaches no terminal,
+//! Markdown renderer, spreadsheet or CI log as anything but plain text.
+//!
+//! Read the modules in this order: text made inert, then the words every format shares, then one
+//! file per format.
+
+#![expect(
+    clippy::format_push_string,
+    clippy::format_collect,
+    reason = "a report is rendered once; the shape of its text matters more than allocations"
+)]
+
+mod inert_text;
+mod number_text;
+
+mod evidence_limits;
+mod hold_checks;
+mod notices;
+mod verdict_text;
+
+mod decision_json;
+mod markdown;
+mod scores_csv;
+mod terminal;
+mod transcripts_jsonl;
+
+pub use decision_json::decision_json;
+pub use markdown::markdown;
+pub use scores_csv::scores_csv;
+pub use terminal::terminal;
+pub use transcripts_jsonl::transcripts_jsonl;
+pub use verdict_text::{VerdictText, reason_text};

@@ -1,0 +1,111 @@
+use shipworthy_reports::{decision_json, markdown, scores_csv, terminal, transcripts_jsonl};
+use shipworthy_schema::{Evaluation, Outcome};
+
+use crate::evaluation::{do_not_deploy, evaluation, fail};
+
+/// Wants to colour, to run, to link, to ping, to command, to break tables, lines and directions.
+const HOSTILE: &str = "=HYPERLINK(\"http://evil.example\")\n::error::pwned\n##[add-mask]x\n# Heading\n\
+    | a | b |\n```\n<img src=x onerror=alert(1)> ![i](http://evil.example/i.png) @everyone \
+    \u{1b}[2J\u{9b}31m\u{202e}txt\u{2028}end";
+
+fn hostile() -> Evaluation {
+    let mut evaluation = evaluation(&[do_not_deploy()]);
+    for conversation in &mut evaluation.conversations {
+        for turn in &mut conversation.turns {
+            turn.content = HOSTILE.into();
+        }
+    }
+    for score in &mut evaluation.scores {
+        for criterion in &mut score.criteria {
+            criterion.reason = HOSTILE.into();
+        }
+        score.criteria[0].outcome = Outcome::Unscored {
+            reason: HOSTILE.into(),
+        };
+    }
+    let candidate = &mut evaluation.comparison.candidates[0];
+    candidate.categories[0].category = HOSTILE.into();
+    candidate.criteria[0].criterion = HOSTILE.into();
+    candidate.safety[0].regressions[0].reason = HOSTILE.into();
+    evaluation.plan.project = HOSTILE.into();
+    evaluation.plan.system_prompt = Some(HOSTILE.into());
+    evaluation.plan.test = HOSTILE.into();
+    evaluation.warnings.push(HOSTILE.into());
+    for persona in &mut evaluation.personas {
+        persona.levels.insert("mood".into(), HOSTILE.into());
+    }
+    fail(&mut evaluation, 0, HOSTILE);
+    evaluation
+}
+
+/// No control but the line's end, no direction mark, no line that a CI runner takes for a command.
+fn assert_inert(text: &str) {
+    for line in text.lines() {
+        let bad = |c: char| c.is_control() || matches!(c, '\u{202e}' | '\u{2028}');
+        assert!(!line.contains(bad), "{line:?}");
+        assert!(!line.trim_start().starts_with("::"), "{line}");
+        assert!(!line.contains("##["), "{line}");
+    }
+}
+
+#[test]
+fn the_terminal_is_not_driven() {
+    let text = terminal(&hostile(), 80, false);
+    assert_inert(&text);
+    assert!(
+        text.contains("<U+001B>[2J"),
+        "the attack stays visible: {text}"
+    );
+}
+
+#[test]
+fn markdown_renders_as_text() {
+    let text = markdown(&hostile());
+    assert_inert(&text);
+    // Code spans hold the system prompt, in which nothing but a backtick counts.
+    let outside: String = text.replace("\\`", "").split('`').step_by(2).collect();
+    for markup in [" <img", " ![i]", "http://", "@everyone", "\n# H", " | a |"] {
+        assert!(!outside.contains(markup), "{markup} in {text}");
+    }
+    let rows = |prefix: &str| text.lines().filter(|l| l.starts_with(prefix)).count();
+    assert_eq!(rows("# "), 1, "one title");
+    let columns = |row: &str| row.replace("\\|", "").matches('|').count();
+    let category = text
+        .lines()
+        .find(|l| l.contains("HYPERLINK") && l.starts_with('|'));
+    assert_eq!(columns(category.unwrap()), 5);
+    insta::assert_snapshot!("markdown_hostile", text);
+}
+
+#[test]
+fn json_carries_the_text_unchanged_in_plain_ascii_lines() {
+    let evaluation = hostile();
+    let decision = decision_json(&evaluation);
+    assert_inert(&decision);
+    let value: serde_json::Value = serde_json::from_str(&decision).unwrap();
+    assert_eq!(value["warnings"][2], HOSTILE);
+
+    let transcripts = transcripts_jsonl(&evaluation);
+    assert_inert(&transcripts);
+    assert_eq!(transcripts.lines().count(), evaluation.conversations.len());
+    for line in transcripts.lines() {
+        let value: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(value["turns"][0]["content"], HOSTILE);
+    }
+}
+
+#[test]
+fn csv_holds_no_formula() {
+    let text = scores_csv(&hostile());
+    assert_inert(&text);
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    for record in reader.records() {
+        for cell in &record.unwrap() {
+            assert!(!cell.starts_with(['=', '+', '-', '@']), "{cell}");
+        }
+    }
+    assert!(
+        text.contains("'=HYPERLINK"),
+        "the failed conversation's detail: {text}"
+    );
+}

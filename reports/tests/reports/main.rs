@@ -1,0 +1,18 @@
+//! Every format, rendered from evaluations with each verdict.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "the lint's exception for tests does not reach the helpers of a test binary"
+)]
+
+// The evaluations that the tests render.
+mod evaluation;
+
+// What each format says.
+mod snapshots;
+
+// What each format does with text that wants to be more than text.
+mod hostile;
+
+// What programs read back.
+mod machine;
