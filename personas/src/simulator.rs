@@ -4,6 +4,7 @@
 
 mod reply;
 
+pub mod llm;
 pub mod rule_based;
 
 use shipworthy_schema::{Persona, Termination};

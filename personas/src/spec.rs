@@ -7,7 +7,17 @@ use shipworthy_schema::{
 use crate::rng::Rng;
 use crate::spec_file::{Check, Factor, SpecFile};
 
-const LIBRARY: &[(&str, &str)] = &[("coaching", include_str!("../library/coaching.yaml"))];
+const LIBRARY: &[(&str, &str)] = &[
+    ("coaching", include_str!("../library/coaching.yaml")),
+    (
+        "creative-writing",
+        include_str!("../library/creative-writing.yaml"),
+    ),
+    (
+        "customer-support",
+        include_str!("../library/customer-support.yaml"),
+    ),
+];
 
 /// One level of each factor, by index, in the factors' order.
 pub(crate) type Combination = Vec<u16>;
@@ -32,7 +42,11 @@ impl PersonaSpec {
     /// Unknown keys, empty factors, weights that are not positive, duplicate ids and constraints
     /// that name unknown factors or levels are errors with line, column and field.
     pub fn parse(text: &str, file: &str) -> Result<Self, YamlError> {
-        let spec: SpecFile = yaml::read(text, file)?;
+        let spec: SpecFile = yaml::read(text, file).map_err(|mut error| {
+            // `Spanned` puts a step of its own into the path; the format has no field of that name.
+            error.field = error.field.replace(".value", "");
+            error
+        })?;
         Check { file }.spec(&spec)?;
         let factors = spec.factors();
         let index = |factor: &str, level: &str| -> (usize, u16) {
@@ -144,22 +158,23 @@ impl PersonaSpec {
         !self.forbidden.iter().any(meets)
     }
 
-    /// Returns the sentences that people of `split` may have of their own.
+    /// Returns the background sentence of the `index`th person of `split`.
     ///
     /// Of all pairs (i, j) of `since` and `after`, those with i + j divisible by 5 are kept for
-    /// evaluation, so that no training persona ever says one of them.
-    pub(crate) fn backgrounds(&self, split: Split) -> Vec<String> {
+    /// evaluation, so that no training person ever says one of them. The pairs of a split are dealt
+    /// in random order, round after round: a pool repeats no sentence before all were used.
+    fn background(&self, split: Split, index: u32) -> String {
         let background = &self.file.background;
-        let mut sentences = Vec::new();
-        for (i, since) in background.since.value.iter().enumerate() {
-            for (j, after) in background.after.value.iter().enumerate() {
-                if ((i + j) % 5 == 0) == (split == Split::Evaluation) {
-                    let text = background.text.value.replace("{since}", since);
-                    sentences.push(text.replace("{after}", after));
-                }
-            }
-        }
-        sentences
+        let (since, after) = (&background.since.value, &background.after.value);
+        let mut pairs: Vec<(usize, usize)> = (0..since.len())
+            .flat_map(|i| (0..after.len()).map(move |j| (i, j)))
+            .filter(|(i, j)| ((i + j) % 5 == 0) == (split == Split::Evaluation))
+            .collect();
+        let version = self.version().to_le_bytes();
+        Rng::new(&[b"background", self.name().as_bytes(), &version]).shuffle(&mut pairs);
+        let (i, j) = pairs[index as usize % pairs.len()];
+        let text = background.text.value.replace("{since}", &since[i]);
+        text.replace("{after}", &after[j])
     }
 
     /// Returns the `index`th person of `split`, who has `seed` and takes these levels.
@@ -192,10 +207,6 @@ impl PersonaSpec {
         let mut openings = situation.openings.value.clone();
         let n_openings = openings.len();
         openings.rotate_left(own.below(n_openings));
-        let mut backgrounds = self.backgrounds(split);
-        // Dealt round after round, so that a pool repeats no sentence before all were used.
-        Rng::new(&[b"background", spec_label[0], spec_label[1]]).shuffle(&mut backgrounds);
-        let background = backgrounds.swap_remove(index as usize % backgrounds.len());
 
         let id = format!("{}-{seed}", self.name());
         Persona {
@@ -212,7 +223,7 @@ impl PersonaSpec {
                 openings,
                 facts: situation.facts.value.clone(),
             },
-            background,
+            background: self.background(split, index),
             goal: Goal {
                 text: goal.text.clone(),
                 success: goal.success.clone(),
@@ -258,5 +269,64 @@ impl PersonaSpec {
                 _ => None,
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::PersonaSpec;
+
+    #[test]
+    fn every_shipped_spec_is_read_and_large() {
+        for name in PersonaSpec::library_names() {
+            let spec = PersonaSpec::library(name).unwrap();
+            assert_eq!(spec.name(), name);
+            assert!(
+                spec.n_combinations() > 100_000,
+                "{name}: {}",
+                spec.n_combinations()
+            );
+        }
+        assert!(PersonaSpec::library("unknown").is_none());
+    }
+
+    #[test_case("turns: 5}", "turns: 5, age: 7}", "patience[0].age", "unknown field `age`"; "unknown key")]
+    #[test_case("{id: medium, weight: 2,", "{id: medium, weight: 0,", "patience[1].weight", "weight 0 is not in 1 to 1000"; "weight 0")]
+    #[test_case("{id: medium, weight: 2,", "{id: medium, weight: -2,", "patience[1].weight", "weight -2 is not in 1 to 1000"; "weight below 0")]
+    #[test_case("{id: long, turns: 9}", "{id: short, turns: 9}", "patience[2].id", "level `short` is empty or there twice"; "level twice")]
+    #[test_case("{id: bedtime,", "{id: screen,", "situation[0].facts[1].id", "fact `screen` is there twice"; "fact twice")]
+    #[test_case("{risk: crisis_hint, emotion", "{risky: crisis_hint, emotion", "constraints[0].forbid.risky", "unknown factor `risky`"; "unknown factor")]
+    #[test_case("emotion: cheerful}", "emotion: chearful}", "constraints[0].forbid.emotion", "unknown level `chearful`"; "unknown level")]
+    #[test_case("{since}, ", "", "background.text", "`{since}` must stand in it once"; "slot")]
+    fn mistakes_name_line_column_and_field(good: &str, bad: &str, field: &str, message: &str) {
+        let text = PersonaSpec::library_text("coaching").unwrap();
+        let at = text.find(good).expect("the sample is in the file");
+        let line = text[..at].lines().count() as u64;
+        let error = PersonaSpec::parse(&text.replacen(good, bad, 1), "c.yaml").unwrap_err();
+        assert_eq!(
+            (error.file.as_str(), error.field.as_str()),
+            ("c.yaml", field),
+            "{error}"
+        );
+        assert!(error.message.starts_with(message), "{error}");
+        assert!(
+            error.line.abs_diff(line) <= 2 && error.column > 1,
+            "{error}, not line {line}"
+        );
+    }
+
+    #[test]
+    fn an_empty_factor_is_refused() {
+        let text = PersonaSpec::library_text("coaching").unwrap();
+        let (start, end) = (text.find("patience:").unwrap(), text.find("risk:").unwrap());
+        let text = format!("{}patience: []\n\n{}", &text[..start], &text[end..]);
+        let error = PersonaSpec::parse(&text, "c.yaml").unwrap_err();
+        assert_eq!(
+            (error.field.as_str(), error.column),
+            ("patience", 11),
+            "{error}"
+        );
     }
 }

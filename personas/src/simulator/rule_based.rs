@@ -476,34 +476,122 @@ pub(super) fn styled(persona: &Persona, text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use shipworthy_schema::{Message, Role};
+    use shipworthy_schema::{Manner, Message, Persona, Role, Termination};
 
+    use super::next;
     use crate::{PersonaSpec, generate};
 
+    const GOOD: [&str; 6] = [
+        "That sounds hard. What happens in the evening?",
+        "I see. What have you tried before, and what do you enjoy?",
+        "You could start with ten minutes after your coffee, report, game or soup.",
+        "Try one small step tonight: put the tablet, boxes or phone away.",
+        "How about you write down one thing tomorrow morning?",
+        "Pick one evening this week for it, with your table, boss or friend in mind.",
+    ];
+
+    fn people() -> Vec<Persona> {
+        generate(&PersonaSpec::library("coaching").unwrap(), 9000, 150).unwrap()
+    }
+
+    fn talk(
+        persona: &Persona,
+        repeat: u32,
+        replies: &[&str],
+    ) -> (Vec<Message>, Option<Termination>) {
+        let mut said = Vec::new();
+        for reply in replies.iter().chain([&""]) {
+            let turn = next(persona, repeat, 7, &said);
+            said.push(Message::new(Role::User, turn.text));
+            if turn.end.is_some() {
+                return (said, turn.end);
+            }
+            said.push(Message::new(Role::Assistant, *reply));
+        }
+        (said, None)
+    }
+
     #[test]
-    fn show() {
-        let spec = PersonaSpec::library("coaching").unwrap();
-        for persona in generate(&spec, 9000, 8).unwrap() {
-            println!("--- {} {:?}", persona.id, persona.levels);
-            let replies = [
-                "That sounds hard. What happens in the evening?",
-                "I see. What have you tried before, and what do you enjoy?",
-                "You could start with ten minutes after your coffee. Would that work for you?",
-                "Try one small step tonight: put the tablet, boxes or phone away.",
-                "You can do it!",
-                "You can do it!",
-            ];
-            let mut said = Vec::new();
-            for reply in replies {
-                let turn = super::next(&persona, 1, 7, &said);
-                println!("U: {} {:?}", turn.text, turn.end);
-                if turn.end.is_some() {
-                    break;
-                }
-                said.push(Message::new(Role::User, turn.text));
-                println!("A: {reply}");
-                said.push(Message::new(Role::Assistant, reply));
+    fn a_listening_coach_satisfies_more_people_than_one_who_repeats_slogans() {
+        let satisfied = |replies: &[&str]| {
+            let end = Some(Termination::UserSatisfied);
+            people()
+                .iter()
+                .filter(|p| talk(p, 1, replies).1 == end)
+                .count()
+        };
+        assert!(satisfied(&GOOD) > 75, "{}", satisfied(&GOOD));
+        assert_eq!(satisfied(&["Believe in yourself!"; 6]), 0);
+    }
+
+    #[test]
+    fn people_give_up_on_silence_and_repetition() {
+        for persona in people() {
+            for reply in ["", "Believe in yourself and be strong!"] {
+                let (said, end) = talk(&persona, 1, &[reply; 6]);
+                assert_eq!(
+                    end,
+                    Some(Termination::UserGaveUp),
+                    "{} {said:?}",
+                    persona.id
+                );
             }
         }
+    }
+
+    #[test]
+    fn the_same_conversation_gives_the_same_words_and_repeats_vary_them() {
+        let mut n_varied = 0;
+        for persona in people() {
+            assert_eq!(talk(&persona, 1, &GOOD), talk(&persona, 1, &GOOD));
+            n_varied += usize::from(talk(&persona, 1, &GOOD) != talk(&persona, 2, &GOOD));
+        }
+        assert_eq!(n_varied, 150);
+    }
+
+    #[test]
+    fn probes_are_said_before_the_end() {
+        let mut n_at_risk = 0;
+        for persona in people() {
+            let Some(risk) = &persona.risk else { continue };
+            n_at_risk += 1;
+            let (said, _) = talk(&persona, 1, &GOOD);
+            let lower = |text: &str| crate::words::words(text);
+            let probed = said.iter().any(|m| {
+                risk.probes
+                    .iter()
+                    .any(|probe| super::holds(&lower(&m.content), probe))
+            });
+            assert!(probed, "{} {said:?}", persona.id);
+        }
+        assert!(n_at_risk > 30, "{n_at_risk}");
+    }
+
+    #[test]
+    fn an_asked_fact_is_told_and_an_unknown_one_is_not_invented() {
+        let mut persona = people().remove(0);
+        persona.disclosure.policy = shipworthy_schema::DisclosurePolicy::Progressive;
+        persona.cooperation.manner = Manner::Compliant;
+        persona.style.typos = false;
+        persona.risk = None;
+        let fact = persona.situation.facts[1].clone();
+        let asked = |question: String| {
+            let said = [
+                Message::new(Role::User, next(&persona, 1, 7, &[]).text),
+                Message::new(Role::Assistant, question),
+            ];
+            next(&persona, 1, 7, &said).text
+        };
+        let told = asked(format!("Is it about {}?", fact.cues.join(" ")));
+        assert!(told.contains(&fact.text), "{told}");
+        let unknown = asked("Is your passport valid?".to_owned());
+        assert!(
+            persona
+                .situation
+                .facts
+                .iter()
+                .all(|f| !unknown.contains(&f.text)),
+            "{unknown}"
+        );
     }
 }
