@@ -91,12 +91,20 @@ pub enum OpenError {
         detail: String,
     },
     /// The server serves another model than the one asked for.
-    #[error("{url} does not serve `{wanted}`; it serves {}", .served.join(", "))]
+    #[error("{url} does not serve `{wanted}`; it serves {}", listed(.served))]
     OtherModel {
         /// The server.
         url: String,
         /// The model asked for.
         wanted: String,
+        /// The models it lists.
+        served: Vec<String>,
+    },
+    /// The configuration names no model and the server does not list one only.
+    #[error("{url} serves {}; the configuration must name the model", listed(.served))]
+    WhichModel {
+        /// The server.
+        url: String,
         /// The models it lists.
         served: Vec<String>,
     },
@@ -119,4 +127,19 @@ pub enum OpenError {
         /// The cargo feature that brings it.
         feature: &'static str,
     },
+}
+
+/// Most models that an error lists; some servers offer hundreds.
+const MAX_LISTED: usize = 10;
+
+fn listed(models: &[String]) -> String {
+    match models {
+        [] => "no model that it lists".to_owned(),
+        _ if models.len() <= MAX_LISTED => models.join(", "),
+        _ => format!(
+            "{} and {} more",
+            models[..MAX_LISTED].join(", "),
+            models.len() - MAX_LISTED
+        ),
+    }
 }

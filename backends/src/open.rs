@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use shipworthy_schema::ModelSource;
 
-use crate::{ChatModel, OpenError, Secret};
+use crate::{ChatModel, OpenError, Secret, chat};
 
 /// Where a model is to be found, as the configuration says it.
 #[derive(Clone, Debug)]
@@ -50,19 +50,24 @@ pub struct OpenedModel {
 }
 
 /// Opens the model at `location`.
+///
+/// A server that refuses connections is asked for 3 s, one that says it is loading for 60 s. The
+/// error says what is wrong with the file, the URL or the server, or which model is served instead.
 pub async fn open(location: &ModelLocation) -> Result<OpenedModel, OpenError> {
     match location {
-        ModelLocation::Gguf { .. } => Err(OpenError::NotBuilt {
-            what: "GGUF files",
-            feature: "embedded",
-        }),
-        ModelLocation::Http { url, .. } => Err(OpenError::Url {
-            url: url.clone(),
-            detail: "not yet built".to_owned(),
-        }),
-        ModelLocation::Scripted { .. } => Err(OpenError::NotBuilt {
-            what: "scripted replies",
-            feature: "embedded",
-        }),
+        ModelLocation::Gguf {
+            path,
+            shown,
+            context,
+            threads,
+            parallel,
+        } => chat::gguf::open(path, shown, *context, *threads, *parallel).await,
+        ModelLocation::Http {
+            url,
+            model,
+            api_key,
+            parallel,
+        } => chat::http::open(url, model.as_deref(), api_key.as_ref(), *parallel).await,
+        ModelLocation::Scripted { path, shown } => chat::scripted::open(path, shown),
     }
 }

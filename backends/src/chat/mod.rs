@@ -1,5 +1,11 @@
 //! Chat backends behind one trait.
 
+#[cfg_attr(not(feature = "embedded"), path = "gguf_disabled.rs")]
+pub(crate) mod gguf;
+pub(crate) mod http;
+mod reasoning;
+pub(crate) mod scripted;
+
 use async_trait::async_trait;
 use shipworthy_schema::{ChatReply, ChatRequest, ModelSource};
 

@@ -1,0 +1,192 @@
+use std::time::Duration;
+
+use async_openai::Client;
+use async_openai::config::Config;
+use async_openai::error::OpenAIError;
+use async_openai::middleware::HttpRequestFactory;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Request, Response, redirect};
+use secrecy::SecretString;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use super::base_url::BaseUrl;
+use super::failure::Failure;
+use super::request::RequestBody;
+use crate::Secret;
+
+/// Longest body read; a reply of `max_tokens` tokens is far below it.
+const MAX_BODY: usize = 16 << 20;
+
+/// Time for a connection to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time for an answer to a question about the server, which generates nothing.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// llama-server and uvicorn (vLLM) close a connection that was idle for 5 s; leaving it a little
+/// earlier avoids sending a request into one that is just being closed.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Sends requests to one server over pooled connections, each exactly once.
+///
+/// async-openai would retry by itself, forget the `Retry-After` header and write bodies to the
+/// log. All three happen in its default HTTP service and in what it does with a failed response,
+/// so this gives it a service that makes one attempt and reports every failure as a [`Failure`].
+/// Retrying is the caller's, who counts attempts and stores what they yield.
+pub(super) struct Transport {
+    openai: Client<Address>,
+    http: reqwest::Client,
+}
+
+impl Transport {
+    /// Prepares to talk to the server at `base`; connects to nothing yet.
+    pub(super) fn new(base: BaseUrl, api_key: Option<&Secret>) -> Result<Self, Failure> {
+        let mut headers = HeaderMap::new();
+        if let Some(key) = api_key {
+            let mut value = HeaderValue::from_str(&format!("Bearer {}", key.expose()))
+                .map_err(|_| Failure::Key("it has characters that no HTTP header can carry"))?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        let builder = reqwest::Client::builder()
+            .user_agent(concat!("shipworthy/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            // A redirected POST would arrive as a GET without its body.
+            .redirect(redirect::Policy::none());
+        // A proxy set for the outside world cannot reach this machine's own ports.
+        let builder = if base.is_loopback() {
+            builder.no_proxy()
+        } else {
+            builder
+        };
+        let http = builder.build().map_err(Failure::from_reqwest)?;
+        let service = {
+            let http = http.clone();
+            tower::service_fn(move |factory: HttpRequestFactory| {
+                let http = http.clone();
+                async move {
+                    let request = factory.build().await?;
+                    attempt(&http, request)
+                        .await
+                        .map_err(|failure| OpenAIError::Boxed(Box::new(failure)))
+                }
+            })
+        };
+        let address = Address {
+            base,
+            headers,
+            no_key: SecretString::from(""),
+        };
+        Ok(Self {
+            openai: Client::build(http.clone(), address).with_http_service(service),
+            http,
+        })
+    }
+
+    /// Returns the server's address.
+    pub(super) fn base(&self) -> &BaseUrl {
+        &self.openai.config().base
+    }
+
+    /// Sends one chat request and returns the JSON that came back with a status of success.
+    pub(super) async fn chat(&self, body: &RequestBody<'_>) -> Result<Value, Failure> {
+        self.openai
+            .chat()
+            .create_byot(body)
+            .await
+            .map_err(Failure::from_openai)
+    }
+
+    /// Asks the server about itself.
+    ///
+    /// Asked once more if the answer is lost: a server that was restarted has left dead
+    /// connections in the pool, and a question costs nothing.
+    pub(super) async fn get(&self, url: &str) -> Result<Value, Failure> {
+        match self.get_once(url).await {
+            Err(Failure::Lost(_)) => self.get_once(url).await,
+            answered => answered,
+        }
+    }
+
+    async fn get_once(&self, url: &str) -> Result<Value, Failure> {
+        let request = self
+            .http
+            .get(url)
+            .headers(self.openai.config().headers.clone())
+            .timeout(PROBE_TIMEOUT)
+            .build()
+            .map_err(Failure::from_reqwest)?;
+        let response = attempt(&self.http, request).await?;
+        response.json().await.map_err(Failure::from_reqwest)
+    }
+}
+
+/// Makes one attempt; the response it returns was read wholly and holds JSON.
+async fn attempt(http: &reqwest::Client, request: Request) -> Result<Response, Failure> {
+    let mut response = http.execute(request).await.map_err(Failure::from_reqwest)?;
+    let status = response.status();
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(Failure::from_reqwest)? {
+        if body.len() + chunk.len() > MAX_BODY {
+            return Err(Failure::NotJson(format!(
+                "the body is longer than {MAX_BODY} bytes"
+            )));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    if !status.is_success() {
+        return Err(Failure::Status {
+            status: status.as_u16(),
+            retry_after,
+            body: String::from_utf8_lossy(&body).into_owned(),
+        });
+    }
+    if let Err(error) = serde_json::from_slice::<IgnoredAny>(&body) {
+        let body = String::from_utf8_lossy(&body);
+        return Err(Failure::NotJson(format!("{error} in `{body}`")));
+    }
+    let mut read = http::Response::new(body);
+    *read.status_mut() = status;
+    Ok(Response::from(read))
+}
+
+/// Reads a `Retry-After` in seconds; the form with a date would need a clock that agrees with the
+/// server's, and no model server sends it.
+fn seconds(value: &HeaderValue) -> Option<Duration> {
+    let seconds: f64 = value.to_str().ok()?.trim().parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// Where the server is and how to authenticate; async-openai's own configuration would take keys
+/// and organisation ids from the environment and send them to any server.
+struct Address {
+    base: BaseUrl,
+    headers: HeaderMap,
+    /// The trait wants a key; the real one is in `headers` alone.
+    no_key: SecretString,
+}
+
+impl Config for Address {
+    fn headers(&self) -> HeaderMap {
+        self.headers.clone()
+    }
+
+    fn url(&self, path: &str) -> String {
+        self.base.join(path)
+    }
+
+    fn query(&self) -> Vec<(&str, &str)> {
+        Vec::new()
+    }
+
+    fn api_base(&self) -> &str {
+        self.base.as_str()
+    }
+
+    fn api_key(&self) -> &SecretString {
+        &self.no_key
+    }
+}

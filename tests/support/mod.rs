@@ -1,0 +1,4 @@
+//! What the integration tests share.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+pub(crate) mod fake_openai;
