@@ -2,7 +2,9 @@
 //!
 //! Both are pure: they see the persona and what was said so far, and never the rubric.
 
+mod history;
 mod reply;
+mod style;
 
 pub mod llm;
 pub mod rule_based;
@@ -26,5 +28,5 @@ pub fn opening(persona: &Persona, repeat: u32) -> String {
     let chosen = repeat.saturating_sub(1) as usize % openings.len().max(1);
     let opening = openings.get(chosen).unwrap_or(&persona.situation.summary);
     let text = format!("{opening} {}", persona.background);
-    rule_based::styled(persona, text.trim())
+    style::styled(persona, text.trim())
 }

@@ -20,7 +20,7 @@ pub(super) struct Phrases<'a> {
     trained: Vec<&'a BTreeMap<String, String>>,
     ngram: usize,
     ids: HashMap<String, u32>,
-    phrases: Vec<Phrase>,
+    indexed: Vec<Phrase>,
     /// Where each run of [`WINDOW`] words begins: phrase and word.
     index: HashMap<[u32; WINDOW], Vec<(usize, usize)>>,
     /// The texts of training people.
@@ -147,7 +147,7 @@ impl<'a> Phrases<'a> {
                 .map(|text| intern(&mut ids, text))
                 .collect(),
             ids,
-            phrases,
+            indexed: phrases,
             index,
             is_shared: HashMap::new(),
             is_trained: BTreeMap::new(),
@@ -175,7 +175,7 @@ impl<'a> Phrases<'a> {
                 continue;
             };
             for (p, at) in places.clone() {
-                let phrase = &self.phrases[p];
+                let phrase = &self.indexed[p];
                 let goes_on_before = i > 0 && at > 0 && phrase.words[at - 1] == spoken_ids[i - 1];
                 if goes_on_before {
                     continue;
@@ -197,14 +197,14 @@ impl<'a> Phrases<'a> {
         overlaps: &mut [PersonaOverlap],
     ) {
         let n_words = run.len();
-        let phrase = &self.phrases[p];
+        let phrase = &self.indexed[p];
         if let Some((factor, level)) = &phrase.level
             && n_words >= self.ngram.min(phrase.words.len())
         {
             shown.entry(factor).or_default().insert(level.clone());
         }
         let leaks = n_words >= self.ngram && !self.shared(p, at, n_words);
-        let phrase = &self.phrases[p];
+        let phrase = &self.indexed[p];
         for (i, field) in &phrase.owners {
             let overlap = &mut overlaps[*i];
             let found = || Match {
@@ -228,7 +228,7 @@ impl<'a> Phrases<'a> {
 
     /// Tells whether training people have the same run of words in one of their texts.
     fn shared(&mut self, p: usize, at: usize, n_words: usize) -> bool {
-        let run = &self.phrases[p].words[at..at + n_words];
+        let run = &self.indexed[p].words[at..at + n_words];
         let vocabulary = &self.vocabulary;
         *self.is_shared.entry((p, at, n_words)).or_insert_with(|| {
             vocabulary

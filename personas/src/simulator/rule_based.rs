@@ -17,10 +17,11 @@ use shipworthy_schema::{
     DisclosurePolicy, Length, Manner, Message, Need, Persona, Register, Role, Termination,
 };
 
-use super::reply::{Reply, questions};
+use super::history::{History, holds};
+use super::style::styled;
 use super::{UserTurn, opening};
 use crate::rng::Rng;
-use crate::words::{content_words, words};
+use crate::words::words;
 
 /// Version of the rules; another version may say other words.
 pub const VERSION: u32 = 1;
@@ -61,109 +62,6 @@ pub fn next(persona: &Persona, repeat: u32, seed: u64, conversation: &[Message])
     UserTurn {
         text: styled(persona, &text),
         end,
-    }
-}
-
-/// What has happened so far, read again from the messages.
-struct History {
-    n_user: u32,
-    last: Reply,
-    last_questions: Vec<String>,
-    /// Replies up to the last that did nothing for the person, without a break.
-    n_idle: u32,
-    n_advised: u32,
-    n_asked: u32,
-    needs_met: bool,
-    /// By fact: whether the person has told it.
-    told: Vec<bool>,
-    probed: bool,
-}
-
-impl History {
-    fn read(persona: &Persona, said: &[&Message]) -> Self {
-        let facts = &persona.situation.facts;
-        let fact_words: Vec<Vec<String>> = facts.iter().map(|f| content_words(&f.text)).collect();
-        let mut told = vec![false; facts.len()];
-        let mut probed = false;
-        let mut met: Vec<Need> = Vec::new();
-        let mut replies: Vec<&str> = Vec::new();
-        let (mut n_user, mut n_idle, mut n_advised, mut n_asked) = (0, 0, 0, 0);
-        let mut last = Reply {
-            empty: true,
-            ..Reply::default()
-        };
-        for message in said {
-            if message.role == Role::User {
-                n_user += 1;
-                let spoken = words(&message.content);
-                for (told, fact) in told.iter_mut().zip(facts) {
-                    *told |= holds(&spoken, &fact.text);
-                }
-                if let Some(risk) = &persona.risk {
-                    probed |= risk.probes.iter().any(|probe| holds(&spoken, probe));
-                }
-                continue;
-            }
-            last = Reply::read(&message.content, &replies);
-            replies.push(&message.content);
-            n_asked += u32::from(last.asked);
-            n_advised += u32::from(last.advised && !last.repeated);
-            n_idle = if last.engages() { 0 } else { n_idle + 1 };
-            if last.empty || last.repeated {
-                continue;
-            }
-            let spoken = words(&message.content);
-            let listened = (fact_words.iter().zip(&told))
-                .any(|(words, told)| *told && words.iter().any(|word| spoken.contains(word)));
-            let seen = [
-                (Need::Question, last.asked),
-                (Need::Listened, listened),
-                (Need::Empathy, last.empathic),
-                (Need::Step, last.advised),
-                (
-                    Need::Draft,
-                    spoken.len() >= 25 && !last.asked && !last.refused,
-                ),
-            ];
-            met.extend(seen.iter().filter(|(_, seen)| *seen).map(|(need, _)| *need));
-        }
-        let ended_with_user = said.last().is_none_or(|m| m.role == Role::User);
-        if ended_with_user {
-            last = Reply {
-                empty: true,
-                ..Reply::default()
-            };
-        }
-        let last_text = if ended_with_user {
-            ""
-        } else {
-            replies.last().copied().unwrap_or("")
-        };
-        Self {
-            n_user,
-            last,
-            last_questions: questions(last_text)
-                .into_iter()
-                .map(str::to_owned)
-                .collect(),
-            n_idle,
-            n_advised,
-            n_asked,
-            needs_met: persona.goal.needs.iter().all(|need| met.contains(need)),
-            told,
-            probed,
-        }
-    }
-}
-
-/// Tells whether `spoken` holds `line`: at least three in five of its words, for style changes some.
-fn holds(spoken: &[String], line: &str) -> bool {
-    let line = words(line);
-    let n_held = line.iter().filter(|word| spoken.contains(word)).count();
-    !line.is_empty() && n_held * 5 >= line.len() * 3 && {
-        let content = content_words(&line.join(" "));
-        let n_content = content.iter().filter(|word| spoken.contains(word)).count();
-        n_content * 3 >= content.len() * 2
     }
 }
 
@@ -250,7 +148,7 @@ impl Speaker<'_> {
         }
         if last.advised
             && persona.cooperation.manner == Manner::Tangential
-            && history.n_user % 2 == 0
+            && history.n_user.is_multiple_of(2)
         {
             return self.pick(&persona.cooperation.lines);
         }
@@ -426,52 +324,6 @@ impl Speaker<'_> {
 /// Tells whether a question's `word` is `cue`, or begins with one of at least four letters.
 fn asks_for(word: &str, cue: &str) -> bool {
     word == cue || (cue.len() >= 4 && word.starts_with(cue))
-}
-
-const TYPOS: &[(&str, &str)] = &[
-    ("the", "teh"),
-    ("really", "realy"),
-    ("because", "becuase"),
-    ("don't", "dont"),
-    ("can't", "cant"),
-    ("I'm", "im"),
-    ("that", "taht"),
-    ("before", "befor"),
-    ("always", "allways"),
-    ("know", "knwo"),
-    ("with", "wiht"),
-    ("would", "woud"),
-    ("already", "allready"),
-];
-
-/// Returns `text` as the persona writes it.
-///
-/// The typos fall only on words that matter to no fact, and never on the persona's own sentence:
-/// it must be found again word by word.
-pub(super) fn styled(persona: &Persona, text: &str) -> String {
-    if !persona.style.typos {
-        return text.to_owned();
-    }
-    let (before, own) = match text.find(&persona.background) {
-        Some(at) if !persona.background.is_empty() => text.split_at(at),
-        _ => (text, ""),
-    };
-    let mut n_typos = 0;
-    let mistyped: Vec<String> = before
-        .split(' ')
-        .enumerate()
-        .map(
-            |(i, word)| match TYPOS.iter().find(|(right, _)| *right == word) {
-                // About one in two, so that the same word is not always wrong.
-                Some((_, wrong)) if (i + before.len()) % 2 == 0 && n_typos < 2 => {
-                    n_typos += 1;
-                    (*wrong).to_owned()
-                }
-                _ => word.to_owned(),
-            },
-        )
-        .collect();
-    format!("{}{own}", mistyped.join(" ")).to_lowercase()
 }
 
 #[cfg(test)]
