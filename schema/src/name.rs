@@ -73,3 +73,11 @@ name! {
     /// Names a persona by its spec and seed, e.g. `coaching-9003`.
     PersonaId
 }
+name! {
+    /// Names a rubric, e.g. `coaching`.
+    RubricName
+}
+name! {
+    /// Names a criterion within its rubric, e.g. `asks-a-question`.
+    CriterionId
+}
