@@ -10,9 +10,9 @@ pub struct PairedT {
     pub n: usize,
     /// Mean difference d̄.
     pub mean: f64,
-    /// Standard deviation of the differences s_d, with n − 1.
+    /// Standard deviation of the differences `s_d`, with n − 1.
     pub sd: f64,
-    /// Standard error of the mean difference, s_d/√n.
+    /// Standard error of the mean difference, `s_d/√n`.
     pub se: f64,
     /// d̄ divided by its standard error.
     pub t: f64,
@@ -32,7 +32,7 @@ pub struct PairedT {
 ///
 /// `differences`: candidate − baseline, one per persona (the pair is the persona; several
 /// conversations of one persona are averaged first). `level`: of the interval, e.g. 0.95.
-/// t = d̄/(s_d/√n) with n − 1 degrees of freedom; interval d̄ ± t_{(1+level)/2}·s_d/√n (Student
+/// `t = d̄/(s_d/√n)` with n − 1 degrees of freedom; interval `d̄ ± t_{(1+level)/2}·s_d/√n` (Student
 /// 1908). Assumes independent pairs and roughly normal differences; exact if they are normal.
 ///
 /// Errors with `TooFew` below two pairs, `NonFinite`, `TooLarge`, `OutOfRange` for the level, and

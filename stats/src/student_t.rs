@@ -74,9 +74,9 @@ pub(crate) fn upper_quantile(tail: f64, df: f64) -> f64 {
     for _ in 0..200 {
         let excess = upper_tail(t, df) - tail;
         if excess > 0.0 {
-            low = t
+            low = t;
         } else {
-            high = t
+            high = t;
         }
         let mut next = t + excess / density(t, df);
         if !(next >= low && next <= high) {
