@@ -19,8 +19,9 @@ pub fn cohens_dz(differences: &[f64]) -> Result<f64, StatsError> {
 ///
 /// `g_z = d_z·(1 − 3/(4(n−1) − 1))`, the usual approximation of Hedges 1981; it is within 0.4 % of
 /// the exact factor of [`hedges_correction`] from n = 6 on. Same errors as
-/// [`paired_t`](crate::paired_t).
+/// [`paired_t`](crate::paired_t), but `TooFew` below three pairs, where no factor removes the bias.
 pub fn hedges_gz(differences: &[f64]) -> Result<f64, StatsError> {
+    check_count("Hedges' g_z", 3, differences.len())?;
     let df = differences.len() as f64 - 1.0;
     Ok(cohens_dz(differences)? * (1.0 - 3.0 / (4.0 * df - 1.0)))
 }

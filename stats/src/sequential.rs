@@ -73,7 +73,7 @@ pub fn group_sequential_boundaries(
     let mut looks: Vec<Look> = Vec::with_capacity(information.len());
     let mut state = State::start();
     let mut spent = 0.0;
-    for &share in information {
+    for (index, &share) in information.iter().enumerate() {
         let total = obrien_fleming_spending(alpha / 2.0, share)?;
         let step = share - looks.last().map_or(0.0, |look| look.information);
         let crossing = |score: f64| state.upper_crossing(score, step);
@@ -91,7 +91,9 @@ pub fn group_sequential_boundaries(
             nominal_p: 2.0 * normal::upper_tail(z),
             spent: 2.0 * total,
         });
-        state = state.advance(score, step, share);
+        if let Some(next) = information.get(index + 1) {
+            state = state.advance(score, step, share, next - share);
+        }
     }
     Ok(looks)
 }
@@ -151,9 +153,11 @@ impl State {
     }
 
     /// Moves on by `step` to `information` and keeps what lies within ±`boundary`.
-    fn advance(&self, boundary: f64, step: f64, information: f64) -> Self {
+    ///
+    /// The nodes are close enough for this step's density and for the next step's.
+    fn advance(&self, boundary: f64, step: f64, information: f64, next_step: f64) -> Self {
         let half_width = boundary.min(FAR * information.sqrt());
-        let (scores, weights) = quadrature(half_width, step.sqrt());
+        let (scores, weights) = quadrature(half_width, step.min(next_step).sqrt());
         let scale = (2.0 * PI * step).sqrt();
         let density = |to: f64| -> f64 {
             self.nodes()
@@ -177,8 +181,7 @@ impl State {
 
 /// Nodes and weights of composite Gauss–Legendre quadrature over ±`half_width`.
 ///
-/// Panels are no wider than the next increment's standard deviation is assumed to be, that of the
-/// last one, halved in case looks lie closer together later on.
+/// Panels are half as wide as `scale`, the standard deviation of the kernels integrated.
 fn quadrature(half_width: f64, scale: f64) -> (Vec<f64>, Vec<f64>) {
     /// Positive nodes and weights on −1 to 1 (Abramowitz & Stegun, table 25.4, n = 8).
     const RULE: [(f64, f64); 4] = [

@@ -1,4 +1,4 @@
-//! Holds every estimate against SciPy, statsmodels, scikit-learn and `krippendorff`.
+//! Holds every estimate against `SciPy`, statsmodels, scikit-learn and krippendorff.
 //!
 //! The data, the versions and the script that made them lie in `tests/golden/statistics`.
 

@@ -1,5 +1,10 @@
 //! The primary test errs as often as it says, whatever the correlation within a persona.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "generated tests are not recognised as tests"
+)]
+
 #[path = "../examples/operating_characteristics/simulation.rs"]
 mod simulation;
 

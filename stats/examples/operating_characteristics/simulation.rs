@@ -13,24 +13,24 @@ const ALPHA: f64 = 0.05;
 
 /// Shares of replicates at one intraclass correlation.
 #[derive(Clone, Copy, Debug)]
-pub struct Rates {
+pub(crate) struct Rates {
     /// Correlation of two conversations of one persona.
-    pub icc: f64,
+    pub(crate) icc: f64,
     /// The t-test of persona means rejects a true null hypothesis.
-    pub type_1: f64,
+    pub(crate) type_1: f64,
     /// Its 95 % interval holds the true mean.
-    pub coverage: f64,
+    pub(crate) coverage: f64,
     /// The t-test of all conversations, taken as independent, rejects a true null hypothesis.
-    pub naive_type_1: f64,
+    pub(crate) naive_type_1: f64,
     /// The group-sequential test rejects a true null hypothesis at any of its looks.
-    pub sequential_type_1: f64,
+    pub(crate) sequential_type_1: f64,
 }
 
 /// Simulates evaluations of 15 personas with 3 conversations each under no difference.
 ///
 /// A conversation's difference is `√icc·u + √(1 − icc)·e` with standard normal u per persona and e
 /// per conversation. Every replicate has its own stream of the seed.
-pub fn rates(icc: f64, replicates: u32, seed: u64) -> Result<Rates, StatsError> {
+pub(crate) fn rates(icc: f64, replicates: u32, seed: u64) -> Result<Rates, StatsError> {
     let information = LOOKS.map(|personas| personas as f64 / PERSONAS as f64);
     let looks = group_sequential_boundaries(&information, ALPHA)?;
     let (mut type_1, mut covered, mut naive_type_1, mut sequential_type_1) = (0, 0, 0, 0);

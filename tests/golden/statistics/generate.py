@@ -364,7 +364,7 @@ def alpha_case(ratings):
 
 
 def sequential_cases():
-    for shares in [[1 / 3, 2 / 3, 1], [0.5, 1], [0.4, 0.8, 1]]:
+    for shares in [[1 / 3, 2 / 3, 1], [0.5, 1], [0.4, 0.8, 1], [0.5, 0.97, 1]]:
         looks, spent = [], 0.0
         for k, share in enumerate(shares):
             total = 2 * stats.norm.sf(stats.norm.isf(0.0125) / np.sqrt(share))
@@ -375,11 +375,16 @@ def sequential_cases():
                 if not looks:
                     return stats.norm.sf(z) - need
                 inner, bounds = correlation[:-1, :-1], np.array(looks)
-                normal = stats.multivariate_normal
-                below = dict(allow_singular=True, abseps=1e-10, releps=1e-10, maxpts=4_000_000)
-                stay = normal.cdf(bounds, cov=inner, lower_limit=-bounds, **below)
-                full = normal.cdf(np.append(bounds, z), cov=correlation,
-                                  lower_limit=np.append(-bounds, -40), **below)
+
+                def inside(upper, lower, cov):
+                    # Seeded anew each time, so that the integral is a function of z and the file always the same.
+                    return stats.multivariate_normal.cdf(
+                        upper, cov=cov, lower_limit=lower, allow_singular=True, abseps=1e-10, releps=1e-10,
+                        maxpts=4_000_000, rng=np.random.default_rng(1),
+                    )
+
+                stay = inside(bounds, -bounds, inner)
+                full = inside(np.append(bounds, z), np.append(-bounds, -40), correlation)
                 return stay - full - need
 
             looks.append(float(optimize.brentq(excess, 0.5, 8, xtol=1e-9)))
