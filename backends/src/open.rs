@@ -14,9 +14,10 @@ pub enum ModelLocation {
         path: PathBuf,
         /// The path as the configuration wrote it.
         shown: String,
-        /// Tokens of context for one conversation; `None`: what the model was trained with.
+        /// Tokens of context for one conversation; `None`: what the model was trained with, at most
+        /// 8,192.
         context: Option<u32>,
-        /// Threads; `None`: one for each processor core.
+        /// Threads; `None`: one for each processor core, fewer for a small model.
         threads: Option<u32>,
         /// Conversations decoded together at most.
         parallel: u32,

@@ -31,7 +31,7 @@ use crate::{ChatError, OpenError, OpenedModel};
 /// Opens the GGUF file at `path`, which messages call `shown`.
 ///
 /// `context`: tokens of one conversation; what the model was trained with, at most 8,192, where it is
-/// `None`. `threads`: one per core, or one for small models, where it is `None`. `parallel`:
+/// `None`. `threads`: one per core, or fewer for a small model, where it is `None`. `parallel`:
 /// conversations decoded together, 1 to 256.
 pub(crate) async fn open(
     path: &Path,

@@ -178,7 +178,7 @@ impl Guarded {
              chat template cuts it"
                 .to_owned()
         };
-        if rendered.matches(self.fence).count() % 2 != 0 {
+        if !rendered.matches(self.fence).count().is_multiple_of(2) {
             return Err(torn());
         }
         let mut pieces = Vec::new();

@@ -59,7 +59,7 @@ pub(super) enum Failure {
 /// A reply under way.
 struct Run {
     slot: usize,
-    /// Tokens to decode before the next one can be drawn.
+    /// Tokens to decode before the next one can be drawn; at least one between batches.
     pending: Vec<LlamaToken>,
     sampler: Sampler,
     max_tokens: usize,
@@ -81,6 +81,8 @@ pub(super) struct Scheduler<'model> {
     waiting: VecDeque<Job>,
     /// In the order of their slots, as the cache is read in runs of neighbouring slots.
     runs: Vec<Run>,
+    /// Whose turn it is first in a batch too small for all.
+    next_slot: usize,
 }
 
 impl<'model> Scheduler<'model> {
@@ -97,6 +99,7 @@ impl<'model> Scheduler<'model> {
             slots: Slots::new(settings.parallel as usize),
             waiting: VecDeque::new(),
             runs: Vec::new(),
+            next_slot: 0,
         }
     }
 
@@ -236,32 +239,46 @@ impl<'model> Scheduler<'model> {
     /// Puts the next token of every reply into the batch, then as much of the prompts as fits.
     fn fill_batch(&mut self) {
         self.batch.clear();
-        let capacity = self.settings.batch as usize;
-        let mut left_for_prompts = capacity - self.runs.iter().filter(|r| r.is_drawing()).count();
-        for run in &mut self.runs {
-            let take = if run.is_drawing() {
-                1
-            } else {
-                run.pending.len().min(left_for_prompts)
-            };
-            if !run.is_drawing() {
-                left_for_prompts -= take;
-            }
+        let shares = self.shares();
+        for (run, share) in self.runs.iter_mut().zip(shares) {
             let cached = &mut self.slots.slot(run.slot).cached;
-            let is_last = take == run.pending.len();
+            let is_all = share == run.pending.len();
             run.logits_at = None;
-            for (i, token) in run.pending.drain(..take).enumerate() {
-                let wants_logits = is_last && i + 1 == take;
+            for (i, token) in run.pending.drain(..share).enumerate() {
+                let wants_logits = is_all && i + 1 == share;
                 if wants_logits {
                     run.logits_at = Some(self.batch.n_tokens());
                 }
                 let position = i32::try_from(cached.len()).expect("a context has few tokens");
                 self.batch
                     .add(token, position, &[sequence(run.slot)], wants_logits)
-                    .expect("the batch holds what was counted");
+                    .expect("the shares add up to no more than the batch holds");
                 cached.push(token);
             }
         }
+    }
+
+    /// Divides the batch between the runs: a token for each, in turns where the batch is too small,
+    /// and the rest to prompts.
+    fn shares(&mut self) -> Vec<usize> {
+        let n_runs = self.runs.len();
+        let mut left = self.settings.batch as usize;
+        let mut shares = vec![0; n_runs];
+        let first = self.runs.partition_point(|run| run.slot < self.next_slot);
+        for i in (first..n_runs).chain(0..first) {
+            if left == 0 {
+                self.next_slot = self.runs[i].slot;
+                return shares;
+            }
+            shares[i] = 1;
+            left -= 1;
+        }
+        for (run, share) in self.runs.iter().zip(&mut shares) {
+            let more = (run.pending.len() - *share).min(left);
+            *share += more;
+            left -= more;
+        }
+        shares
     }
 
     fn draw(&mut self) {
@@ -308,13 +325,6 @@ impl<'model> Scheduler<'model> {
                 }
             }
         }
-    }
-}
-
-impl Run {
-    /// The prompt is behind it.
-    fn is_drawing(&self) -> bool {
-        self.n_drawn > 0
     }
 }
 

@@ -29,15 +29,19 @@ use super::header::Header;
 /// The context for one conversation where the configuration names none and the model was trained
 /// with more: each conversation's cache is set aside when the model is opened.
 const DEFAULT_CONTEXT: u32 = 8192;
-/// Tokens handed to llama.cpp at once.
+/// Tokens computed at once where nothing speaks against it.
 const BATCH: u32 = 512;
 /// Superblock quantisations change kernels from 8 rows up (`ggml_tiled_min_batch`).
 const SUPERBLOCK_ROWS: u32 = 7;
 /// Sequences llama.cpp can tell apart (`LLAMA_MAX_SEQ`).
 const MAX_SEQUENCES: u32 = 256;
-/// Below this many weights a token takes less time than the threads need to meet after each
-/// operation: 4 million weights at `Q8_0`, 2 cores: see `backends/README.md`.
-const SINGLE_THREAD_WEIGHTS: u64 = 30_000_000;
+/// Below this many weights threads spend much of their time meeting after each operation: two models
+/// of 1.4 million weights on 2 cores made 2,595 tokens a second with one thread each and 1,232 in
+/// turns with two threads each.
+const SMALL_MODEL_WEIGHTS: u64 = 30_000_000;
+/// Largest cache of one conversation, in bytes, kept in F32: products with F16 take twice as long,
+/// but in a large model memory is dearer than that.
+const F32_CACHE: u64 = 32 << 20;
 
 /// The kernels left out are chosen when llama.cpp is built; cargo hands both builds the same
 /// environment.
@@ -59,10 +63,10 @@ pub(super) struct Settings {
     pub(super) parallel: u32,
     /// Threads that compute.
     pub(super) threads: u32,
-    /// Tokens handed to llama.cpp at once.
+    /// Tokens computed at once, of all conversations together.
     pub(super) batch: u32,
-    /// Tokens computed at once.
-    pub(super) physical_batch: u32,
+    /// Whether the cache is kept in F32, not F16. Depends on model and context alone, as replies do.
+    pub(super) is_f32_cache: bool,
     /// Whether the end of a cached conversation can be taken back.
     pub(super) can_rewind: bool,
 }
@@ -78,8 +82,14 @@ impl Settings {
     ) -> Self {
         let trained = model.n_ctx_train().max(1);
         let is_recurrent = model.is_recurrent() || model.is_hybrid();
-        let is_small = model.n_params() < SINGLE_THREAD_WEIGHTS;
-        let physical_batch = if !IS_BATCH_INVARIANT_BUILD || is_recurrent {
+        let default_threads = if model.n_params() < SMALL_MODEL_WEIGHTS {
+            // Baseline and candidate are decoded side by side.
+            (cores::available() / 2).clamp(1, 4)
+        } else {
+            cores::available()
+        };
+        let context = context.unwrap_or(trained.min(DEFAULT_CONTEXT)).max(1);
+        let batch = if !IS_BATCH_INVARIANT_BUILD || is_recurrent {
             1
         } else if header.has_superblocks {
             SUPERBLOCK_ROWS
@@ -87,13 +97,11 @@ impl Settings {
             BATCH
         };
         Self {
-            context: context.unwrap_or(trained.min(DEFAULT_CONTEXT)).max(1),
+            context,
             parallel: parallel.clamp(1, MAX_SEQUENCES),
-            threads: threads
-                .unwrap_or_else(|| if is_small { 1 } else { cores::available() })
-                .max(1),
-            batch: BATCH,
-            physical_batch,
+            threads: threads.unwrap_or(default_threads).max(1),
+            batch,
+            is_f32_cache: f32_cache_size(model, context) <= F32_CACHE,
             can_rewind: !is_recurrent,
         }
     }
@@ -103,21 +111,36 @@ impl Settings {
         // llama.cpp divides the cells between the conversations and wants a multiple of 256 each.
         let cells = self.context.next_multiple_of(256);
         let threads = i32::try_from(self.threads).unwrap_or(i32::MAX);
+        let cache_type = if self.is_f32_cache {
+            KvCacheType::F32
+        } else {
+            KvCacheType::F16
+        };
         LlamaContextParams::default()
             .with_n_ctx(NonZeroU32::new(cells.saturating_mul(self.parallel)))
             .with_n_seq_max(self.parallel)
-            .with_n_batch(self.batch)
-            .with_n_ubatch(self.physical_batch)
+            // Never what limits a batch: `self.batch` is, in the scheduler. llama.cpp's own physical
+            // batch may come out one token longer than it is told to.
+            .with_n_batch(BATCH)
+            .with_n_ubatch(BATCH)
             .with_n_threads(threads)
             .with_n_threads_batch(threads)
             .with_kv_unified(false)
             .with_swa_full(true)
             // LLAMA_FLASH_ATTN_TYPE_DISABLED
             .with_flash_attention_policy(0)
-            .with_type_k(KvCacheType::F16)
-            .with_type_v(KvCacheType::F16)
+            .with_type_k(cache_type)
+            .with_type_v(cache_type)
             .with_offload_kqv(false)
             .with_op_offload(false)
             .with_no_perf(true)
     }
+}
+
+/// Returns the bytes of one conversation's keys and values in F32.
+fn f32_cache_size(model: &LlamaModel, context: u32) -> u64 {
+    let width = u64::try_from(model.n_embd()).unwrap_or(0);
+    let heads = u64::from(model.n_head().max(1));
+    let kv_width = width / heads * u64::from(model.n_head_kv());
+    2 * 4 * kv_width * u64::from(model.n_layer()) * u64::from(context)
 }

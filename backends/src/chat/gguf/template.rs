@@ -77,7 +77,7 @@ fn raise_exception(message: String) -> Result<Value, Error> {
 }
 
 /// Writes JSON with Python's separators, as templates were written for; any indent is ignored.
-fn to_json(value: Value, _options: Rest<Value>) -> Result<Value, Error> {
+fn to_json(value: &Value, _options: Rest<Value>) -> Result<Value, Error> {
     use serde::Serialize as _;
 
     let mut bytes = Vec::new();
