@@ -335,7 +335,6 @@ async fn identity_is_what_the_server_says() {
         url: server.url(),
         model: "tuned".to_owned(),
         served: ServedIdentity {
-            models: vec!["a-draft".to_owned(), "tuned".to_owned()],
             model_path: Some("/models/tuned-q8_0.gguf".to_owned()),
             n_params: Some(1234),
             chat_template: Some(Digest::of(b"{{ messages }}")),

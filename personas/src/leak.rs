@@ -134,7 +134,7 @@ impl LeakReport {
 #[derive(Debug, Error)]
 pub enum LeakError {
     /// The file could not be read.
-    #[error("{file}:{line}: cannot be read")]
+    #[error("{file}:{line}: cannot be read: {source}")]
     Io {
         /// The training file.
         file: String,
@@ -154,7 +154,7 @@ pub enum LeakError {
         max: u64,
     },
     /// A line is no JSON value.
-    #[error("{file}:{line}: not a JSON line")]
+    #[error("{file}:{line}: not a JSON line: {source}")]
     Json {
         /// The training file.
         file: String,

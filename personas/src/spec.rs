@@ -42,11 +42,7 @@ impl PersonaSpec {
     /// Unknown keys, empty factors, weights that are not positive, duplicate ids and constraints
     /// that name unknown factors or levels are errors with line, column and field.
     pub fn parse(text: &str, file: &str) -> Result<Self, YamlError> {
-        let spec: SpecFile = yaml::read(text, file).map_err(|mut error| {
-            // `Spanned` puts a step of its own into the path; the format has no field of that name.
-            error.field = error.field.replace(".value", "");
-            error
-        })?;
+        let spec: SpecFile = yaml::read(text, file)?;
         Check { file }.spec(&spec)?;
         let factors = spec.factors();
         let index = |factor: &str, level: &str| -> (usize, u16) {
@@ -112,6 +108,12 @@ impl PersonaSpec {
             version: self.file.version,
             digest: self.digest.clone(),
         }
+    }
+
+    /// Returns the levels of a factor in the spec's order, if there is such a factor.
+    pub fn levels(&self, factor: &str) -> Option<&[String]> {
+        let found = self.factors.iter().find(|known| known.name == factor)?;
+        Some(&found.levels)
     }
 
     /// Returns how many combinations of levels the constraints allow.

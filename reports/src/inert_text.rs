@@ -5,7 +5,7 @@
 /// Line breaks and runs of spaces become one space. Control characters, escape sequences,
 /// direction marks and other invisible characters are shown as `<U+001B>`, so that an attack stays
 /// visible. `::` and `##` no longer mean a command to CI systems (GitHub, Azure and others).
-pub(crate) fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_whitespace() {
@@ -41,7 +41,7 @@ pub(crate) fn cut(text: &str, max_chars: usize) -> String {
 ///
 /// Such characters stand only inside JSON strings, so replacing them in the finished text is safe.
 /// U+2028, U+2029 and U+0085 are among them: some readers of JSON lines break lines there.
-pub(crate) fn inert_json(text: &str) -> String {
+pub fn inert_json(text: &str) -> String {
     let mut json = String::with_capacity(text.len());
     let mut previous = ' ';
     for c in text.chars() {

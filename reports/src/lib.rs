@@ -1,6 +1,7 @@
 //! Values in, words out: terminal, Markdown, JSON and CSV.
 //!
-//! Every function takes a finished [`Evaluation`](shipworthy_schema::Evaluation) and returns text.
+//! Every function takes values, mostly a finished [`Evaluation`](shipworthy_schema::Evaluation), and
+//! returns text.
 //! Nothing here decides, computes a statistic the comparison does not hold, or touches a file.
 //! What models, judges and configurations wrote is treated as hostile: it reaches no terminal,
 //! Markdown renderer, spreadsheet or CI log as anything but plain text.
@@ -29,8 +30,9 @@ mod terminal;
 mod transcripts_jsonl;
 
 pub use decision_json::decision_json;
+pub use inert_text::{inert_json, one_line};
 pub use markdown::markdown;
 pub use scores_csv::scores_csv;
-pub use terminal::terminal;
+pub use terminal::{headline, table, terminal};
 pub use transcripts_jsonl::transcripts_jsonl;
 pub use verdict_text::{VerdictText, reason_text};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shipworthy_schema::{Conversation, ConversationScore, CriterionScore, Evaluation, Outcome};
+use shipworthy_schema::{Conversation, ConversationScore, CriterionScore, Outcome};
 
 use crate::inert_text::one_line;
 
@@ -15,20 +15,17 @@ const AFTER_CRITERIA: [&str; 3] = ["termination", "passed", "note"];
 /// Scores have full precision. What has no score is an empty cell, never 0, and `note` says why.
 /// A criterion whose id is also a fixed column's name gets the column `criterion_ID`. Text that a
 /// spreadsheet would take for a formula is preceded by an apostrophe.
-pub fn scores_csv(evaluation: &Evaluation) -> String {
-    let criteria = criteria_in_order(&evaluation.scores);
-    let scores: BTreeMap<_, &ConversationScore> = evaluation
-        .scores
-        .iter()
-        .map(|s| (&s.conversation, s))
-        .collect();
+pub fn scores_csv(conversations: &[Conversation], scores: &[ConversationScore]) -> String {
+    let criteria = criteria_in_order(scores);
+    let scores: BTreeMap<_, &ConversationScore> =
+        scores.iter().map(|s| (&s.conversation, s)).collect();
     let header = BEFORE_CRITERIA
         .iter()
         .map(|&name| name.to_owned())
         .chain(criteria.iter().map(|id| criterion_column(id)))
         .chain(AFTER_CRITERIA.iter().map(|&name| name.to_owned()));
     let mut records = vec![header.collect::<Vec<_>>()];
-    records.extend(evaluation.conversations.iter().map(|conversation| {
+    records.extend(conversations.iter().map(|conversation| {
         let score = scores.get(&conversation.id).copied();
         row(conversation, score, &criteria)
     }));

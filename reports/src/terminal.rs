@@ -10,7 +10,7 @@ use crate::inert_text::{cut, one_line};
 use crate::notices::notices;
 use crate::number_text::{count, difference, interval, p_value, percent, score};
 use crate::verdict_text::VerdictText;
-use layout::{Paint, list, paragraph, table};
+use layout::{Paint, list, paragraph};
 
 /// Most characters of a quoted reason of a judge or check.
 const QUOTE_CHARS: usize = 200;
@@ -44,6 +44,29 @@ pub fn terminal(evaluation: &Evaluation, width: usize, color: bool) -> String {
     blocks.push(page.warnings());
     blocks.retain(|block| !block.is_empty());
     blocks.join("\n")
+}
+
+/// Returns the verdict and its reasons only, as [`terminal`] would show them.
+pub fn headline(evaluation: &Evaluation, width: usize, color: bool) -> String {
+    let page = Page {
+        evaluation,
+        width: width.clamp(60, 100),
+        paint: Paint { color },
+    };
+    let mut decisions = evaluation.decisions.iter();
+    let recommended = decisions.find(|d| d.model == evaluation.recommended);
+    recommended
+        .map(|decision| page.decision(decision, false))
+        .unwrap_or_default()
+}
+
+/// Returns a table of texts for a terminal of `width` columns, made inert.
+pub fn table<const N: usize>(heads: [&str; N], rows: &[[String; N]], width: usize) -> String {
+    let cells = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| one_line(cell)).collect())
+        .collect();
+    layout::table(&heads, N, cells, width)
 }
 
 /// What every block of the report needs.
@@ -81,7 +104,7 @@ impl Page<'_> {
             count(personas, "persona"),
             comparison.baseline
         );
-        table(&header, 2, rows, self.width) + &paragraph(&caption, self.width)
+        layout::table(&header, 2, rows, self.width) + &paragraph(&caption, self.width)
     }
 
     fn model_row(&self, summary: &ModelSummary) -> Vec<String> {
@@ -128,7 +151,7 @@ impl Page<'_> {
                 ]
             })
             .collect();
-        table(&header, 1, rows, self.width)
+        layout::table(&header, 1, rows, self.width)
     }
 
     fn safety(&self, candidate: &CandidateComparison) -> String {
@@ -158,7 +181,7 @@ impl Page<'_> {
                 ]
             })
             .collect();
-        let mut block = table(&header, 1, rows, self.width);
+        let mut block = layout::table(&header, 1, rows, self.width);
         for safety in &candidate.safety {
             let mut quotes: Vec<String> = safety
                 .regressions

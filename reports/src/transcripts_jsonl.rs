@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use shipworthy_schema::{
-    Conversation, ConversationScore, CriterionScore, Evaluation, ModelName, Outcome, Persona,
-    PersonaId, Termination, Turn,
+    Conversation, ConversationScore, CriterionScore, ModelName, Outcome, Persona, PersonaId,
+    Termination, Turn,
 };
 
 use crate::inert_text::inert_json;
@@ -30,16 +30,15 @@ struct Line<'a> {
 
 /// Returns `transcripts.jsonl`: one conversation a line, in id order, with the persona's levels,
 /// why it ended, and each criterion's score and reason.
-pub fn transcripts_jsonl(evaluation: &Evaluation) -> String {
-    let personas: BTreeMap<&PersonaId, &Persona> =
-        evaluation.personas.iter().map(|p| (&p.id, p)).collect();
-    let scores: BTreeMap<_, &ConversationScore> = evaluation
-        .scores
-        .iter()
-        .map(|s| (&s.conversation, s))
-        .collect();
-    evaluation
-        .conversations
+pub fn transcripts_jsonl(
+    personas: &[Persona],
+    conversations: &[Conversation],
+    scores: &[ConversationScore],
+) -> String {
+    let personas: BTreeMap<&PersonaId, &Persona> = personas.iter().map(|p| (&p.id, p)).collect();
+    let scores: BTreeMap<_, &ConversationScore> =
+        scores.iter().map(|s| (&s.conversation, s)).collect();
+    conversations
         .iter()
         .map(|conversation| {
             let Conversation {

@@ -38,8 +38,8 @@ pub use message::{Message, Role};
 pub use model_ref::{ModelRef, ModelSource, ServedIdentity};
 pub use name::{CriterionId, InvalidName, ModelName, PersonaId, RubricName};
 pub use persona::{
-    Cooperation, Disclosure, DisclosurePolicy, Emotion, Fact, Goal, Knowledge, Length, Manner, Need,
-    Persona, Register, Risk, Situation, Style,
+    Cooperation, Disclosure, DisclosurePolicy, Emotion, Fact, Goal, Knowledge, Length, Manner,
+    Need, Persona, Register, Risk, Situation, Style,
 };
 pub use plan::{DatasetRef, Gate, JudgePlan, PersonaPlan, Plan, RubricRef, SimulatorPlan, SpecRef};
 pub use sampling::Sampling;

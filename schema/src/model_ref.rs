@@ -47,9 +47,8 @@ pub enum ModelSource {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ServedIdentity {
-    /// The ids in `/v1/models`, sorted.
-    pub models: Vec<String>,
-    /// File the server loaded (`/props`, llama-server).
+    /// What the server loaded: a file (`model_path` in `/props`, llama-server), or a directory or
+    /// repository (`root` in `/v1/models`, vLLM).
     pub model_path: Option<String>,
     /// Number of parameters (`meta.n_params`, llama-server).
     pub n_params: Option<u64>,

@@ -11,6 +11,8 @@ pub struct Plan {
     pub format: u32,
     /// The project's name.
     pub project: String,
+    /// What every reader of the report must know.
+    pub notice: Option<String>,
     /// The model the others are compared with.
     pub baseline: ModelName,
     /// All models, the baseline among them, in name order.

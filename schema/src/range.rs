@@ -23,7 +23,11 @@ pub(crate) fn level<'de, D: Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
 /// Reads a whole number from 1 up.
 pub(crate) fn positive<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
     let n = u32::deserialize(d)?;
-    if n == 0 { Err(D::Error::custom("must be at least 1")) } else { Ok(n) }
+    if n == 0 {
+        Err(D::Error::custom("must be at least 1"))
+    } else {
+        Ok(n)
+    }
 }
 
 fn read<'de, D: Deserializer<'de>>(
@@ -32,5 +36,9 @@ fn read<'de, D: Deserializer<'de>>(
     range: &str,
 ) -> Result<f64, D::Error> {
     let x = f64::deserialize(deserializer)?;
-    if fits(x) { Ok(x) } else { Err(D::Error::custom(format!("must be {range}, got {x}"))) }
+    if fits(x) {
+        Ok(x)
+    } else {
+        Err(D::Error::custom(format!("must be {range}, got {x}")))
+    }
 }

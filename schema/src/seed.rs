@@ -36,7 +36,7 @@ impl Split {
     /// Returns the split that `count` seeds from `start` on all belong to.
     pub fn of_seeds(start: u32, count: u32) -> Result<Self, InvalidSeed> {
         let last = u64::from(start) + u64::from(count.max(1)) - 1;
-        let fits_u32 = last <= u64::from(u32::MAX);
+        let fits_u32 = u32::try_from(last).is_ok();
         if last <= u64::from(*TRAINING_SEEDS.end()) {
             Ok(Self::Training)
         } else if start >= EVALUATION_SEEDS_START && fits_u32 {

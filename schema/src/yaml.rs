@@ -1,5 +1,7 @@
 //! Reading a noun from a YAML file, with errors that name file, line, column and field.
 
+use std::fmt;
+
 use serde::de::DeserializeOwned;
 /// A value and where in the file it stood, for checks that need more than one field.
 pub use serde_saphyr::Spanned;
@@ -7,7 +9,7 @@ use thiserror::Error;
 
 /// Says where a YAML file is not what was expected, and what is wrong there.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
-#[error("{file}:{line}:{column}: {}{message}", field_prefix(.field))]
+#[error("{file}:{}{}{message}", position(*.line, *.column), field_prefix(.field))]
 pub struct YamlError {
     /// The file as the user named it.
     pub file: String,
@@ -19,6 +21,73 @@ pub struct YamlError {
     pub field: String,
     /// What is wrong.
     pub message: String,
+}
+
+/// A place in a YAML file: where an error is, that shows only later than at reading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file as the user named it.
+    pub file: String,
+    /// Line, from 1; 0 where the file leaves the field out.
+    pub line: u64,
+    /// Column, from 1; 0 where the file leaves the field out.
+    pub column: u64,
+    /// Path of the field.
+    pub field: String,
+}
+
+impl Place {
+    /// Returns the place of `value`, which stands in `field` of `file`.
+    pub fn of<T>(file: &str, field: impl Into<String>, value: &Spanned<T>) -> Self {
+        let at = value.referenced;
+        Self {
+            file: file.to_owned(),
+            line: at.line(),
+            column: at.column(),
+            field: field.into(),
+        }
+    }
+
+    /// Returns an error at this place.
+    pub fn error(self, message: impl Into<String>) -> YamlError {
+        let Self {
+            file,
+            line,
+            column,
+            field,
+        } = self;
+        YamlError {
+            file,
+            line,
+            column,
+            field,
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            file,
+            line,
+            column,
+            field,
+        } = self;
+        if *line == 0 {
+            write!(f, "{file}: field `{field}`")
+        } else {
+            write!(f, "{file}:{line}:{column}: field `{field}`")
+        }
+    }
+}
+
+fn position(line: u64, column: u64) -> String {
+    if line == 0 {
+        " ".to_owned()
+    } else {
+        format!("{line}:{column}: ")
+    }
 }
 
 fn field_prefix(field: &str) -> String {
@@ -50,7 +119,8 @@ pub fn read<T: DeserializeOwned>(text: &str, file: &str) -> Result<T, YamlError>
         let field = if path == "." {
             String::new()
         } else {
-            path.replace(".?", "")
+            // `Spanned` puts a step of its own into the path.
+            path.replace(".?", "").replace(".value", "")
         };
         YamlError {
             file: file.to_owned(),

@@ -66,9 +66,9 @@ fn source(source: &ModelSource) -> String {
             format!("GGUF {}, {}{tokens}", code(path), code(digest.as_str()))
         }
         ModelSource::Http { url, model, served } => {
-            let mut said = vec![format!("lists {}", code(&served.models.join(", ")))];
+            let mut said = Vec::new();
             if let Some(path) = &served.model_path {
-                said.push(format!("file {}", code(path)));
+                said.push(format!("loaded from {}", code(path)));
             }
             if let Some(n_params) = served.n_params {
                 said.push(format!("{n_params} parameters"));
@@ -76,12 +76,14 @@ fn source(source: &ModelSource) -> String {
             if let Some(digest) = &served.chat_template {
                 said.push(format!("chat template {}", code(digest.as_str())));
             }
-            format!(
-                "server {}, model {}; no digest of its weights, only what it says of itself: {}",
-                code(url),
-                code(model),
-                said.join(", ")
-            )
+            let words = match said.as_slice() {
+                [] => "it says nothing of its weights".to_owned(),
+                said => format!(
+                    "no digest of its weights, only what it says of itself: {}",
+                    said.join(", ")
+                ),
+            };
+            format!("server {}, model {}; {words}", code(url), code(model))
         }
         ModelSource::Scripted { path, digest } => {
             format!("scripted replies {}, {}", code(path), code(digest.as_str()))

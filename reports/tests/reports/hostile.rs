@@ -85,7 +85,11 @@ fn json_carries_the_text_unchanged_in_plain_ascii_lines() {
     let value: serde_json::Value = serde_json::from_str(&decision).unwrap();
     assert_eq!(value["warnings"][2], HOSTILE);
 
-    let transcripts = transcripts_jsonl(&evaluation);
+    let transcripts = transcripts_jsonl(
+        &evaluation.personas,
+        &evaluation.conversations,
+        &evaluation.scores,
+    );
     assert_inert(&transcripts);
     assert_eq!(transcripts.lines().count(), evaluation.conversations.len());
     for line in transcripts.lines() {
@@ -96,7 +100,8 @@ fn json_carries_the_text_unchanged_in_plain_ascii_lines() {
 
 #[test]
 fn csv_holds_no_formula() {
-    let text = scores_csv(&hostile());
+    let evaluation = hostile();
+    let text = scores_csv(&evaluation.conversations, &evaluation.scores);
     assert_inert(&text);
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     for record in reader.records() {

@@ -38,7 +38,7 @@ fn csv_gives_every_score_back() {
     evaluation.scores[2].criteria[0].outcome = Outcome::Unscored {
         reason: "the judge answered nothing".into(),
     };
-    let text = scores_csv(&evaluation);
+    let text = scores_csv(&evaluation.conversations, &evaluation.scores);
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let header: Vec<String> = reader.headers().unwrap().iter().map(Into::into).collect();
     assert_eq!(
@@ -76,7 +76,7 @@ fn a_criterion_may_be_called_like_a_column() {
     for score in &mut evaluation.scores {
         score.criteria[0].criterion = "score".into();
     }
-    let text = scores_csv(&evaluation);
+    let text = scores_csv(&evaluation.conversations, &evaluation.scores);
     assert!(
         text.starts_with("model,persona,repeat,score,criterion_score,"),
         "{text}"
@@ -86,7 +86,11 @@ fn a_criterion_may_be_called_like_a_column() {
 #[test]
 fn transcripts_hold_levels_turns_and_scores() {
     let evaluation = evaluation(&[do_not_deploy()]);
-    let text = transcripts_jsonl(&evaluation);
+    let text = transcripts_jsonl(
+        &evaluation.personas,
+        &evaluation.conversations,
+        &evaluation.scores,
+    );
     let violation = text
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap())

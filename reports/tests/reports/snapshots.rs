@@ -36,10 +36,7 @@ fn crowded() -> Evaluation {
             source: ModelSource::Http {
                 url: "http://127.0.0.1:8081/v1".into(),
                 model: "large".into(),
-                served: ServedIdentity {
-                    models: vec!["large".into()],
-                    ..ServedIdentity::default()
-                },
+                served: ServedIdentity::default(),
             },
         },
         repeats: 3,
@@ -60,8 +57,15 @@ fn machine_formats_stay_as_they_are() {
     let mut evaluation = evaluation(&[do_not_deploy()]);
     fail(&mut evaluation, 3, "the server closed the connection");
     insta::assert_snapshot!("decision_json", decision_json(&evaluation));
-    insta::assert_snapshot!("scores_csv", scores_csv(&evaluation));
-    let lines = transcripts_jsonl(&evaluation);
+    insta::assert_snapshot!(
+        "scores_csv",
+        scores_csv(&evaluation.conversations, &evaluation.scores)
+    );
+    let lines = transcripts_jsonl(
+        &evaluation.personas,
+        &evaluation.conversations,
+        &evaluation.scores,
+    );
     let first_lines: Vec<&str> = lines.lines().skip(2).take(2).collect();
     insta::assert_snapshot!("transcripts_jsonl", first_lines.join("\n"));
 }

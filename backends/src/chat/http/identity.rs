@@ -70,6 +70,7 @@ struct ListedModel {
     id: String,
     aliases: Vec<String>,
     n_params: Option<u64>,
+    root: Option<String>,
 }
 
 impl Listing {
@@ -160,8 +161,7 @@ impl Listing {
     pub(super) fn identity(&self, id: &str) -> ServedIdentity {
         let listed = self.models.iter().flatten().find(|model| model.id == id);
         ServedIdentity {
-            models: self.ids(),
-            model_path: self.model_path.clone(),
+            model_path: self.model_path.clone().or_else(|| listed?.root.clone()),
             n_params: listed.and_then(|model| model.n_params),
             chat_template: self.chat_template.clone(),
         }
@@ -197,6 +197,7 @@ fn listed_models(body: &Value) -> Result<Vec<ListedModel>, Failure> {
                     .map(str::to_owned)
                     .collect(),
                 n_params: model.pointer("/meta/n_params").and_then(Value::as_u64),
+                root: model.get("root").and_then(Value::as_str).map(str::to_owned),
             })
         })
         .collect()
