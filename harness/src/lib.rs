@@ -1,1 +1,22 @@
-//! Plan, simulate, score, compare, decide; and the command line.
+//! Plan, simulate, score, compare, decide.
+//!
+//! [`preparation`] turns a configuration into a fixed plan and opened models, [`evaluation`] is the
+//! pipeline, and the modules between are its steps. Nothing here prints, reads the environment or
+//! exits; that is the binary's.
+
+pub mod config;
+pub mod preparation;
+pub mod probe;
+
+pub mod store;
+
+pub mod asking;
+pub mod scoring;
+pub mod simulation;
+mod turn_seed;
+
+pub mod comparison;
+pub mod decision;
+pub mod evaluation;
+pub mod run_directory;
+mod warnings;

@@ -1,0 +1,207 @@
+//! What a user writes in `shipworthy.yaml`.
+//!
+//! Every field is checked where it is read, so that an error names file, line, column and field.
+
+mod count;
+mod judge;
+mod model_entry;
+mod personas;
+mod simulator;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+use shipworthy_schema::yaml::{self, Place, YamlError};
+use shipworthy_schema::{Gate, ModelName, Sampling};
+use thiserror::Error;
+
+pub use count::Count;
+pub use judge::{JudgeConfig, JudgeEntry};
+pub use model_entry::{EntryError, ModelEntry};
+pub use personas::PersonasConfig;
+pub use simulator::{SimulatorConfig, SimulatorEntry};
+
+/// A project: who speaks with which models, and what bar they must clear.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The project's name.
+    #[schemars(with = "String")]
+    pub project: ModelName,
+    /// Held-out people.
+    pub personas: PersonasConfig,
+    /// A library rubric's name, or a rubric file.
+    #[schemars(with = "String")]
+    pub rubric: Spanned<String>,
+    /// The model the others are compared with.
+    #[schemars(with = "String")]
+    pub baseline: Spanned<ModelName>,
+    /// All models by name, the baseline among them.
+    #[schemars(with = "BTreeMap<String, ModelEntry>")]
+    pub models: BTreeMap<ModelName, Spanned<ModelEntry>>,
+    /// What every reader of the report must know, e.g. that the models are toys.
+    #[serde(default)]
+    pub notice: Option<String>,
+    /// System prompt every model gets; none if left out.
+    #[serde(default)]
+    pub system_prompt: Option<String>,
+    /// Who plays the personas.
+    #[serde(default = "default_simulator")]
+    #[schemars(with = "SimulatorConfig")]
+    pub simulator: Spanned<SimulatorConfig>,
+    /// Who judges.
+    #[serde(default = "default_judge")]
+    #[schemars(with = "JudgeConfig")]
+    pub judge: Spanned<JudgeConfig>,
+    /// How the models under test draw tokens.
+    #[serde(default)]
+    pub sampling: Sampling,
+    /// The bar a candidate must clear.
+    #[serde(default)]
+    pub gate: Gate,
+    /// JSONL file of training data that the personas must be absent from.
+    #[serde(default)]
+    #[schemars(with = "Option<PathBuf>")]
+    pub training_data: Option<Spanned<PathBuf>>,
+    /// Seconds one model call may take.
+    #[serde(default = "default_call_timeout")]
+    pub call_timeout_s: Count,
+}
+
+fn default_simulator() -> Spanned<SimulatorConfig> {
+    default_at_no_place(SimulatorConfig::default())
+}
+
+fn default_judge() -> Spanned<JudgeConfig> {
+    default_at_no_place(JudgeConfig::default())
+}
+
+/// Returns `value` for a field that the file leaves out.
+fn default_at_no_place<T>(value: T) -> Spanned<T> {
+    let nowhere = serde_saphyr::Location::UNKNOWN;
+    Spanned::new(value, nowhere, nowhere)
+}
+
+fn default_call_timeout() -> Count {
+    Count::new(300).expect("300 is above 0")
+}
+
+/// Says why a configuration cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("failed to read configuration `{path}`: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not a configuration.
+    #[error(transparent)]
+    Yaml(#[from] YamlError),
+}
+
+impl Config {
+    /// Reads the configuration in the file `path`.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self::parse(&text, &path.display().to_string())?)
+    }
+
+    /// Reads a configuration from `text`; `file` is only used to say where an error is.
+    pub fn parse(text: &str, file: &str) -> Result<Self, YamlError> {
+        let config: Self = yaml::read(text, file)?;
+        config.check_baseline(file)?;
+        config.personas.check_seeds(file)?;
+        Ok(config)
+    }
+
+    fn check_baseline(&self, file: &str) -> Result<(), YamlError> {
+        let baseline = &self.baseline.value;
+        let names = self
+            .models
+            .keys()
+            .map(ModelName::as_str)
+            .collect::<Vec<_>>()
+            .join(", ");
+        let message = if !self.models.contains_key(baseline) {
+            format!("no model is named `{baseline}`; `models` has {names}")
+        } else if self.models.len() < 2 {
+            format!("`{baseline}` is the only model; add a candidate under `models`")
+        } else {
+            return Ok(());
+        };
+        Err(Place::of(file, "baseline", &self.baseline).error(message))
+    }
+
+    /// Returns the JSON schema of the configuration, for editors.
+    pub fn json_schema() -> serde_json::Value {
+        schemars::schema_for!(Self).to_value()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::{Config, JudgeConfig, SimulatorConfig};
+
+    const GOOD: &str = "\
+project: coaching
+personas: {spec: coaching, count: 15, seed_start: 9000, repeats: 3, max_turns: 6}
+rubric: coaching
+baseline: base
+models:
+  base:  {gguf: models/base-q8_0.gguf}
+  tuned: {url: \"http://127.0.0.1:8081/v1\", model: tuned, api_key_env: TUNED_API_KEY}
+simulator: rule-based
+judge: none
+sampling: {temperature: 0.7, top_p: 0.95, max_tokens: 256, seed: 7}
+gate: {min_gain: 0.10, alpha: 0.05, suspicious_gain: 0.30}
+training_data: data/train.jsonl
+";
+
+    #[test]
+    fn the_documented_example_is_read() {
+        let config = Config::parse(GOOD, "shipworthy.yaml").unwrap();
+        assert_eq!(config.personas.count.get(), 15);
+        assert!(matches!(config.simulator.value, SimulatorConfig::RuleBased));
+        assert!(matches!(config.judge.value, JudgeConfig::None));
+    }
+
+    #[test_case("rubric: coaching", "rubrik: coaching"
+        => "c.yaml:3:1: field `rubrik`: unknown field `rubrik`, expected one of project, personas, \
+            rubric, baseline, models, notice, system_prompt, simulator, judge, sampling, gate, \
+            training_data, call_timeout_s"; "unknown key")]
+    #[test_case("seed_start: 9000", "seed_start: 4000"
+        => "c.yaml:2:51: field `personas.seed_start`: seeds 4000 to 4014 are for training; \
+            evaluation personas take seeds from 9000 up"; "training seeds")]
+    #[test_case("count: 15", "count: 0"
+        => "c.yaml:2:35: field `personas.count`: must be at least 1"; "empty personas")]
+    #[test_case("baseline: base", "baseline: bsae"
+        => "c.yaml:4:11: field `baseline`: no model is named `bsae`; `models` has base, tuned";
+        "unknown baseline")]
+    #[test_case("{gguf: models/base-q8_0.gguf}", "{gguf: a.gguf, url: \"http://x\"}"
+        => "c.yaml:6:10: field `models.base`: give one of `gguf`, `url` and `scripted`";
+        "two places")]
+    #[test_case("judge: none", "judge: nobody"
+        => "c.yaml:9:8: field `judge`: `nobody` is not a judge: write `none` or a model such as \
+            `{url: …, model: …}`"; "unknown judge")]
+    #[test_case("temperature: 0.7", "temperature: -1"
+        => "c.yaml:10:25: field `sampling.temperature`: must be between 0 and 2, got -1";
+        "temperature")]
+    #[test_case("alpha: 0.05", "alpha: 1.5"
+        => "c.yaml:11:31: field `gate.alpha`: must be above 0 and below 1, got 1.5"; "alpha")]
+    fn mistakes_are_located(from: &str, to: &str) -> String {
+        let text = GOOD.replace(from, to);
+        assert_ne!(text, GOOD);
+        Config::parse(&text, "c.yaml").unwrap_err().to_string()
+    }
+}

@@ -1,0 +1,172 @@
+//! From a configuration to a fixed plan and opened models: everything that can be wrong is found
+//! here, before the first token.
+
+mod error;
+mod library;
+mod models;
+mod people;
+mod rubric;
+
+use std::path::Path;
+
+use shipworthy_personas::PersonaPool;
+use shipworthy_personas::simulator::{llm, rule_based};
+use shipworthy_rubrics::Rubric;
+use shipworthy_schema::{DatasetRef, JudgePlan, Persona, PersonaPlan, Plan, SimulatorPlan};
+
+use crate::config::{Config, JudgeConfig, SimulatorConfig};
+
+pub use error::PreparationError;
+pub use library::{LibraryError, spec_by_name};
+pub use models::Models;
+pub use people::leak_text;
+pub(crate) use people::of_run as personas_of_run;
+
+/// Version of the plan's format.
+const PLAN_FORMAT: u32 = 1;
+
+/// The primary test, as the plan names it.
+const TEST: &str = "paired t-test on persona means, two-sided";
+
+/// A fixed plan with all that is needed to carry it out.
+pub struct Prepared {
+    /// The plan.
+    pub plan: Plan,
+    /// Who speaks.
+    pub personas: Vec<Persona>,
+    /// The persona file's text.
+    pub personas_text: String,
+    /// What counts as good.
+    pub rubric: Rubric,
+    /// The rubric's YAML.
+    pub rubric_text: String,
+    /// The models, opened.
+    pub models: Models,
+}
+
+/// What an evaluation reads from files, all checked.
+pub struct Inputs {
+    pool: PersonaPool,
+    training_data: Option<DatasetRef>,
+    rubric: Rubric,
+    rubric_text: String,
+}
+
+impl Inputs {
+    /// Reads the inputs that the configuration in `file` names; no model is touched.
+    pub fn read(config: &Config, file: &Path) -> Result<Self, PreparationError> {
+        let shown = file.display().to_string();
+        let directory = directory_of(file);
+        let spec = people::spec(config, &shown, directory)?;
+        let pool = people::pool(config, &shown, directory, &spec)?;
+        let training_data = people::check_training_data(config, &shown, directory, &spec, &pool)?;
+        let (rubric, rubric_text) = rubric::read(config, &shown, directory, &spec)?;
+        Ok(Self {
+            pool,
+            training_data,
+            rubric,
+            rubric_text,
+        })
+    }
+
+    /// Tells whether the people were looked for in training data.
+    pub fn is_verified(&self) -> bool {
+        self.training_data.is_some()
+    }
+
+    /// Returns what was read, in one sentence.
+    pub fn summary(&self) -> String {
+        let Self {
+            pool,
+            training_data,
+            rubric,
+            ..
+        } = self;
+        let (spec, count) = (&pool.spec().name, pool.count());
+        let held_out = match training_data {
+            Some(data) => format!("absent from {}", data.path),
+            None => "not looked for in any training data (set `training_data`)".to_owned(),
+        };
+        let criteria = rubric.criteria().count();
+        format!(
+            "{count} people of spec {spec}, {held_out}; rubric {} has {criteria} criteria",
+            rubric.name()
+        )
+    }
+}
+
+/// Returns the directory that paths in the configuration `file` are relative to.
+pub fn directory_of(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new(""))
+}
+
+/// Prepares the evaluation that the configuration in `file` describes.
+///
+/// Paths in it are relative to the file's directory, API keys come from `environment`. Errors name
+/// the place in the file.
+pub async fn prepare(
+    config: &Config,
+    file: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Prepared, PreparationError> {
+    let Inputs {
+        pool,
+        training_data,
+        rubric,
+        rubric_text,
+    } = Inputs::read(config, file)?;
+    let shown = file.display().to_string();
+    let directory = directory_of(file);
+    let opened = models::open_all(config, &shown, directory, environment).await?;
+    let simulator = match (&config.simulator.value, opened.simulator) {
+        (SimulatorConfig::Llm(entry), Some(model)) => SimulatorPlan::Llm {
+            model,
+            version: llm::VERSION,
+            sampling: entry.sampling.clone(),
+        },
+        _ => SimulatorPlan::RuleBased {
+            version: rule_based::VERSION,
+        },
+    };
+    let judge = match (&config.judge.value, opened.judge) {
+        (JudgeConfig::Llm(entry), Some(model)) => Some(JudgePlan {
+            model,
+            repeats: entry.repeats.get(),
+            sampling: entry.sampling.clone(),
+        }),
+        _ => None,
+    };
+    let personas = &config.personas;
+    let plan = Plan {
+        format: PLAN_FORMAT,
+        project: config.project.to_string(),
+        notice: config.notice.clone(),
+        baseline: config.baseline.value.clone(),
+        models: opened.under_test,
+        system_prompt: config.system_prompt.clone(),
+        personas: PersonaPlan {
+            spec: pool.spec().clone(),
+            seed_start: pool.seed_start(),
+            count: pool.count(),
+            repeats: personas.repeats.get(),
+            max_turns: personas.max_turns.get(),
+            pool: pool.digest(),
+        },
+        simulator,
+        rubric: rubric.rubric_ref(),
+        judge,
+        sampling: config.sampling.clone(),
+        call_timeout_s: config.call_timeout_s.get(),
+        gate: config.gate.clone(),
+        test: TEST.to_owned(),
+        training_data,
+    };
+    Ok(Prepared {
+        plan,
+        personas_text: pool.to_jsonl(),
+        personas: pool.personas().to_vec(),
+        rubric,
+        rubric_text,
+        models: opened.models,
+    })
+}

@@ -1,0 +1,151 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use shipworthy_backends::{ChatModel, OpenedModel, open};
+use shipworthy_schema::yaml::{Place, Spanned};
+use shipworthy_schema::{ModelName, ModelRef, ModelSource, ServedIdentity};
+
+use super::PreparationError;
+use crate::config::{Config, JudgeConfig, ModelEntry, SimulatorConfig};
+
+/// The models of an evaluation, opened.
+pub struct Models {
+    /// Baseline and candidates.
+    pub under_test: BTreeMap<ModelName, Arc<dyn ChatModel>>,
+    /// Who plays the personas, if a language model does.
+    pub simulator: Option<Arc<dyn ChatModel>>,
+    /// Who judges, if a language model does.
+    pub judge: Option<Arc<dyn ChatModel>>,
+}
+
+/// The models, and what each of them is.
+pub(super) struct Opened {
+    pub(super) models: Models,
+    pub(super) under_test: Vec<ModelRef>,
+    pub(super) simulator: Option<ModelRef>,
+    pub(super) judge: Option<ModelRef>,
+}
+
+/// Where the entries stand and what they need.
+struct Opening<'a> {
+    file: &'a str,
+    directory: &'a Path,
+    environment: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// Opens every model of `config`, and refuses a judge that is one of the models it would judge.
+pub(super) async fn open_all(
+    config: &Config,
+    file: &str,
+    directory: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Opened, PreparationError> {
+    let opening = Opening {
+        file,
+        directory,
+        environment,
+    };
+    let mut models = Models {
+        under_test: BTreeMap::new(),
+        simulator: None,
+        judge: None,
+    };
+    let mut under_test = Vec::new();
+    for (name, entry) in &config.models {
+        let place = Place::of(file, format!("models.{name}"), entry);
+        let opened = opening.open(&entry.value, place).await?;
+        models.under_test.insert(name.clone(), opened.model);
+        under_test.push(ModelRef {
+            name: name.clone(),
+            source: opened.source,
+        });
+    }
+    let mut simulator = None;
+    if let SimulatorConfig::Llm(entry) = &config.simulator.value {
+        let place = opening.place("simulator", &config.simulator);
+        let opened = opening.open(&entry.model, place).await?;
+        models.simulator = Some(opened.model);
+        simulator = Some(ModelRef {
+            name: named("simulator"),
+            source: opened.source,
+        });
+    }
+    let mut judge = None;
+    if let JudgeConfig::Llm(entry) = &config.judge.value {
+        let place = opening.place("judge", &config.judge);
+        let opened = opening.open(&entry.model, place.clone()).await?;
+        let same = under_test
+            .iter()
+            .find(|model| is_same(&model.source, &opened.source));
+        if let (Some(model), false) = (same, entry.allow_same_model) {
+            return Err(PreparationError::JudgeIsCandidate {
+                place,
+                model: model.name.clone(),
+            });
+        }
+        models.judge = Some(opened.model);
+        judge = Some(ModelRef {
+            name: named("judge"),
+            source: opened.source,
+        });
+    }
+    Ok(Opened {
+        models,
+        under_test,
+        simulator,
+        judge,
+    })
+}
+
+fn named(role: &str) -> ModelName {
+    ModelName::new(role).expect("role names are names")
+}
+
+impl Opening<'_> {
+    fn place<T>(&self, field: &str, value: &Spanned<T>) -> Place {
+        Place::of(self.file, field, value)
+    }
+
+    async fn open(
+        &self,
+        entry: &ModelEntry,
+        place: Place,
+    ) -> Result<OpenedModel, PreparationError> {
+        match entry.locate(self.directory, self.environment) {
+            Err(source) => Err(PreparationError::Entry { place, source }),
+            Ok(location) => open(&location)
+                .await
+                .map_err(|source| PreparationError::Open { place, source }),
+        }
+    }
+}
+
+/// Tells whether two models are one: the same file, or one id with nothing known that differs.
+fn is_same(a: &ModelSource, b: &ModelSource) -> bool {
+    match (a, b) {
+        (ModelSource::Gguf { digest: a, .. }, ModelSource::Gguf { digest: b, .. })
+        | (ModelSource::Scripted { digest: a, .. }, ModelSource::Scripted { digest: b, .. }) => {
+            a == b
+        }
+        (
+            ModelSource::Http {
+                url: url_a,
+                model: id_a,
+                served: a,
+            },
+            ModelSource::Http {
+                url: url_b,
+                model: id_b,
+                served: b,
+            },
+        ) => id_a == id_b && (url_a == url_b || !differ(a, b)),
+        _ => false,
+    }
+}
+
+fn differ(a: &ServedIdentity, b: &ServedIdentity) -> bool {
+    let paths = a.model_path.is_some() && b.model_path.is_some() && a.model_path != b.model_path;
+    let sizes = a.n_params.is_some() && b.n_params.is_some() && a.n_params != b.n_params;
+    paths || sizes
+}

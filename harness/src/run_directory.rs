@@ -1,0 +1,89 @@
+//! The files of a run that people and CI read, rendered from its evaluation.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use shipworthy_schema::{Conversation, ConversationScore, Evaluation, Persona};
+use thiserror::Error;
+
+/// Says why a file could not be written.
+#[derive(Debug, Error)]
+#[error("failed to write `{path}`: {source}")]
+pub struct WriteError {
+    /// The file.
+    pub path: PathBuf,
+    /// Why.
+    pub source: std::io::Error,
+}
+
+/// Name of the report for people.
+pub const REPORT: &str = "evaluation_report.md";
+
+/// Name of the file with everything said.
+pub const TRANSCRIPTS: &str = "transcripts.jsonl";
+
+/// Writes all artefacts of `evaluation` into `directory`, making it if need be.
+///
+/// The report comes last: where it is, the others are.
+pub fn write(directory: &Path, evaluation: &Evaluation, personas: &str) -> Result<(), WriteError> {
+    let Evaluation {
+        plan,
+        conversations,
+        scores,
+        ..
+    } = evaluation;
+    let plan = serde_json::to_string_pretty(plan).expect("a plan is plain data") + "\n";
+    write_file(&directory.join("plan.json"), &plan)?;
+    write_file(&directory.join("personas.jsonl"), personas)?;
+    write_transcripts(directory, &evaluation.personas, conversations, scores)?;
+    let decision = shipworthy_reports::decision_json(evaluation);
+    write_file(&directory.join("decision.json"), &decision)?;
+    write_file(
+        &directory.join(REPORT),
+        &shipworthy_reports::markdown(evaluation),
+    )
+}
+
+/// Writes what was said and how it was scored, all there is of an evaluation without a verdict.
+pub fn write_transcripts(
+    directory: &Path,
+    personas: &[Persona],
+    conversations: &[Conversation],
+    scores: &[ConversationScore],
+) -> Result<(), WriteError> {
+    let transcripts = shipworthy_reports::transcripts_jsonl(personas, conversations, scores);
+    write_file(&directory.join(TRANSCRIPTS), &transcripts)?;
+    let scores = shipworthy_reports::scores_csv(conversations, scores);
+    write_file(&directory.join("scores.csv"), &scores)
+}
+
+/// Writes `content` to `path` by way of a temporary file, so that nobody ever reads half of it.
+pub fn write_file(path: &Path, content: &str) -> Result<(), WriteError> {
+    let failed = |source| WriteError {
+        path: path.to_owned(),
+        source,
+    };
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    std::fs::create_dir_all(directory).map_err(failed)?;
+    let mut file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
+    file.write_all(content.as_bytes()).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    make_readable(file.as_file()).map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+/// Temporary files are born private; artefacts are to be read by others, CI among them.
+#[cfg(unix)]
+fn make_readable(file: &std::fs::File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn make_readable(_: &std::fs::File) -> std::io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,129 @@
+use std::collections::HashMap;
+use std::time::Duration;
+
+use rusqlite::params;
+use shipworthy_schema::{CallRole, ChatReply, Digest};
+
+use super::{Store, StoreError};
+
+/// Names a call by its content, never by its order: which conversation, whose call, which turn,
+/// and which time of asking.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CallKey {
+    /// The conversation.
+    pub thread: String,
+    /// Whose call.
+    pub role: CallRole,
+    /// Turn of the conversation, or number of the judgement, from 1.
+    pub turn: u32,
+    /// 0, or how often the model was asked again for a usable reply.
+    pub attempt: u32,
+}
+
+/// A reply kept from an earlier process.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredCall {
+    /// Digest of the request it answers.
+    pub request: Digest,
+    /// The reply.
+    pub reply: ChatReply,
+}
+
+type Row = (String, String, u32, u32, String, String);
+
+fn role_name(role: CallRole) -> &'static str {
+    match role {
+        CallRole::Model => "model",
+        CallRole::Simulator => "simulator",
+        CallRole::Judge => "judge",
+    }
+}
+
+fn role_of(name: &str) -> Option<CallRole> {
+    [CallRole::Model, CallRole::Simulator, CallRole::Judge]
+        .into_iter()
+        .find(|role| role_name(*role) == name)
+}
+
+impl Store {
+    /// Commits a reply.
+    pub async fn put_call(
+        &self,
+        run: &str,
+        key: &CallKey,
+        request: &Digest,
+        reply: &ChatReply,
+        latency: Duration,
+    ) -> Result<(), StoreError> {
+        let (run, key, request) = (run.to_owned(), key.clone(), request.clone());
+        let json = serde_json::to_string(reply).expect("a reply is plain data");
+        let usage = reply.usage;
+        let latency_ms = i64::try_from(latency.as_millis()).unwrap_or(i64::MAX);
+        let insert = "INSERT INTO calls VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+        self.writer
+            .write(move |connection| {
+                connection.prepare_cached(insert)?.execute(params![
+                    run,
+                    key.thread,
+                    role_name(key.role),
+                    key.turn,
+                    key.attempt,
+                    request.as_str(),
+                    json,
+                    count(usage.prompt_tokens),
+                    count(usage.cached_tokens),
+                    count(usage.completion_tokens),
+                    latency_ms,
+                ])?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Returns the replies of `run` that are still needed: those of unfinished conversations and
+    /// of unscored ones.
+    pub fn calls(&self, run: &str) -> Result<HashMap<CallKey, StoredCall>, StoreError> {
+        let select = "SELECT thread, role, turn, attempt, request, reply FROM calls \
+                      WHERE run = ?1 AND reply IS NOT NULL";
+        let rows = self.read(|connection| {
+            let mut statement = connection.prepare(select)?;
+            let rows = statement.query_map([run], |row| {
+                Ok((
+                    row.get(0)?,
+                    row.get(1)?,
+                    row.get(2)?,
+                    row.get(3)?,
+                    row.get(4)?,
+                    row.get(5)?,
+                ))
+            })?;
+            rows.collect::<rusqlite::Result<Vec<Row>>>()
+        })?;
+        let mut calls = HashMap::with_capacity(rows.len());
+        for (thread, role, turn, attempt, request, reply) in rows {
+            let what = format!("call {thread} {role} {turn}.{attempt} of run {run}");
+            let damaged = |detail: String| StoreError::Damaged {
+                path: self.path.clone(),
+                what: what.clone(),
+                detail,
+            };
+            let role = role_of(&role).ok_or_else(|| damaged(format!("unknown role `{role}`")))?;
+            let request = Digest::try_from(request).map_err(damaged)?;
+            let reply = self.parse(&what, &reply)?;
+            calls.insert(
+                CallKey {
+                    thread,
+                    role,
+                    turn,
+                    attempt,
+                },
+                StoredCall { request, reply },
+            );
+        }
+        Ok(calls)
+    }
+}
+
+fn count(tokens: Option<u64>) -> Option<i64> {
+    tokens.map(|n| i64::try_from(n).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,185 @@
+//! One SQLite file per project: runs, calls, conversations and scores.
+//!
+//! A reply is committed before anybody uses it, so killing the process at any instant loses at most
+//! the calls in flight.
+
+mod call;
+mod run;
+mod writer;
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+use thiserror::Error;
+
+pub use call::{CallKey, StoredCall};
+pub use run::{NewRun, Run, RunState};
+use writer::Writer;
+
+/// Version of the tables, kept in `PRAGMA user_version`.
+const FORMAT: i64 = 1;
+
+/// Says why the store could not be read or written.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// SQLite failed: the disk is full, the file is locked, unwritable or damaged.
+    #[error("store `{path}`: {source}")]
+    Sqlite {
+        /// The store.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// The directory of the store could not be made.
+    #[error("failed to create `{path}`: {source}")]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// There is no store yet.
+    #[error("no store at `{path}`: nothing was evaluated here yet")]
+    Missing {
+        /// The store.
+        path: PathBuf,
+    },
+    /// Another version of shipworthy made the file.
+    #[error("store `{path}` has format {got}, this version reads format {FORMAT}")]
+    Format {
+        /// The store.
+        path: PathBuf,
+        /// Its format.
+        got: i64,
+    },
+    /// A row is not what was written.
+    #[error("store `{path}`: {what} is damaged: {detail}")]
+    Damaged {
+        /// The store.
+        path: PathBuf,
+        /// Which row.
+        what: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// An earlier write failed, so nothing more is taken.
+    #[error("store `{path}`: an earlier write failed: {detail}")]
+    Stopped {
+        /// The store.
+        path: PathBuf,
+        /// Why.
+        detail: String,
+    },
+}
+
+/// An open store.
+pub struct Store {
+    path: PathBuf,
+    reader: std::sync::Mutex<Connection>,
+    writer: Writer,
+}
+
+impl Store {
+    /// Opens the store at `path`, making it if there is none.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory).map_err(|source| StoreError::Directory {
+                path: directory.to_owned(),
+                source,
+            })?;
+        }
+        let flags = OpenFlags::default();
+        let writing = connect(path, flags)?;
+        migrate(path, &writing)?;
+        let reading = connect(path, flags)?;
+        let writer = Writer::start(path.to_owned(), writing);
+        Ok(Self {
+            path: path.to_owned(),
+            reader: reading.into(),
+            writer,
+        })
+    }
+
+    /// Opens the store at `path`, which must exist.
+    pub fn open_existing(path: &Path) -> Result<Self, StoreError> {
+        if path.exists() {
+            Self::open(path)
+        } else {
+            Err(StoreError::Missing {
+                path: path.to_owned(),
+            })
+        }
+    }
+
+    fn read<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let connection = self
+            .reader
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        query(&connection).map_err(|source| self.failed(source))
+    }
+
+    fn failed(&self, source: rusqlite::Error) -> StoreError {
+        StoreError::Sqlite {
+            path: self.path.clone(),
+            source,
+        }
+    }
+
+    fn parse<T: serde::de::DeserializeOwned>(
+        &self,
+        what: &str,
+        json: &str,
+    ) -> Result<T, StoreError> {
+        serde_json::from_str(json).map_err(|error| StoreError::Damaged {
+            path: self.path.clone(),
+            what: what.to_owned(),
+            detail: error.to_string(),
+        })
+    }
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+    let failed = |source| StoreError::Sqlite {
+        path: path.to_owned(),
+        source,
+    };
+    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    let setting = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
+                   PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON;";
+    connection.execute_batch(setting).map_err(failed)?;
+    Ok(connection)
+}
+
+fn migrate(path: &Path, connection: &Connection) -> Result<(), StoreError> {
+    let failed = |source| StoreError::Sqlite {
+        path: path.to_owned(),
+        source,
+    };
+    let version = || connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
+    if version().map_err(failed)? == 0 {
+        // Two processes may start at once: the second waits for the lock and then finds the tables.
+        connection
+            .execute_batch("BEGIN IMMEDIATE")
+            .map_err(failed)?;
+        if version().map_err(failed)? == 0 {
+            connection
+                .execute_batch(include_str!("schema.sql"))
+                .map_err(failed)?;
+            connection
+                .pragma_update(None, "user_version", FORMAT)
+                .map_err(failed)?;
+        }
+        connection.execute_batch("COMMIT").map_err(failed)?;
+    }
+    match version().map_err(failed)? {
+        FORMAT => Ok(()),
+        got => Err(StoreError::Format {
+            path: path.to_owned(),
+            got,
+        }),
+    }
+}

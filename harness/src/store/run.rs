@@ -1,0 +1,246 @@
+use rusqlite::{OptionalExtension as _, Row, params};
+use shipworthy_schema::{Conversation, ConversationScore, Digest, Plan, Verdict};
+
+use super::{Store, StoreError};
+
+/// A run about to begin.
+#[derive(Clone, Debug)]
+pub struct NewRun<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The persona file's content.
+    pub personas: &'a str,
+    /// The rubric's YAML.
+    pub rubric: &'a str,
+}
+
+/// A run as the store knows it.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// First digits of the plan's digest, and an ordinal.
+    pub id: String,
+    /// The plan's digest.
+    pub plan_digest: String,
+    /// The plan.
+    pub plan: Plan,
+    /// The persona file's content.
+    pub personas: String,
+    /// The rubric's YAML.
+    pub rubric: String,
+    /// When it began (UTC).
+    pub created_at: String,
+    /// How far it is.
+    pub state: RunState,
+}
+
+/// How far a run is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunState {
+    /// Not finished: `--resume` goes on with it.
+    Unfinished,
+    /// Finished.
+    Finished {
+        /// When (UTC).
+        at: String,
+        /// What came out.
+        verdict: Verdict,
+    },
+}
+
+const COLUMNS: &str = "id, plan_digest, plan, personas, rubric, created_at, finished_at, verdict";
+
+struct RawRun {
+    id: String,
+    plan_digest: String,
+    plan: String,
+    personas: String,
+    rubric: String,
+    created_at: String,
+    finished_at: Option<String>,
+    verdict: Option<String>,
+}
+
+impl RawRun {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            plan_digest: row.get(1)?,
+            plan: row.get(2)?,
+            personas: row.get(3)?,
+            rubric: row.get(4)?,
+            created_at: row.get(5)?,
+            finished_at: row.get(6)?,
+            verdict: row.get(7)?,
+        })
+    }
+}
+
+impl Store {
+    /// Begins a run and returns its id: the n-th run of a plan is `<plan digits>-n`.
+    pub fn begin_run(&self, new: &NewRun<'_>) -> Result<String, StoreError> {
+        let digest = new.plan.digest();
+        let plan = serde_json::to_string(new.plan).expect("a plan is plain data");
+        let insert = "INSERT INTO runs \
+            (id, plan_digest, ordinal, plan, personas, rubric, created_at) \
+            SELECT ?1 || '-' || (COALESCE(MAX(ordinal), 0) + 1), ?2, \
+                COALESCE(MAX(ordinal), 0) + 1, ?3, ?4, ?5, \
+                strftime('%Y-%m-%dT%H:%M:%SZ', 'now') \
+            FROM runs WHERE plan_digest = ?2 RETURNING id";
+        self.read(|connection| {
+            let values = params![
+                digest.short(),
+                digest.as_str(),
+                plan,
+                new.personas,
+                new.rubric
+            ];
+            connection.query_row(insert, values, |row| row.get(0))
+        })
+    }
+
+    /// Returns all runs, the latest first.
+    pub fn runs(&self) -> Result<Vec<Run>, StoreError> {
+        let select = format!("SELECT {COLUMNS} FROM runs ORDER BY created_at DESC, rowid DESC");
+        let raw = self.read(|connection| {
+            let mut statement = connection.prepare(&select)?;
+            let rows = statement.query_map([], RawRun::read)?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        })?;
+        raw.into_iter().map(|raw| self.run_of(raw)).collect()
+    }
+
+    /// Returns the run `id`, if there is one.
+    pub fn run(&self, id: &str) -> Result<Option<Run>, StoreError> {
+        let select = format!("SELECT {COLUMNS} FROM runs WHERE id = ?1");
+        let raw =
+            self.read(|connection| connection.query_row(&select, [id], RawRun::read).optional())?;
+        raw.map(|raw| self.run_of(raw)).transpose()
+    }
+
+    /// Returns the latest run of the plan with `digest`, if there is one.
+    pub fn latest_run_of(&self, digest: &Digest) -> Result<Option<Run>, StoreError> {
+        let select = format!(
+            "SELECT {COLUMNS} FROM runs WHERE plan_digest = ?1 ORDER BY ordinal DESC LIMIT 1"
+        );
+        let raw = self.read(|connection| {
+            connection
+                .query_row(&select, [digest.as_str()], RawRun::read)
+                .optional()
+        })?;
+        raw.map(|raw| self.run_of(raw)).transpose()
+    }
+
+    fn run_of(&self, raw: RawRun) -> Result<Run, StoreError> {
+        let what = format!("run {}", raw.id);
+        let state = match (raw.finished_at, raw.verdict) {
+            (Some(at), Some(verdict)) => {
+                let verdict = self.parse(&what, &format!("\"{verdict}\""))?;
+                RunState::Finished { at, verdict }
+            }
+            _ => RunState::Unfinished,
+        };
+        Ok(Run {
+            plan: self.parse(&what, &raw.plan)?,
+            id: raw.id,
+            plan_digest: raw.plan_digest,
+            personas: raw.personas,
+            rubric: raw.rubric,
+            created_at: raw.created_at,
+            state,
+        })
+    }
+
+    /// Marks `run` as finished.
+    pub async fn finish_run(&self, run: &str, verdict: Verdict) -> Result<(), StoreError> {
+        let verdict = serde_json::to_string(&verdict).expect("a verdict is a word");
+        let (run, verdict) = (run.to_owned(), verdict.trim_matches('"').to_owned());
+        let update = "UPDATE runs SET verdict = ?2, \
+            finished_at = COALESCE(finished_at, strftime('%Y-%m-%dT%H:%M:%SZ', 'now')) \
+            WHERE id = ?1";
+        self.writer
+            .write(move |connection| connection.execute(update, [run, verdict]).map(drop))
+            .await
+    }
+
+    /// Commits a conversation that ended; what was said now stands there and no longer in its
+    /// calls.
+    pub async fn put_conversation(
+        &self,
+        run: &str,
+        conversation: &Conversation,
+    ) -> Result<(), StoreError> {
+        let json = serde_json::to_string(conversation).expect("a conversation is plain data");
+        let (run, thread) = (run.to_owned(), conversation.id.to_string());
+        // A conversation that failed is held again on resume: its calls keep their replies.
+        let keep_calls = !conversation.termination.is_complete();
+        self.writer
+            .write(move |connection| {
+                connection
+                    .prepare_cached("INSERT OR REPLACE INTO conversations VALUES (?1, ?2, ?3)")?
+                    .execute(params![run, thread, json])?;
+                if keep_calls {
+                    return Ok(());
+                }
+                let moved = "UPDATE calls SET reply = NULL \
+                             WHERE run = ?1 AND thread = ?2 AND role != 'judge'";
+                connection
+                    .prepare_cached(moved)?
+                    .execute(params![run, thread])
+                    .map(drop)
+            })
+            .await
+    }
+
+    /// Commits a conversation's scores; the judge's words now stand there.
+    pub async fn put_score(&self, run: &str, score: &ConversationScore) -> Result<(), StoreError> {
+        let json = serde_json::to_string(score).expect("a score is plain data");
+        let (run, thread) = (run.to_owned(), score.conversation.to_string());
+        let keep_calls = score.overall.value().is_none();
+        self.writer
+            .write(move |connection| {
+                connection
+                    .prepare_cached("INSERT OR REPLACE INTO scores VALUES (?1, ?2, ?3)")?
+                    .execute(params![run, thread, json])?;
+                if keep_calls {
+                    return Ok(());
+                }
+                let moved = "UPDATE calls SET reply = NULL \
+                             WHERE run = ?1 AND thread = ?2 AND role = 'judge'";
+                connection
+                    .prepare_cached(moved)?
+                    .execute(params![run, thread])
+                    .map(drop)
+            })
+            .await
+    }
+
+    /// Returns the conversations of `run` that ended, failed ones included, in id order.
+    pub fn conversations(&self, run: &str) -> Result<Vec<Conversation>, StoreError> {
+        let mut conversations: Vec<Conversation> = self.column(run, "conversation")?;
+        conversations.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(conversations)
+    }
+
+    /// Returns the scores of `run`, in conversation order.
+    pub fn scores(&self, run: &str) -> Result<Vec<ConversationScore>, StoreError> {
+        let mut scores: Vec<ConversationScore> = self.column(run, "score")?;
+        scores.sort_by(|a, b| a.conversation.cmp(&b.conversation));
+        Ok(scores)
+    }
+
+    fn column<T: serde::de::DeserializeOwned>(
+        &self,
+        run: &str,
+        noun: &str,
+    ) -> Result<Vec<T>, StoreError> {
+        let select = format!("SELECT thread, {noun} FROM {noun}s WHERE run = ?1");
+        let rows = self.read(|connection| {
+            let mut statement = connection.prepare(&select)?;
+            let rows = statement.query_map([run], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect::<rusqlite::Result<Vec<(String, String)>>>()
+        })?;
+        rows.into_iter()
+            .map(|(thread, json)| self.parse(&format!("{noun} {thread} of run {run}"), &json))
+            .collect()
+    }
+}

@@ -1,0 +1,45 @@
+-- One evaluation of one plan.
+CREATE TABLE runs (
+    id          TEXT PRIMARY KEY,           -- first digits of the plan's digest, and an ordinal
+    plan_digest TEXT NOT NULL,
+    ordinal     INTEGER NOT NULL,           -- the n-th run of this plan
+    plan        TEXT NOT NULL,              -- JSON
+    personas    TEXT NOT NULL,              -- JSON Lines, as the persona file
+    rubric      TEXT NOT NULL,              -- YAML
+    created_at  TEXT NOT NULL,              -- UTC
+    finished_at TEXT,
+    verdict     TEXT
+) STRICT;
+
+-- One reply of one model, stored before it is used. What was said moves to `conversations` when
+-- the conversation ends; the counts stay.
+CREATE TABLE calls (
+    run               TEXT NOT NULL REFERENCES runs (id),
+    thread            TEXT NOT NULL,
+    role              TEXT NOT NULL,        -- model, simulator, judge
+    turn              INTEGER NOT NULL,
+    attempt           INTEGER NOT NULL,
+    request           TEXT NOT NULL,        -- digest
+    reply             TEXT,                 -- JSON; NULL once moved
+    prompt_tokens     INTEGER,
+    cached_tokens     INTEGER,
+    completion_tokens INTEGER,
+    latency_ms        INTEGER NOT NULL,
+    PRIMARY KEY (run, thread, role, turn, attempt)
+) STRICT, WITHOUT ROWID;
+
+-- One conversation that ended.
+CREATE TABLE conversations (
+    run          TEXT NOT NULL REFERENCES runs (id),
+    thread       TEXT NOT NULL,
+    conversation TEXT NOT NULL,             -- JSON
+    PRIMARY KEY (run, thread)
+) STRICT, WITHOUT ROWID;
+
+-- One conversation's scores.
+CREATE TABLE scores (
+    run    TEXT NOT NULL REFERENCES runs (id),
+    thread TEXT NOT NULL,
+    score  TEXT NOT NULL,                   -- JSON
+    PRIMARY KEY (run, thread)
+) STRICT, WITHOUT ROWID;
