@@ -1,0 +1,220 @@
+use shipworthy_backends::{ChatError, OpenError};
+use shipworthy_harness::asking::StopError;
+use shipworthy_harness::config::ConfigError;
+use shipworthy_harness::evaluation::EvaluationError;
+use shipworthy_harness::preparation::{LibraryError, PreparationError};
+use shipworthy_harness::run_directory::WriteError;
+use shipworthy_harness::store::StoreError;
+use shipworthy_personas::PoolError;
+use shipworthy_personas::leak::LeakError;
+
+use super::exit_code;
+
+/// What kind of failure it is; decides the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The command line or the configuration.
+    Usage,
+    /// The input data, or an evaluation that allows no verdict.
+    Data,
+    /// A server or service.
+    Unavailable,
+    /// A file or the disk.
+    InputOutput,
+    /// The user.
+    Interrupted,
+    /// A bug of ours.
+    Internal,
+}
+
+impl Kind {
+    pub(crate) fn exit_code(self) -> u8 {
+        match self {
+            Self::Usage => exit_code::USAGE,
+            Self::Data => exit_code::DATA,
+            Self::Unavailable => exit_code::UNAVAILABLE,
+            Self::InputOutput => exit_code::INPUT_OUTPUT,
+            Self::Interrupted => exit_code::INTERRUPTED,
+            Self::Internal => exit_code::INTERNAL,
+        }
+    }
+}
+
+/// Why a command failed, and how to mend it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) kind: Kind,
+    pub(crate) message: String,
+    pub(crate) hints: Vec<String>,
+}
+
+impl Failure {
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers give the error they end with"
+    )]
+    pub(crate) fn new(kind: Kind, message: impl ToString) -> Self {
+        Self {
+            kind,
+            message: message.to_string(),
+            hints: Vec::new(),
+        }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        let failure = Self::new(Kind::Usage, &error);
+        match error {
+            ConfigError::Read { .. } => {
+                failure.hint("start a project with `shipworthy init`, or name the file with -c")
+            }
+            ConfigError::Yaml(_) => failure,
+        }
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        Self::new(Kind::InputOutput, error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Sqlite { .. }
+            | StoreError::Directory { .. }
+            | StoreError::Stopped { .. } => Self::new(Kind::InputOutput, error).hint(
+                "what was stored is kept: free disk space or mend the permissions, then run \
+                 `shipworthy eval --resume`",
+            ),
+            StoreError::Missing { .. } => {
+                Self::new(Kind::Usage, error).hint("run `shipworthy eval` first")
+            }
+            StoreError::Format { .. } | StoreError::Damaged { .. } => Self::new(Kind::Data, error)
+                .hint("move the file away and evaluate anew, or use the version that made it"),
+        }
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::File { .. } => Self::new(Kind::Usage, error)
+                .hint("paths are relative to the configuration file; `shipworthy doctor` looks"),
+            OpenError::Format { .. } => Self::new(Kind::Data, error),
+            OpenError::OtherModel { .. } => Self::new(Kind::Unavailable, error).hint(
+                "start the server with the planned model, or name the served one in the \
+                 configuration",
+            ),
+            OpenError::WhichModel { .. } | OpenError::Url { .. } | OpenError::NotBuilt { .. } => {
+                Self::new(Kind::Usage, error)
+            }
+            OpenError::Server(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChatError> for Failure {
+    fn from(error: ChatError) -> Self {
+        let failure = Self::new(Kind::Unavailable, &error);
+        match error {
+            ChatError::Auth { .. } => failure.hint("set the variable named by `api_key_env`"),
+            ChatError::Unavailable { .. } => failure
+                .hint("start the server, check the URL, then look with `shipworthy doctor URL`"),
+            _ => failure,
+        }
+    }
+}
+
+impl From<StopError> for Failure {
+    fn from(error: StopError) -> Self {
+        let resume = "what was answered is stored: mend it, then run `shipworthy eval --resume`";
+        match error {
+            StopError::Store(error) => error.into(),
+            StopError::Unreachable(error) => Self::from(error).hint(resume),
+            StopError::RequestChanged { .. } => Self::new(Kind::Data, error)
+                .hint("run without `--resume`; this version asks differently"),
+        }
+    }
+}
+
+impl From<EvaluationError> for Failure {
+    fn from(error: EvaluationError) -> Self {
+        match error {
+            EvaluationError::Stop(stop) => stop.into(),
+            EvaluationError::Invalid { .. } => Self::new(Kind::Data, error),
+            EvaluationError::ModelChanged { .. } => Self::new(Kind::Unavailable, error)
+                .hint("keep the servers as they are and evaluate anew, without `--resume`"),
+            EvaluationError::PlanChanged { ref fields, .. } => {
+                // The identity of what a server serves is part of the plan.
+                let served = fields.iter().all(|field| field.starts_with("models."));
+                let kind = if served {
+                    Kind::Unavailable
+                } else {
+                    Kind::Usage
+                };
+                Self::new(kind, error)
+                    .hint("bring back what was planned, or run without `--resume` to begin anew")
+            }
+            EvaluationError::NothingToResume => {
+                Self::new(Kind::Usage, error).hint("run without `--resume`")
+            }
+            EvaluationError::Personas(error) => error.into(),
+        }
+    }
+}
+
+const DRAW_AGAIN: &str = "draw the file again with `shipworthy personas generate`";
+
+impl From<PoolError> for Failure {
+    fn from(error: PoolError) -> Self {
+        Self::new(Kind::Data, error).hint(DRAW_AGAIN)
+    }
+}
+
+impl From<LeakError> for Failure {
+    fn from(error: LeakError) -> Self {
+        Self::new(Kind::Data, error)
+    }
+}
+
+impl From<PreparationError> for Failure {
+    fn from(error: PreparationError) -> Self {
+        use PreparationError as E;
+        match error {
+            E::Open { place, source } => {
+                let mut failure = Self::from(source);
+                failure.message = format!("{place}: {}", failure.message);
+                failure
+            }
+            E::Yaml(_)
+            | E::Library { .. }
+            | E::Read { .. }
+            | E::Entry { .. }
+            | E::JudgeIsCandidate { .. }
+            | E::NeverApplies { .. }
+            | E::OtherSeeds { .. } => Self::new(Kind::Usage, error),
+            E::NothingToScore { .. } => Self::new(Kind::Usage, error)
+                .hint("give a `judge`, or add deterministic checks to the rubric"),
+            E::Generate { .. } => Self::new(Kind::Data, error),
+            E::TrainingData(error) => error.into(),
+            E::Pool(error) => error.into(),
+            E::EditedPersona { .. } => Self::new(Kind::Data, error).hint(DRAW_AGAIN),
+            E::Leak { .. } => Self::new(Kind::Data, error)
+                .hint("see all matches with `shipworthy personas check`"),
+        }
+    }
+}
+
+impl From<LibraryError> for Failure {
+    fn from(error: LibraryError) -> Self {
+        Self::new(Kind::Usage, error)
+    }
+}

@@ -1,0 +1,147 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::Args;
+use shipworthy_harness::evaluation::{EvaluationError, Start, evaluate};
+use shipworthy_harness::preparation::prepare;
+use shipworthy_harness::run_directory::{self, REPORT, TRANSCRIPTS};
+use shipworthy_harness::store::{RunState, Store};
+use shipworthy_schema::{Evaluation, Persona};
+
+use super::error::Failure;
+use super::printer::Printer;
+use super::project::{ConfigPath, Project, environment};
+use super::{Outcome, exit_code, interrupted, progress};
+
+const RESUME: &str = "every reply so far is stored; `shipworthy eval --resume` goes on";
+
+/// Let held-out people talk with the models, score, compare, decide, report
+///
+/// The exit code is the verdict's (see `shipworthy --help`).
+#[derive(Args)]
+pub(crate) struct Eval {
+    #[command(flatten)]
+    path: ConfigPath,
+    /// Go on with the latest run of the same plan; no stored reply is asked for again
+    #[arg(long)]
+    resume: bool,
+    /// Exit with 0 whatever the verdict is
+    #[arg(long)]
+    exit_zero: bool,
+}
+
+impl Eval {
+    pub(crate) fn run(&self, printer: &Printer) -> Outcome {
+        let start = if self.resume {
+            Start::Resume
+        } else {
+            Start::New
+        };
+        evaluate_project(printer, &self.path.config, start, self.exit_zero)
+    }
+}
+
+/// Evaluates the project whose configuration is at `config` and reports.
+pub(super) fn evaluate_project(
+    printer: &Printer,
+    config: &Path,
+    start: Start,
+    exit_zero: bool,
+) -> Outcome {
+    let (project, parsed) = Project::load(config)?;
+    let runtime = super::runtime();
+    let prepared = runtime.block_on(async {
+        let prepared = prepare(&parsed, config, &environment);
+        tokio::select! {
+            prepared = prepared => prepared.map_err(Failure::from),
+            _ = tokio::signal::ctrl_c() => Err(interrupted().hint(RESUME)),
+        }
+    })?;
+    let store = Arc::new(Store::open(&project.store())?);
+    if start == Start::New {
+        let latest = store.latest_run_of(&prepared.plan.digest())?;
+        if let Some(run) = latest.filter(|run| run.state == RunState::Unfinished) {
+            printer.note(&format!(
+                "note: run {} of this plan is unfinished; `shipworthy eval --resume` goes on with it",
+                run.id
+            ));
+        }
+    }
+    let pool = &prepared.plan.personas;
+    printer.note(&format!(
+        "{} models × {} personas × {} conversations, at most {} turns each (plan {})",
+        prepared.plan.models.len(),
+        pool.count,
+        pool.repeats,
+        pool.max_turns,
+        prepared.plan.digest().short(),
+    ));
+    let (personas, personas_text) = (prepared.personas.clone(), prepared.personas_text.clone());
+    let (listener, bar) = progress::listener(printer);
+    let done = runtime.block_on(async {
+        tokio::select! {
+            done = evaluate(prepared, store.clone(), start, listener) => {
+                done.map_err(|error| without_verdict(error, &project, &store, &personas))
+            }
+            _ = tokio::signal::ctrl_c() => Err(interrupted().hint(RESUME)),
+        }
+    });
+    bar.finish_and_clear();
+    let (run, evaluation) = done?;
+    let directory = project.run_directory(&run);
+    run_directory::write(&directory, &evaluation, &personas_text)?;
+    show(printer, &run, &evaluation, &directory);
+    Ok(if exit_zero {
+        exit_code::SUCCESS
+    } else {
+        evaluation.verdict().exit_code()
+    })
+}
+
+/// Prints the verdict, its reasons, the tables and where the report is.
+pub(super) fn show(printer: &Printer, run: &str, evaluation: &Evaluation, directory: &Path) {
+    if printer.json() {
+        let decision = shipworthy_reports::decision_json(evaluation);
+        let decision: serde_json::Value =
+            serde_json::from_str(&decision).expect("decision_json writes JSON");
+        printer.value(&serde_json::json!({
+            "format": 1,
+            "run": run,
+            "directory": directory.display().to_string(),
+            "decision": decision,
+        }));
+        return;
+    }
+    let width = printer.width();
+    printer.text(&shipworthy_reports::terminal(
+        evaluation,
+        width,
+        printer.color(),
+    ));
+    printer.text(&format!(
+        "\nrun     {run}\nreport  {}\n",
+        directory.join(REPORT).display()
+    ));
+}
+
+/// Writes the transcripts of an evaluation that has no verdict, so that people can see why.
+fn without_verdict(
+    error: EvaluationError,
+    project: &Project,
+    store: &Store,
+    personas: &[Persona],
+) -> Failure {
+    let EvaluationError::Invalid { run, .. } = &error else {
+        return error.into();
+    };
+    let directory = project.run_directory(run);
+    let written = || {
+        let (conversations, scores) = (store.conversations(run)?, store.scores(run)?);
+        run_directory::write_transcripts(&directory, personas, &conversations, &scores)?;
+        Ok::<_, Failure>(directory.join(TRANSCRIPTS))
+    };
+    match written() {
+        Ok(path) => Failure::from(error).hint(format!("see {}", path.display())),
+        Err(failure) => failure,
+    }
+}

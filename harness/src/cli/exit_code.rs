@@ -1,0 +1,29 @@
+/// Everything went well; for a verdict: ship.
+pub(crate) const SUCCESS: u8 = 0;
+/// The command line or the configuration is wrong.
+pub(crate) const USAGE: u8 = 2;
+/// The input data is wrong, or the evaluation is invalid.
+pub(crate) const DATA: u8 = 65;
+/// A server or service is unavailable, or serves another model than planned.
+pub(crate) const UNAVAILABLE: u8 = 69;
+/// A bug of ours.
+pub(crate) const INTERNAL: u8 = 70;
+/// A file could not be read or written, e.g. because the disk is full.
+pub(crate) const INPUT_OUTPUT: u8 = 74;
+/// Interrupted.
+pub(crate) const INTERRUPTED: u8 = 130;
+
+/// The table as `--help` shows it; the verdicts' codes are `Verdict::exit_code`.
+pub(crate) const TABLE: &str = "\
+Exit codes:
+    0  ship, or success
+   10  iterate
+   11  more evidence
+   12  hold (suspiciously good)
+   13  do not deploy
+    2  usage or configuration
+   65  bad input data, or an invalid evaluation
+   69  a server is unavailable, or serves another model than planned
+   70  a bug of ours
+   74  a file could not be read or written (disk full, permissions)
+  130  interrupted";

@@ -1,0 +1,123 @@
+//! The command line: parses flags, reads the environment, prints and exits. Nothing else does.
+
+mod demo;
+mod doctor;
+mod error;
+mod eval;
+mod exit_code;
+mod gate;
+mod init;
+mod personas;
+mod printer;
+mod progress;
+mod project;
+mod report;
+mod runs;
+mod template;
+
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use error::{Failure, Kind};
+use printer::Printer;
+
+/// Tells whether a fine-tuned model is worthy to ship
+///
+/// Held-out people talk with a baseline and a candidate, a rubric scores every conversation, a
+/// paired test compares them, and a verdict follows: ship, iterate, more evidence, hold, or do not
+/// deploy.
+#[derive(Parser)]
+#[command(name = "shipworthy", version, max_term_width = 100, after_help = exit_code::TABLE)]
+struct Arguments {
+    /// Print one JSON document on stdout instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say more on stderr: -v what happens, -vv also why; never what is said in conversations
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Do not draw a progress bar
+    #[arg(long, global = true)]
+    no_progress: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Init(init::Init),
+    Personas(personas::Personas),
+    Eval(eval::Eval),
+    Gate(gate::GateRun),
+    Report(report::Report),
+    Runs(runs::Runs),
+    Doctor(doctor::Doctor),
+}
+
+impl Command {
+    fn run(self, printer: &Printer) -> Outcome {
+        match self {
+            Self::Demo(demo) => demo.run(printer),
+            Self::Init(init) => init.run(printer),
+            Self::Personas(personas) => personas.run(printer),
+            Self::Eval(eval) => eval.run(printer),
+            Self::Gate(gate) => gate.run(printer),
+            Self::Report(report) => report.run(printer),
+            Self::Runs(runs) => runs.run(printer),
+            Self::Doctor(doctor) => doctor.run(printer),
+        }
+    }
+}
+
+/// Runs the command and returns its exit code.
+pub(crate) fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    start_log(arguments.verbose);
+    let printer = Printer::new(arguments.json, !arguments.no_progress);
+    // A panic has said on stderr what and where; here it only gets its exit code.
+    let command = AssertUnwindSafe(|| arguments.command.run(&printer));
+    let done = std::panic::catch_unwind(command).unwrap_or_else(|_| Err(bug()));
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            printer.failure(&failure);
+            ExitCode::from(failure.kind.exit_code())
+        }
+    }
+}
+
+/// What every command returns: its exit code, or why it failed.
+type Outcome = Result<u8, Failure>;
+
+fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => "error",
+        1 => "shipworthy=info,shipworthy_harness=info,shipworthy_backends=info,warn",
+        _ => "shipworthy=debug,shipworthy_harness=debug,shipworthy_backends=debug,info",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SHIPWORTHY_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+/// Returns a runtime for the asynchronous part of a command.
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("the system has threads and timers to give")
+}
+
+fn interrupted() -> Failure {
+    Failure::new(Kind::Interrupted, "interrupted")
+}
+
+fn bug() -> Failure {
+    Failure::new(Kind::Internal, "shipworthy failed by a mistake of its own")
+        .hint("please report it with the command and the lines above")
+}

@@ -1,0 +1,70 @@
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use shipworthy_harness::asking::Listener;
+use shipworthy_schema::Event;
+
+use super::printer::Printer;
+
+/// What was counted so far.
+#[derive(Default)]
+struct Counts {
+    calls: u64,
+    tokens: u64,
+    retries: u64,
+}
+
+/// Returns a listener that draws progress on stderr: conversations done, calls, tokens, time left.
+pub(crate) fn listener(printer: &Printer) -> (Listener, ProgressBar) {
+    let bar = if printer.progress() {
+        ProgressBar::new(0)
+    } else {
+        ProgressBar::hidden()
+    };
+    let style = ProgressStyle::with_template(
+        "{spinner} {pos}/{len} conversations {bar:24} {msg} · {eta} left",
+    )
+    .expect("the template is well formed");
+    bar.set_style(style.progress_chars("━╸─"));
+    let counts = Mutex::new(Counts::default());
+    let drawn = bar.clone();
+    let listener = Arc::new(move |event: Event| {
+        let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::SimulationStarted {
+                conversations,
+                already_done,
+            } => {
+                drawn.set_length(u64::from(conversations));
+                drawn.set_position(u64::from(already_done));
+                drawn.reset_eta();
+                drawn.enable_steady_tick(Duration::from_millis(200));
+            }
+            Event::CallFinished {
+                usage,
+                stored: false,
+                ..
+            } => {
+                counts.calls += 1;
+                counts.tokens += usage.completion_tokens.unwrap_or(0);
+            }
+            Event::CallFinished { stored: true, .. } => {}
+            Event::CallRetried { role, error } => {
+                counts.retries += 1;
+                tracing::warn!(?role, error, "call failed, trying again");
+            }
+            Event::ConversationFinished { id, termination } => {
+                tracing::debug!(%id, termination = termination.label(), "conversation finished");
+            }
+            Event::ConversationScored { .. } => drawn.inc(1),
+        }
+        let retries = match counts.retries {
+            0 => String::new(),
+            n => format!(" · {n} retries"),
+        };
+        let (calls, tokens) = (counts.calls, counts.tokens);
+        drawn.set_message(format!("{calls} calls · {tokens} tokens{retries}"));
+    });
+    (listener, bar)
+}

@@ -1,0 +1,91 @@
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use shipworthy_harness::evaluation::recall;
+use shipworthy_harness::store::{Run, RunState, Store};
+
+use super::printer::Printer;
+use super::project::{ConfigPath, Project, find_run};
+use super::{Outcome, eval, exit_code};
+
+/// List the runs of a project, or show one
+#[derive(Args)]
+pub(crate) struct Runs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// List all runs, the latest first
+    List {
+        #[command(flatten)]
+        path: ConfigPath,
+    },
+    /// Show a finished run's verdict and tables
+    Show {
+        /// The run; the latest finished one if left out
+        run: Option<String>,
+        #[command(flatten)]
+        path: ConfigPath,
+    },
+}
+
+impl Runs {
+    pub(crate) fn run(&self, printer: &Printer) -> Outcome {
+        match &self.command {
+            Command::List { path } => list(printer, &Project::of(&path.config)),
+            Command::Show { run, path } => {
+                let project = Project::of(&path.config);
+                let store = Store::open_existing(&project.store())?;
+                let run = find_run(&store, run.as_deref())?;
+                let evaluation = recall(&store, &run)?;
+                eval::show(
+                    printer,
+                    &run.id,
+                    &evaluation,
+                    &project.run_directory(&run.id),
+                );
+                Ok(exit_code::SUCCESS)
+            }
+        }
+    }
+}
+
+fn list(printer: &Printer, project: &Project) -> Outcome {
+    let runs = Store::open_existing(&project.store())?.runs()?;
+    printer.value(&json!({ "format": 1, "runs": runs.iter().map(value).collect::<Vec<_>>() }));
+    let rows = runs.iter().map(|run| {
+        let models: Vec<&str> = run.plan.models.iter().map(|m| m.name.as_str()).collect();
+        let verdict = match &run.state {
+            RunState::Unfinished => "unfinished",
+            RunState::Finished { verdict, .. } => verdict.label(),
+        };
+        [
+            run.id.clone(),
+            run.created_at.clone(),
+            verdict.to_owned(),
+            models.join(", "),
+        ]
+    });
+    let heads = ["run", "begun (UTC)", "verdict", "models"];
+    let rows: Vec<[String; 4]> = rows.collect();
+    printer.text(&shipworthy_reports::table(heads, &rows, printer.width()));
+    Ok(exit_code::SUCCESS)
+}
+
+fn value(run: &Run) -> Value {
+    let (finished_at, verdict) = match &run.state {
+        RunState::Unfinished => (None, None),
+        RunState::Finished { at, verdict } => (Some(at), Some(verdict)),
+    };
+    json!({
+        "run": run.id,
+        "plan": run.plan_digest,
+        "project": run.plan.project,
+        "baseline": run.plan.baseline,
+        "models": run.plan.models.iter().map(|m| m.name.as_str()).collect::<Vec<_>>(),
+        "created_at": run.created_at,
+        "finished_at": finished_at,
+        "verdict": verdict,
+    })
+}

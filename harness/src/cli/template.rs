@@ -1,0 +1,82 @@
+use std::path::Path;
+
+use shipworthy_harness::run_directory::WriteError;
+
+/// A project to start from.
+pub(crate) struct Template {
+    /// Its name on the command line.
+    pub(crate) name: &'static str,
+    /// Its files by path.
+    files: &'static [(&'static str, &'static [u8])],
+}
+
+macro_rules! example {
+    ($path:literal) => {
+        (
+            $path,
+            include_bytes!(concat!("../../../examples/coaching/", $path)),
+        )
+    };
+}
+
+const IGNORED: (&str, &[u8]) = (".gitignore", b".shipworthy/\nruns/\n");
+
+/// All templates; the first is the demo's.
+pub(crate) const TEMPLATES: [Template; 3] = [
+    Template {
+        name: "coaching",
+        files: &[
+            IGNORED,
+            example!("README.md"),
+            example!("data/train.jsonl"),
+            example!("models/base-q8_0.gguf"),
+            example!("models/tuned-q8_0.gguf"),
+            example!("shipworthy.yaml"),
+        ],
+    },
+    Template {
+        name: "customer-support",
+        files: &[
+            IGNORED,
+            (
+                "shipworthy.yaml",
+                include_bytes!("templates/customer-support.yaml"),
+            ),
+        ],
+    },
+    Template {
+        name: "creative-writing",
+        files: &[
+            IGNORED,
+            (
+                "shipworthy.yaml",
+                include_bytes!("templates/creative-writing.yaml"),
+            ),
+        ],
+    },
+];
+
+impl Template {
+    /// Writes the files into `directory`; a file that is there already is left as it is.
+    ///
+    /// Returns the paths written.
+    pub(crate) fn write(&self, directory: &Path) -> Result<Vec<&'static str>, WriteError> {
+        let mut written = Vec::new();
+        for (name, content) in self.files {
+            let path = directory.join(name);
+            let failed = |source| WriteError {
+                path: path.clone(),
+                source,
+            };
+            if path.exists() {
+                continue;
+            }
+            if let Some(parent) = path.parent() {
+                std::fs::create_dir_all(parent).map_err(failed)?;
+            }
+            std::fs::write(&path, content).map_err(failed)?;
+            written.push(*name);
+        }
+        Ok(written)
+    }
+}
