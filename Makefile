@@ -1,0 +1,42 @@
+# One profile and one target directory for everything: llama.cpp is compiled once.
+CARGO ?= cargo
+BIN   := target/debug/shipworthy
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fmt lint doc bench interop golden schema system
+
+help: ## Show this list
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: system ## Build, then run the whole loop on the shipped example, offline
+	$(CARGO) build --locked --package shipworthy-harness
+	$(BIN) demo --exit-zero
+
+test: system ## Run all tests: units, golden data, the command line end to end
+	$(CARGO) test --locked --workspace
+
+check: system fmt lint doc ## Check format, lints and documentation
+
+fmt:
+	$(CARGO) fmt --all --check
+
+lint:
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+doc:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
+
+bench: system ## Measure the statistics and the evaluation engine
+	$(CARGO) bench --locked --workspace
+
+interop: system ## Evaluate through real llama-server processes, built from PyPI's llama-cpp-python
+	scripts/interop
+
+golden: system ## Make the golden data and the generated tables again
+	scripts/golden
+
+schema: system ## Write the configuration's JSON schema
+	$(CARGO) run --locked --quiet --package shipworthy-harness -- init --schema > docs/shipworthy.schema.json
+
+system:
+	@scripts/system-packages
