@@ -5,5 +5,29 @@
 /// The design: edges between crates, lengths of files, what is absent.
 mod architecture;
 
+/// What the command says of wrong input, and how it exits.
+mod errors;
+
+/// What `--help` shows.
+mod help;
+
+/// What becomes of a judge's answers.
+mod judging;
+
+/// Drawing people, and looking for them in training data.
+mod personas;
+
+/// The same plan twice, and the demo.
+mod repeatable;
+
+/// Killed at any moment and resumed.
+mod resume;
+
+/// The two kinds of user simulator over HTTP.
+mod simulators;
+
+/// Every verdict: report, JSON and exit code say the same.
+mod verdicts;
+
 /// A fake OpenAI server, and ways to run the command.
 mod support;

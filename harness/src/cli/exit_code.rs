@@ -15,6 +15,8 @@ pub(crate) const INTERRUPTED: u8 = 130;
 
 /// The table as `--help` shows it; the verdicts' codes are `Verdict::exit_code`.
 pub(crate) const TABLE: &str = "\
+Begin with `shipworthy demo`, then `shipworthy init` a project of your own.
+
 Exit codes:
     0  ship, or success
    10  iterate

@@ -32,13 +32,13 @@ use printer::Printer;
 #[command(name = "shipworthy", version, max_term_width = 100, after_help = exit_code::TABLE)]
 struct Arguments {
     /// Print one JSON document on stdout instead of text
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Everywhere")]
     json: bool,
     /// Say more on stderr: -v what happens, -vv also why; never what is said in conversations
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Everywhere")]
     verbose: u8,
     /// Do not draw a progress bar
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Everywhere")]
     no_progress: bool,
     #[command(subcommand)]
     command: Command,

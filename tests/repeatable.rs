@@ -1,0 +1,77 @@
+use crate::support::project::Project;
+use crate::support::words::project;
+
+/// Evaluates twice and compares everything that is said of the verdict.
+fn assert_repeats(project: &Project) {
+    for _ in 0..2 {
+        let done = project.run(&["eval", "--exit-zero"]);
+        assert_eq!(done.code, 0, "{done:?}");
+    }
+    let runs = project.runs();
+    assert_eq!(runs.len(), 2);
+    for name in [
+        "scores.csv",
+        "decision.json",
+        "transcripts.jsonl",
+        "evaluation_report.md",
+    ] {
+        let [first, second] = [0, 1].map(|i| std::fs::read(runs[i].join(name)).unwrap());
+        assert!(
+            first == second,
+            "{name} differs between two runs of one plan"
+        );
+    }
+}
+
+#[test]
+fn two_runs_of_scripted_models_are_the_same() {
+    assert_repeats(&project(5, |i| 6 + i % 2, ""));
+}
+
+#[cfg(feature = "embedded")]
+mod embedded {
+    use crate::support::project::{Project, example};
+
+    #[test]
+    fn two_runs_of_gguf_models_are_the_same() {
+        let models = example("models");
+        let models = models.display();
+        super::assert_repeats(&Project::with_config(&format!(
+            "project: twice\n\
+             personas: {{spec: coaching, count: 5, repeats: 2, max_turns: 3}}\n\
+             rubric: coaching\n\
+             baseline: base\n\
+             models:\n  base: {{gguf: \"{models}/base-q8_0.gguf\", parallel: 3}}\n  \
+             tuned: {{gguf: \"{models}/tuned-q8_0.gguf\"}}\n\
+             sampling: {{max_tokens: 64, seed: 3}}\n"
+        )));
+    }
+
+    #[test]
+    fn the_demo_ends_with_a_verdict_and_can_be_run_again() {
+        let project = Project::new();
+        let first = project.run(&["demo"]);
+        assert!([0, 10, 11, 12, 13].contains(&first.code), "{first:?}");
+        let reports: Vec<_> = first
+            .stdout
+            .lines()
+            .filter(|l| l.starts_with("report  "))
+            .collect();
+        assert_eq!(reports.len(), 1, "{}", first.stdout);
+        let report = project.path(reports[0].trim_start_matches("report  "));
+        let text = std::fs::read_to_string(&report).unwrap();
+        assert!(text.contains("toys"), "the report says what the models are");
+        let directory = report.parent().unwrap();
+        let scores = std::fs::read_to_string(directory.join("scores.csv")).unwrap();
+        assert_eq!(scores.lines().count(), 1 + 2 * 15 * 3);
+        assert!(
+            !first.stdout.contains('\u{1b}'),
+            "no colours where there is no terminal"
+        );
+
+        let second = project.run(&["demo"]);
+        assert_eq!(second.code, first.code);
+        let tables = |text: &str| text.split("\nrun ").next().unwrap().to_owned();
+        assert_eq!(tables(&second.stdout), tables(&first.stdout));
+    }
+}

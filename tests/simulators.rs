@@ -1,0 +1,195 @@
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::fake_openai::{FakeOpenAi, Faults, Options};
+use crate::support::project::Project;
+
+const ENDS: [&str; 7] = [
+    "user_satisfied",
+    "user_gave_up",
+    "turn_limit",
+    "context_limit",
+    "model_error",
+    "simulator_error",
+    "timeout",
+];
+
+fn project(base: &FakeOpenAi, tuned: &FakeOpenAi, rest: &str) -> Project {
+    Project::with_config(&format!(
+        "project: simulated\n\
+         personas: {{spec: customer-support, count: 6, repeats: 2, max_turns: 4}}\n\
+         rubric: customer-support\n\
+         baseline: base\n\
+         models: {{base: {{url: \"{}\"}}, tuned: {{url: \"{}\"}}}}\n{rest}",
+        base.url(),
+        tuned.url()
+    ))
+}
+
+fn server(model: &str) -> Options {
+    Options {
+        model: model.into(),
+        ..Options::default()
+    }
+}
+
+/// Returns the first words of each conversation with `model`, by persona and repeat.
+fn openings(transcripts: &[Value], model: &str) -> Vec<Value> {
+    let of_model = transcripts
+        .iter()
+        .filter(|transcript| transcript["model"] == model);
+    of_model
+        .map(|transcript| transcript["turns"][0]["content"].clone())
+        .collect()
+}
+
+#[test]
+fn both_simulators_open_alike_and_every_conversation_has_a_typed_end() {
+    let (base, tuned) = (
+        FakeOpenAi::start(server("base")),
+        FakeOpenAi::start(server("tuned")),
+    );
+    let person = FakeOpenAi::start(server("person"));
+    let by_rules = project(&base, &tuned, "");
+    let by_model = project(
+        &base,
+        &tuned,
+        &format!("simulator: {{url: \"{}\"}}\n", person.url()),
+    );
+    for project in [&by_rules, &by_model] {
+        let done = project.run(&["eval", "--exit-zero"]);
+        assert!([0, 65].contains(&done.code), "{done:?}");
+        let transcripts = project.transcripts();
+        assert_eq!(transcripts.len(), 2 * 6 * 2);
+        for transcript in &transcripts {
+            assert!(
+                ENDS[..3].contains(&transcript["termination"].as_str().unwrap()),
+                "{transcript}"
+            );
+            assert!(
+                !transcript["turns"].to_string().contains("###STOP###"),
+                "{transcript}"
+            );
+        }
+        assert_eq!(
+            openings(&transcripts, "base"),
+            openings(&transcripts, "tuned")
+        );
+    }
+    let (rules, model) = (by_rules.transcripts(), by_model.transcripts());
+    assert_eq!(openings(&rules, "base"), openings(&model, "base"));
+    assert!(person.calls() > 0);
+    for request in person.requests() {
+        let messages = request.body["messages"].as_array().unwrap().clone();
+        assert_eq!(
+            messages.last().unwrap()["role"],
+            "user",
+            "the last word is the assistant's"
+        );
+    }
+}
+
+#[test]
+fn faults_on_the_way_are_retried_and_change_nothing() {
+    let run = |faults: Faults| {
+        let start = |model: &str| {
+            FakeOpenAi::start(Options {
+                faults: faults.clone(),
+                ..server(model)
+            })
+        };
+        let (base, tuned) = (start("base"), start("tuned"));
+        let project = project(&base, &tuned, "");
+        let done = project.run(&["eval", "--exit-zero"]);
+        assert!([0, 65].contains(&done.code), "{done:?}");
+        (
+            project.artefact("transcripts.jsonl"),
+            base.calls() + tuned.calls(),
+        )
+    };
+    let faults = Faults {
+        rate_limited: 0.1,
+        disconnect: 0.05,
+        garbage: 0.05,
+        ..Faults::default()
+    };
+    let ((smooth, calls), (bumpy, more_calls)) = (run(Faults::default()), run(faults));
+    assert!(smooth == bumpy, "faults changed what was said");
+    assert!(more_calls > calls);
+}
+
+#[test]
+fn a_model_that_takes_too_long_is_a_timeout_and_no_verdict() {
+    let base = FakeOpenAi::start(server("base"));
+    let slow = Options {
+        latency: Duration::from_secs(30),
+        ..server("tuned")
+    };
+    let tuned = FakeOpenAi::start(slow);
+    let project = project(&base, &tuned, "call_timeout_s: 1\n");
+    let done = project.run(&["eval"]);
+    assert_eq!(done.code, 65, "{done:?}");
+    assert!(
+        done.stderr
+            .contains("12 of the 12 conversations of `tuned` have no score"),
+        "{done:?}"
+    );
+    let transcripts = project.transcripts();
+    let late: Vec<&Value> = transcripts
+        .iter()
+        .filter(|t| t["model"] == "tuned")
+        .collect();
+    assert!(
+        late.iter()
+            .all(|transcript| transcript["termination"] == "timeout"),
+        "{late:?}"
+    );
+}
+
+#[test]
+fn a_key_reaches_the_server_and_nothing_else() {
+    let key = "sk-very-secret-0123456789";
+    let guarded = |model: &str| {
+        FakeOpenAi::start(Options {
+            api_key: Some(key.into()),
+            ..server(model)
+        })
+    };
+    let (base, tuned) = (guarded("base"), guarded("tuned"));
+    let project = project(&base, &tuned, "");
+    let config = project
+        .read("shipworthy.yaml")
+        .replace("/v1\"}", "/v1\", api_key_env: THE_KEY}");
+    project.write("shipworthy.yaml", &config);
+    let done = crate::support::project::Done::of(
+        project
+            .command(&["-vv", "eval", "--exit-zero"])
+            .env("THE_KEY", key),
+    );
+    assert!([0, 65].contains(&done.code), "{done:?}");
+    assert!(base.calls() > 0);
+    assert!(
+        !format!("{done:?}").contains(key),
+        "the key is in the output"
+    );
+    let mut files = vec![project.store()];
+    files.extend(["store.db-wal", "store.db-shm"].map(|n| project.store().with_file_name(n)));
+    files.extend(
+        std::fs::read_dir(&project.runs()[0])
+            .unwrap()
+            .map(|f| f.unwrap().path()),
+    );
+    for file in files.iter().filter(|file| file.exists()) {
+        let bytes = std::fs::read(file).unwrap();
+        let found = bytes
+            .windows(key.len())
+            .any(|window| window == key.as_bytes());
+        assert!(!found, "the key is in {}", file.display());
+    }
+
+    let wrong =
+        crate::support::project::Done::of(project.command(&["eval"]).env("THE_KEY", "sk-wrong"));
+    assert_eq!(wrong.code, 69, "{wrong:?}");
+    assert!(!wrong.stderr.contains("sk-wrong"), "{wrong:?}");
+}

@@ -1,0 +1,103 @@
+use test_case::test_case;
+
+use crate::support::project::Project;
+use crate::support::words::project;
+
+/// Gains of 1/11 and 2/11 in turn.
+fn better() -> Project {
+    project(5, |i| 6 + i % 2, "")
+}
+
+#[test_case(better, 0, "ship"; "ship")]
+#[test_case(|| project(5, |i| 5 + i % 2, ""), 10, "iterate"; "iterate")]
+#[test_case(|| project(5, |i| 3 + i % 2, ""), 10, "iterate"; "worse")]
+#[test_case(|| project(5, |i| 4 + 5 * (i % 2), ""), 11, "more_evidence"; "more evidence")]
+#[test_case(|| project(4, |i| 8 + i % 2, ""), 12, "hold"; "hold")]
+#[test_case(|| project(5, |i| 6 + i % 2, "harm"), 13, "do_not_deploy"; "do not deploy")]
+fn report_json_and_exit_code_agree(project: fn() -> Project, code: i32, verdict: &str) {
+    let project = project();
+    let evaluated = project.run(&["eval"]);
+    assert_eq!(evaluated.code, code, "{evaluated:?}");
+    let label = verdict.replace('_', " ").to_uppercase();
+    assert!(
+        evaluated.stdout.starts_with(&format!("{label}: ")),
+        "{}",
+        evaluated.stdout
+    );
+    let decision: serde_json::Value =
+        serde_json::from_str(&project.artefact("decision.json")).unwrap();
+    assert_eq!(decision["verdict"], verdict);
+    assert_eq!(decision["exit_code"], code);
+    assert!(
+        project
+            .artefact("evaluation_report.md")
+            .contains(&format!("{label}: "))
+    );
+    assert_eq!(
+        project.artefact("scores.csv").lines().count(),
+        1 + 2 * 8 * 2
+    );
+
+    let gate = project.run(&["gate"]);
+    assert_eq!((gate.code, gate.stderr.as_str()), (code, ""));
+    assert!(
+        gate.stdout.starts_with(&format!("{label}: ")),
+        "{}",
+        gate.stdout
+    );
+    let gate = project.run(&["gate", "--json"]);
+    assert_eq!((gate.code, &gate.json()["decision"]), (code, &decision));
+    assert_eq!(project.run(&["gate", "--exit-zero"]).code, 0);
+    assert_eq!(project.run(&["eval", "--resume", "--exit-zero"]).code, 0);
+}
+
+#[test]
+fn a_run_is_listed_shown_and_reported_again() {
+    let project = better();
+    assert_eq!(
+        project.run(&["runs", "list"]).code,
+        2,
+        "nothing was evaluated yet"
+    );
+    assert_eq!(project.run(&["eval"]).code, 0);
+    assert_eq!(
+        project.run(&["eval"]).code,
+        0,
+        "a second run of the same plan"
+    );
+    let runs = project.run(&["runs", "list", "--json"]).json();
+    let ids: Vec<&str> = runs["runs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|run| run["run"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids.len(), 2);
+    assert!(
+        ids[0].ends_with("-2") && ids[1].ends_with("-1"),
+        "the latest comes first: {ids:?}"
+    );
+    assert!(project.run(&["runs", "list"]).stdout.contains(ids[0]));
+
+    let shown = project.run(&["runs", "show", ids[1]]);
+    assert!(
+        shown.stdout.contains(&format!("run     {}", ids[1])),
+        "{}",
+        shown.stdout
+    );
+    let report = project
+        .path("runs")
+        .join(ids[1])
+        .join("evaluation_report.md");
+    let before = std::fs::read_to_string(&report).unwrap();
+    std::fs::remove_file(&report).unwrap();
+    assert_eq!(project.run(&["report", ids[1]]).code, 0);
+    assert_eq!(std::fs::read_to_string(&report).unwrap(), before);
+    assert_eq!(
+        project
+            .run(&["report", ids[1], "--format", "markdown"])
+            .stdout,
+        before
+    );
+    assert_eq!(project.run(&["report", "no-such-run"]).code, 2);
+}
