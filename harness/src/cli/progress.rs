@@ -1,7 +1,8 @@
+use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 use shipworthy_harness::asking::Listener;
 use shipworthy_schema::Event;
 
@@ -22,10 +23,16 @@ pub(crate) fn listener(printer: &Printer) -> (Listener, ProgressBar) {
     } else {
         ProgressBar::hidden()
     };
-    let style = ProgressStyle::with_template(
-        "{spinner} {pos}/{len} conversations {bar:24} {msg} · {eta} left",
-    )
-    .expect("the template is well formed");
+    let template = "{spinner} {pos}/{len} conversations {bar:16} {msg} · {left}";
+    let style = ProgressStyle::with_template(template)
+        .expect("the template is well formed")
+        .with_key("left", |state: &ProgressState, text: &mut dyn Write| {
+            // Before the first conversation ended, nobody can say.
+            let _ = match state.pos() {
+                0 => write!(text, "time left unknown"),
+                _ => write!(text, "{:#} left", HumanDuration(state.eta())),
+            };
+        });
     bar.set_style(style.progress_chars("━╸─"));
     let counts = Mutex::new(Counts::default());
     let drawn = bar.clone();
