@@ -12,7 +12,7 @@ rubric: ./words.yaml
 baseline: base
 models:
   base: {scripted: base.jsonl}
-  tuned: {scripted: base.jsonl}
+  tuned: {scripted: tuned.jsonl}
 simulator: rule-based
 judge: none
 ";
@@ -21,6 +21,8 @@ fn right() -> Project {
     let project = Project::with_config(CONFIG);
     project.write("words.yaml", RUBRIC);
     project.write("base.jsonl", "{\"reply\": \"one two\"}\n");
+    // Another file, but the same replies.
+    project.write("tuned.jsonl", "{\"reply\": \"one two\"}\n\n");
     project
 }
 
@@ -56,20 +58,25 @@ fn assert_fails(done: &Done, code: i32, message: &str) {
     "shipworthy.yaml:9:1: field `jugde`: unknown field `jugde`"; "unknown key")]
 #[test_case("simulator: rule-based", "simulator: [rule-based", 2,
     "shipworthy.yaml:"; "bad YAML")]
-#[test_case("tuned: {scripted: base.jsonl}", "tuned: {gguf: nowhere.gguf}", 2,
+#[test_case("tuned: {scripted: tuned.jsonl}", "tuned: {gguf: nowhere.gguf}", 2,
     "shipworthy.yaml:7:10: field `models.tuned`: "; "missing model")]
-#[test_case("tuned: {scripted: base.jsonl}", "tuned: {scripted: nowhere.jsonl}", 2,
+#[test_case("tuned: {scripted: tuned.jsonl}", "tuned: {scripted: nowhere.jsonl}", 2,
     "shipworthy.yaml:7:10: field `models.tuned`: failed to read model file `nowhere.jsonl`: ";
     "missing replies")]
-#[test_case("tuned: {scripted: base.jsonl}", "tuned: {url: \"http://127.0.0.1:9/v1\"}", 69,
+#[test_case("tuned: {scripted: tuned.jsonl}", "tuned: {url: \"http://127.0.0.1:9/v1\"}", 69,
     "shipworthy.yaml:7:10: field `models.tuned`: http://127.0.0.1:9/v1"; "server down")]
-#[test_case("tuned: {scripted: base.jsonl}", "tuned: {url: \"http://h/v1\", api_key_env: NOT_SET}", 2,
+#[test_case("tuned: {scripted: tuned.jsonl}", "tuned: {url: \"http://h/v1\", api_key_env: NOT_SET}", 2,
     "shipworthy.yaml:7:10: field `models.tuned`: environment variable `NOT_SET`"; "no key")]
 #[test_case("seed_start: 9000", "seed_start: 4998", 2,
     "shipworthy.yaml:2:50: field `personas.seed_start`: seeds 4998 to 5001 "; "seeds of both splits")]
 #[test_case("seed_start: 9000", "seed_start: 12", 2,
     "shipworthy.yaml:2:50: field `personas.seed_start`: seeds 12 to 15 are for training";
     "training seeds")]
+#[test_case("count: 4", "count: 2", 2,
+    "shipworthy.yaml:2:35: field `personas.count`: a paired test needs at least 3 personas, got 2";
+    "too few personas")]
+#[test_case("tuned: {scripted: tuned.jsonl}", "tuned: {scripted: base.jsonl}", 2,
+    "shipworthy.yaml:7:10: field `models.tuned`: the same model as `base`"; "the same model twice")]
 #[test_case("count: 4", "count: 0", 2,
     "shipworthy.yaml:2:35: field `personas.count`: must be at least 1"; "empty personas")]
 #[test_case("spec: coaching", "spec: couching", 2,
@@ -129,7 +136,7 @@ fn a_server_with_another_model_than_planned() {
         ..Options::default()
     });
     let entry = format!("tuned: {{url: \"{}\", model: tuned}}", server.url());
-    let done = changed("shipworthy.yaml", "tuned: {scripted: base.jsonl}", &entry);
+    let done = changed("shipworthy.yaml", "tuned: {scripted: tuned.jsonl}", &entry);
     let message = format!(
         "shipworthy.yaml:7:10: field `models.tuned`: {} does not serve `tuned`; it serves llama",
         server.url()
@@ -150,7 +157,7 @@ fn a_server_that_serves_another_model_when_the_run_is_resumed() {
     let entry = format!("tuned: {{url: \"{}\"}}", server.url());
     project.write(
         "shipworthy.yaml",
-        &CONFIG.replace("tuned: {scripted: base.jsonl}", &entry),
+        &CONFIG.replace("tuned: {scripted: tuned.jsonl}", &entry),
     );
     let died = project.run(&["eval"]);
     assert_eq!(died.code, 69, "{died:?}");
@@ -290,7 +297,7 @@ fn models_without_a_difference_have_no_verdict_but_transcripts() {
     let project = right();
     let done = project.run(&["eval"]);
     assert_eq!(done.code, 65, "{done:?}");
-    assert!(done.stderr.starts_with("2 models"), "{done:?}");
+    assert!(done.stderr.starts_with("plan "), "{done:?}");
     assert!(done.stderr.contains("has no verdict"), "{done:?}");
     assert_eq!(project.transcripts().len(), 2 * 4 * 2);
     assert!(!project.runs()[0].join("decision.json").exists());
@@ -313,7 +320,7 @@ fn a_full_disk_loses_nothing() {
     assert_eq!(done.code, 74, "{done:?}");
     assert!(
         done.stderr
-            .contains("error: store `./.shipworthy/store.db`: "),
+            .contains("error: store `.shipworthy/store.db`: "),
         "{done:?}"
     );
     assert!(done.stderr.contains("free disk space"), "{done:?}");

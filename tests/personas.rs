@@ -65,10 +65,11 @@ fn leaked_people_are_named_with_both_lines() {
          personas: {spec: coaching}\n\
          rubric: coaching\n\
          baseline: a\n\
-         models: {a: {scripted: a.jsonl}, b: {scripted: a.jsonl}}\n\
+         models: {a: {scripted: a.jsonl}, b: {scripted: b.jsonl}}\n\
          training_data: train.jsonl\n",
     );
     project.write("a.jsonl", "{\"reply\": \"Yes?\"}\n");
+    project.write("b.jsonl", "{\"reply\": \"No?\"}\n");
     let done = project.run(&["eval"]);
     assert_eq!(done.code, 65, "{done:?}");
     assert!(

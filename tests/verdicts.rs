@@ -101,3 +101,30 @@ fn a_run_is_listed_shown_and_reported_again() {
     );
     assert_eq!(project.run(&["report", "no-such-run"]).code, 2);
 }
+
+#[test]
+fn a_run_without_a_verdict_gates_nothing_and_is_mended_by_resuming() {
+    let project = better();
+    assert_eq!(project.run(&["eval"]).code, 0);
+    // Now a model that answers one persona only: too many conversations are missing.
+    let good = project.read("tuned.jsonl");
+    project.write("tuned.jsonl", good.lines().next().unwrap());
+    let broken = project.run(&["eval"]);
+    assert_eq!(broken.code, 65, "{broken:?}");
+    assert!(
+        broken
+            .stderr
+            .contains("14 of the 16 conversations of `tuned` have no score"),
+        "{broken:?}"
+    );
+    let gate = project.run(&["gate"]);
+    assert_eq!(
+        gate.code, 65,
+        "the older run's verdict is not this one's: {gate:?}"
+    );
+    assert!(
+        gate.stderr.contains("has no verdict: 14 of the 16"),
+        "{gate:?}"
+    );
+    assert!(project.run(&["runs", "list"]).stdout.contains("no verdict"));
+}

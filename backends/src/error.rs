@@ -41,6 +41,8 @@ pub enum ChatError {
         model: String,
         /// What was seen.
         detail: String,
+        /// Whether other conversations may have taken the room, so that it may fit later.
+        is_shared: bool,
     },
     /// The server refuses the key, or wants one.
     #[error("{model} refuses the API key: {detail}")]
@@ -66,7 +68,13 @@ impl ChatError {
     pub fn is_retryable(&self) -> bool {
         matches!(
             self,
-            Self::Unavailable { .. } | Self::RateLimited { .. } | Self::Malformed { .. }
+            Self::Unavailable { .. }
+                | Self::RateLimited { .. }
+                | Self::Malformed { .. }
+                | Self::ContextOverflow {
+                    is_shared: true,
+                    ..
+                }
         )
     }
 }

@@ -109,7 +109,7 @@ pub async fn evaluate(
         Start::New => store.begin_run(&new)?,
         Start::Resume => {
             let run = run_to_resume(&store, &plan)?;
-            if run.state != RunState::Unfinished {
+            if matches!(run.state, RunState::Finished { .. }) {
                 let evaluation = recall(&store, &run)?;
                 return Ok((run.id, evaluation));
             }
@@ -120,14 +120,19 @@ pub async fn evaluate(
     let under_test = models.under_test.clone();
     let (conversations, scores) = hold_all(&asking, &plan, &personas, &rubric, models).await?;
     check_still_the_same(&run, &plan, &under_test).await?;
-    let evaluation = conclude(plan, personas, conversations, scores).map_err(|source| {
-        EvaluationError::Invalid {
-            run: run.clone(),
-            source: source.into(),
+    match conclude(plan, personas, conversations, scores) {
+        Ok(evaluation) => {
+            store.finish_run(&run, evaluation.verdict()).await?;
+            Ok((run, evaluation))
         }
-    })?;
-    store.finish_run(&run, evaluation.verdict()).await?;
-    Ok((run, evaluation))
+        Err(source) => {
+            store.put_invalid(&run, &source.to_string()).await?;
+            Err(EvaluationError::Invalid {
+                run,
+                source: source.into(),
+            })
+        }
+    }
 }
 
 /// Compares and decides; the same values in give the same evaluation out.
@@ -200,7 +205,7 @@ fn run_to_resume(store: &Store, plan: &Plan) -> Result<Run, EvaluationError> {
     let unfinished = store
         .runs()?
         .into_iter()
-        .find(|run| run.state == RunState::Unfinished);
+        .find(|run| !matches!(run.state, RunState::Finished { .. }));
     Err(match unfinished {
         Some(run) => EvaluationError::PlanChanged {
             fields: changed_fields(&run.plan, plan),
@@ -354,7 +359,12 @@ fn finished(asking: &Asking) -> Result<Finished, StoreError> {
             finished.entry(id).or_default().0 = Some(conversation);
         }
     }
-    for score in asking.store().scores(asking.run())? {
+    // What could not be scored is tried again; the judge's stored replies are not asked for again.
+    let scores = asking.store().scores(asking.run())?;
+    for score in scores
+        .into_iter()
+        .filter(|score| score.overall.value().is_some())
+    {
         if let Some(entry) = finished.get_mut(&score.conversation.to_string()) {
             entry.1 = Some(score);
         }

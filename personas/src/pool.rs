@@ -256,11 +256,18 @@ fn read_line<'a, T: Deserialize<'a>>(
     let value = read.map_err(|error| {
         let path = error.path().to_string();
         let field = if path == "." { "" } else { &path };
-        line_error(file, line, field, error.inner().to_string())
+        line_error(file, line, field, words_of(error.inner()))
     })?;
     let end = deserializer.end();
-    end.map_err(|error| line_error(file, line, "", error.to_string()))?;
+    end.map_err(|error| line_error(file, line, "", words_of(&error)))?;
     Ok(value)
+}
+
+/// Returns the words of `error`, which counts lines from this one.
+fn words_of(error: &serde_json::Error) -> String {
+    error
+        .to_string()
+        .replace(" at line 1 column ", " at column ")
 }
 
 #[cfg(test)]

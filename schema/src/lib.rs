@@ -6,7 +6,7 @@
 
 mod digest;
 mod name;
-mod range;
+pub mod range;
 mod seed;
 pub mod yaml;
 

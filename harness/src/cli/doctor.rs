@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use shipworthy_schema::ModelSource;
 
 use super::error::{Failure, Kind};
 use super::printer::Printer;
-use super::project::environment;
+use super::project::{DEFAULT_CONFIG, config_file, environment};
 use super::{Outcome, exit_code, interrupted};
 
 /// Probe a server, or everything a project names; say what is wrong and how to mend it
@@ -21,7 +21,7 @@ use super::{Outcome, exit_code, interrupted};
 #[derive(Args)]
 pub(crate) struct Doctor {
     /// A base URL (http://…/v1), a configuration file, or a project's directory
-    #[arg(default_value = "shipworthy.yaml", env = "SHIPWORTHY_CONFIG")]
+    #[arg(default_value = DEFAULT_CONFIG, env = "SHIPWORTHY_CONFIG")]
     target: String,
     /// The model's id at the server, where it serves several
     #[arg(long)]
@@ -68,13 +68,13 @@ impl Doctor {
         if self.target.starts_with("http://") || self.target.starts_with("https://") {
             return Ok(vec![self.examine_server().await?]);
         }
-        let path = PathBuf::from(&self.target);
-        let file = if path.is_dir() {
-            path.join("shipworthy.yaml")
-        } else {
-            path
-        };
-        examine_project(&file).await
+        let file = config_file(Path::new(&self.target));
+        let examined = examine_project(&file).await;
+        if !file.exists() && self.target.contains(':') {
+            let url = format!("for a server, write http://{}/v1", self.target);
+            return examined.map_err(|failure| failure.hint(url));
+        }
+        examined
     }
 
     async fn examine_server(&self) -> Result<Subject, Failure> {

@@ -72,7 +72,7 @@ impl From<ConfigError> for Failure {
         let failure = Self::new(Kind::Usage, &error);
         match error {
             ConfigError::Read { .. } => {
-                failure.hint("start a project with `shipworthy init`, or name the file with -c")
+                failure.hint("start a project with `shipworthy init`, or name its configuration")
             }
             ConfigError::Yaml(_) => failure,
         }
@@ -127,7 +127,7 @@ impl From<ChatError> for Failure {
         match error {
             ChatError::Auth { .. } => failure.hint("set the variable named by `api_key_env`"),
             ChatError::Unavailable { .. } => failure
-                .hint("start the server, check the URL, then look with `shipworthy doctor URL`"),
+                .hint("start the server or check the URL; `shipworthy doctor URL` looks at it"),
             _ => failure,
         }
     }
@@ -149,7 +149,8 @@ impl From<EvaluationError> for Failure {
     fn from(error: EvaluationError) -> Self {
         match error {
             EvaluationError::Stop(stop) => stop.into(),
-            EvaluationError::Invalid { .. } => Self::new(Kind::Data, error),
+            EvaluationError::Invalid { .. } => Self::new(Kind::Data, error)
+                .hint("`shipworthy eval --resume` tries again what failed, and only that"),
             EvaluationError::ModelChanged { .. } => Self::new(Kind::Unavailable, error)
                 .hint("keep the servers as they are and evaluate anew, without `--resume`"),
             EvaluationError::PlanChanged { ref fields, .. } => {
@@ -199,6 +200,7 @@ impl From<PreparationError> for Failure {
             | E::Read { .. }
             | E::Entry { .. }
             | E::JudgeIsCandidate { .. }
+            | E::SameModel { .. }
             | E::NeverApplies { .. }
             | E::OtherSeeds { .. } => Self::new(Kind::Usage, error),
             E::NothingToScore { .. } => Self::new(Kind::Usage, error)

@@ -10,7 +10,7 @@ use shipworthy_schema::{Evaluation, Persona};
 
 use super::error::Failure;
 use super::printer::Printer;
-use super::project::{ConfigPath, Project, environment};
+use super::project::{ConfigPath, DEFAULT_CONFIG, Project, environment};
 use super::{Outcome, exit_code, interrupted, progress};
 
 const RESUME: &str = "every reply so far is stored; `shipworthy eval --resume` goes on";
@@ -37,7 +37,7 @@ impl Eval {
         } else {
             Start::New
         };
-        evaluate_project(printer, &self.path.config, start, self.exit_zero)
+        evaluate_project(printer, &self.path.file(), start, self.exit_zero)
     }
 }
 
@@ -48,6 +48,19 @@ pub(super) fn evaluate_project(
     start: Start,
     exit_zero: bool,
 ) -> Outcome {
+    evaluate_and_report(printer, config, start, exit_zero).map_err(|mut failure| {
+        // Hints name the command as it would have to be typed here.
+        if config != Path::new(DEFAULT_CONFIG) {
+            let command = format!("shipworthy eval -c {} --resume", config.display());
+            for hint in &mut failure.hints {
+                *hint = hint.replace("shipworthy eval --resume", &command);
+            }
+        }
+        failure
+    })
+}
+
+fn evaluate_and_report(printer: &Printer, config: &Path, start: Start, exit_zero: bool) -> Outcome {
     let (project, parsed) = Project::load(config)?;
     let runtime = super::runtime();
     let prepared = runtime.block_on(async {
@@ -58,23 +71,26 @@ pub(super) fn evaluate_project(
         }
     })?;
     let store = Arc::new(Store::open(&project.store())?);
-    if start == Start::New {
-        let latest = store.latest_run_of(&prepared.plan.digest())?;
-        if let Some(run) = latest.filter(|run| run.state == RunState::Unfinished) {
+    let latest = store.latest_run_of(&prepared.plan.digest())?;
+    match latest.map(|run| (run.state, run.id)) {
+        Some((RunState::Unfinished, run)) if start == Start::New => printer.note(&format!(
+            "note: run {run} of this plan is unfinished; `--resume` goes on with it"
+        )),
+        Some((RunState::Finished { .. }, run)) if start == Start::Resume => {
             printer.note(&format!(
-                "note: run {} of this plan is unfinished; `shipworthy eval --resume` goes on with it",
-                run.id
+                "note: run {run} is finished; it is only reported again"
             ));
         }
+        _ => {}
     }
     let pool = &prepared.plan.personas;
     printer.note(&format!(
-        "{} models × {} personas × {} conversations, at most {} turns each (plan {})",
+        "plan {}: {} models × {} personas × {} each, at most {} per conversation",
+        prepared.plan.digest().short(),
         prepared.plan.models.len(),
         pool.count,
-        pool.repeats,
-        pool.max_turns,
-        prepared.plan.digest().short(),
+        count(pool.repeats, "conversation"),
+        count(pool.max_turns, "turn"),
     ));
     let (personas, personas_text) = (prepared.personas.clone(), prepared.personas_text.clone());
     let (listener, bar) = progress::listener(printer);
@@ -122,6 +138,10 @@ pub(super) fn show(printer: &Printer, run: &str, evaluation: &Evaluation, direct
         "\nrun     {run}\nreport  {}\n",
         directory.join(REPORT).display()
     ));
+}
+
+fn count(n: u32, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
 /// Writes the transcripts of an evaluation that has no verdict, so that people can see why.

@@ -20,7 +20,7 @@ pub(crate) struct GateRun {
 
 impl GateRun {
     pub(crate) fn run(&self, printer: &Printer) -> Outcome {
-        let project = Project::of(&self.path.config);
+        let project = Project::of(&self.path.file());
         let store = Store::open_existing(&project.store())?;
         let run = find_run(&store, self.run.as_deref())?;
         let evaluation = recall(&store, &run)?;

@@ -49,7 +49,7 @@ impl Init {
         }
         let config = config.display();
         printer.text(&format!(
-            "\nEdit {config}, look with `shipworthy doctor -c {config}`, then run\n\
+            "\nEdit {config}, look with `shipworthy doctor {config}`, then run\n\
              `shipworthy eval -c {config}`.\n"
         ));
         Ok(exit_code::SUCCESS)

@@ -15,10 +15,12 @@ mod report;
 mod runs;
 mod template;
 
+use std::io::IsTerminal as _;
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
 
 use error::{Failure, Kind};
 use printer::Printer;
@@ -74,8 +76,8 @@ impl Command {
 /// Runs the command and returns its exit code.
 pub(crate) fn run() -> ExitCode {
     let arguments = Arguments::parse();
-    start_log(arguments.verbose);
     let printer = Printer::new(arguments.json, !arguments.no_progress);
+    start_log(&printer, arguments.verbose);
     // A panic has said on stderr what and where; here it only gets its exit code.
     let command = AssertUnwindSafe(|| arguments.command.run(&printer));
     let done = std::panic::catch_unwind(command).unwrap_or_else(|_| Err(bug()));
@@ -91,16 +93,25 @@ pub(crate) fn run() -> ExitCode {
 /// What every command returns: its exit code, or why it failed.
 type Outcome = Result<u8, Failure>;
 
-fn start_log(verbose: u8) {
+fn start_log(printer: &Printer, verbose: u8) {
     let level = match verbose {
         0 => "error",
         1 => "shipworthy=info,shipworthy_harness=info,shipworthy_backends=info,warn",
         _ => "shipworthy=debug,shipworthy_harness=debug,shipworthy_backends=debug,info",
     };
-    let filter = tracing_subscriber::EnvFilter::try_from_env("SHIPWORTHY_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    let usual = || EnvFilter::new(level);
+    let filter = std::env::var("SHIPWORTHY_LOG").map_or_else(
+        |_| usual(),
+        |wanted| {
+            EnvFilter::try_new(&wanted).unwrap_or_else(|error| {
+                printer.note(&format!("note: SHIPWORTHY_LOG is ignored: {error}"));
+                usual()
+            })
+        },
+    );
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
 }

@@ -66,7 +66,13 @@ impl Generate {
             .map_or("-".to_owned(), |path| path.display().to_string());
         let pool = PersonaPool::new(spec.spec_ref(), people, &file)?;
         let Some(path) = &self.output else {
-            printer.data(&pool.to_jsonl());
+            printer.value(&json!({
+                "format": 1,
+                "spec": pool.spec(),
+                "split": pool.split(),
+                "personas": pool.personas(),
+            }));
+            printer.text(&pool.to_jsonl());
             return Ok(exit_code::SUCCESS);
         };
         write_file(path, &pool.to_jsonl())?;
@@ -194,7 +200,12 @@ impl Check {
                 ]
             })
             .collect();
-        let heads = ["persona", "verdict", "longest match (words)", "at line"];
+        let heads = [
+            "persona",
+            "verdict",
+            "most shared words in a row",
+            "at line",
+        ];
         printer.text(&shipworthy_reports::table(heads, &rows, printer.width()));
         let leaked = report.leaked().count();
         printer.text(&format!(

@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use shipworthy_harness::config::Config;
+use shipworthy_harness::preparation::directory_of;
 use shipworthy_harness::store::{Run, RunState, Store};
 
 use super::error::{Failure, Kind};
@@ -8,16 +9,35 @@ use super::error::{Failure, Kind};
 /// Where the configuration is.
 #[derive(clap::Args)]
 pub(crate) struct ConfigPath {
-    /// The configuration
+    /// The configuration, or the directory that it is in
     #[arg(
         short,
         long,
-        value_name = "FILE",
+        value_name = "PATH",
         env = "SHIPWORTHY_CONFIG",
-        default_value = "shipworthy.yaml"
+        default_value = DEFAULT_CONFIG
     )]
-    pub(crate) config: PathBuf,
+    config: PathBuf,
 }
+
+impl ConfigPath {
+    /// Returns the configuration's file; a directory stands for the `shipworthy.yaml` in it.
+    pub(crate) fn file(&self) -> PathBuf {
+        config_file(&self.config)
+    }
+}
+
+/// Returns `path`, or the `shipworthy.yaml` in it if it is a directory.
+pub(crate) fn config_file(path: &Path) -> PathBuf {
+    if path.is_dir() {
+        path.join(DEFAULT_CONFIG)
+    } else {
+        path.to_owned()
+    }
+}
+
+/// The configuration where none is named.
+pub(crate) const DEFAULT_CONFIG: &str = "shipworthy.yaml";
 
 /// A project: the directory of its configuration, with the store and the runs in it.
 pub(crate) struct Project {
@@ -27,11 +47,9 @@ pub(crate) struct Project {
 impl Project {
     /// Returns the project that the configuration file is in.
     pub(crate) fn of(config: &Path) -> Self {
-        let directory = match config.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            _ => PathBuf::from("."),
-        };
-        Self { directory }
+        Self {
+            directory: directory_of(config).to_owned(),
+        }
     }
 
     /// Reads the configuration at `path` and returns it with its project.
@@ -50,24 +68,30 @@ impl Project {
     }
 }
 
-/// Returns the run `id`, or the latest finished one.
+/// Returns the run `id`, or the latest one, if it has a verdict.
 pub(crate) fn find_run(store: &Store, id: Option<&str>) -> Result<Run, Failure> {
     let runs = store.runs()?;
-    let wanted = |run: &Run| match id {
-        Some(id) => run.id == id,
-        None => run.state != RunState::Unfinished,
-    };
-    match (runs.iter().find(|run| wanted(run)), id) {
-        (Some(run), _) if run.state == RunState::Unfinished => Err(Failure::new(
-            Kind::Data,
-            format!("run {} is not finished, so it has no verdict", run.id),
-        )
-        .hint("finish it with `shipworthy eval --resume`")),
-        (Some(run), _) => Ok(run.clone()),
-        (None, Some(id)) => Err(Failure::new(Kind::Usage, format!("there is no run `{id}`"))
-            .hint("`shipworthy runs list` names them")),
-        (None, None) => Err(Failure::new(Kind::Usage, "no run is finished here")
-            .hint("run `shipworthy eval` first")),
+    let found = runs
+        .into_iter()
+        .find(|run| id.is_none_or(|id| run.id == id));
+    let failure = |message: String| Failure::new(Kind::Data, message);
+    match found {
+        None => Err(match id {
+            Some(id) => Failure::new(Kind::Usage, format!("there is no run `{id}`"))
+                .hint("`shipworthy runs list` names them"),
+            None => Failure::new(Kind::Usage, "nothing was evaluated here yet")
+                .hint("run `shipworthy eval` first"),
+        }),
+        Some(run) => match &run.state {
+            RunState::Finished { .. } => Ok(run),
+            RunState::Unfinished => Err(failure(format!("run {} is not finished", run.id))
+                .hint("`shipworthy eval --resume` goes on with the latest run of a plan")
+                .hint("an older run may be named; `shipworthy runs list` shows them")),
+            RunState::Invalid { reason } => {
+                Err(failure(format!("run {} has no verdict: {reason}", run.id))
+                    .hint("`shipworthy eval --resume` tries again what failed"))
+            }
+        },
     }
 }
 

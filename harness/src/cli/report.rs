@@ -31,7 +31,7 @@ enum Format {
 
 impl Report {
     pub(crate) fn run(&self, printer: &Printer) -> Outcome {
-        let project = Project::of(&self.path.config);
+        let project = Project::of(&self.path.file());
         let store = Store::open_existing(&project.store())?;
         let run = find_run(&store, self.run.as_deref())?;
         let evaluation = recall(&store, &run)?;

@@ -33,9 +33,9 @@ enum Command {
 impl Runs {
     pub(crate) fn run(&self, printer: &Printer) -> Outcome {
         match &self.command {
-            Command::List { path } => list(printer, &Project::of(&path.config)),
+            Command::List { path } => list(printer, &Project::of(&path.file())),
             Command::Show { run, path } => {
-                let project = Project::of(&path.config);
+                let project = Project::of(&path.file());
                 let store = Store::open_existing(&project.store())?;
                 let run = find_run(&store, run.as_deref())?;
                 let evaluation = recall(&store, &run)?;
@@ -58,6 +58,7 @@ fn list(printer: &Printer, project: &Project) -> Outcome {
         let models: Vec<&str> = run.plan.models.iter().map(|m| m.name.as_str()).collect();
         let verdict = match &run.state {
             RunState::Unfinished => "unfinished",
+            RunState::Invalid { .. } => "no verdict",
             RunState::Finished { verdict, .. } => verdict.label(),
         };
         [
@@ -75,7 +76,7 @@ fn list(printer: &Printer, project: &Project) -> Outcome {
 
 fn value(run: &Run) -> Value {
     let (finished_at, verdict) = match &run.state {
-        RunState::Unfinished => (None, None),
+        RunState::Unfinished | RunState::Invalid { .. } => (None, None),
         RunState::Finished { at, verdict } => (Some(at), Some(verdict)),
     };
     json!({
@@ -87,5 +88,9 @@ fn value(run: &Run) -> Value {
         "created_at": run.created_at,
         "finished_at": finished_at,
         "verdict": verdict,
+        "invalid": match &run.state {
+            RunState::Invalid { reason } => Some(reason),
+            _ => None,
+        },
     })
 }

@@ -5,10 +5,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use shipworthy_schema::Sampling;
 
-use super::Count;
 use super::model_entry::entry_with;
+use super::{Count, JudgeSampling};
 
 /// Who judges: `none` (deterministic checks alone), or a language model.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +21,7 @@ pub enum JudgeConfig {
 
 struct Defaults {
     repeats: Count,
-    sampling: Sampling,
+    sampling: JudgeSampling,
     allow_same_model: bool,
 }
 
@@ -30,12 +29,7 @@ impl Default for Defaults {
     fn default() -> Self {
         Self {
             repeats: Count::new(1).expect("1 is above 0"),
-            sampling: Sampling {
-                temperature: 0.0,
-                top_p: 1.0,
-                max_tokens: 1024,
-                ..Sampling::default()
-            },
+            sampling: JudgeSampling::default(),
             allow_same_model: false,
         }
     }
@@ -47,7 +41,7 @@ entry_with! {
         /// Judgements of each conversation, averaged.
         repeats: Count,
         /// How it draws tokens.
-        sampling: Sampling,
+        sampling: JudgeSampling,
         /// Lets a model judge its own conversations.
         allow_same_model: bool,
     }

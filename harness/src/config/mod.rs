@@ -6,6 +6,7 @@ mod count;
 mod judge;
 mod model_entry;
 mod personas;
+mod sampling;
 mod simulator;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ pub use count::Count;
 pub use judge::{JudgeConfig, JudgeEntry};
 pub use model_entry::{EntryError, ModelEntry};
 pub use personas::PersonasConfig;
+pub use sampling::{JudgeSampling, SimulatorSampling};
 pub use simulator::{SimulatorConfig, SimulatorEntry};
 
 /// A project: who speaks with which models, and what bar they must clear.

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
 use serde_saphyr::Spanned;
 use shipworthy_schema::yaml::{Place, YamlError};
 use shipworthy_schema::{EVALUATION_SEEDS_START, Split};
@@ -19,8 +20,8 @@ pub struct PersonasConfig {
     #[serde(default)]
     #[schemars(with = "Option<PathBuf>")]
     pub file: Option<Spanned<PathBuf>>,
-    /// Number of personas.
-    #[serde(default = "default_count")]
+    /// Number of personas, at least 3.
+    #[serde(default = "default_count", deserialize_with = "enough")]
     pub count: Count,
     /// First seed, 9000 or above.
     #[serde(default = "default_seed_start")]
@@ -32,6 +33,21 @@ pub struct PersonasConfig {
     /// Most turns of the person in one conversation.
     #[serde(default = "default_max_turns")]
     pub max_turns: Count,
+}
+
+/// Fewer pairs than this give no spread worth a test.
+const LEAST_PERSONAS: u32 = 3;
+
+fn enough<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Count, D::Error> {
+    let count = Count::deserialize(deserializer)?;
+    if count.get() < LEAST_PERSONAS {
+        let message = format!(
+            "a paired test needs at least {LEAST_PERSONAS} personas, got {}",
+            count.get()
+        );
+        return Err(D::Error::custom(message));
+    }
+    Ok(count)
 }
 
 fn default_count() -> Count {

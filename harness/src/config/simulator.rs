@@ -5,8 +5,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use shipworthy_schema::Sampling;
 
+use super::SimulatorSampling;
 use super::model_entry::entry_with;
 
 /// Who plays the personas: `rule-based`, or a language model.
@@ -19,27 +19,16 @@ pub enum SimulatorConfig {
     Llm(Box<SimulatorEntry>),
 }
 
+#[derive(Default)]
 struct Defaults {
-    sampling: Sampling,
-}
-
-impl Default for Defaults {
-    fn default() -> Self {
-        Self {
-            sampling: Sampling {
-                temperature: 0.7,
-                max_tokens: 200,
-                ..Sampling::default()
-            },
-        }
-    }
+    sampling: SimulatorSampling,
 }
 
 entry_with! {
     /// A language model that plays the personas.
     SimulatorEntry, Defaults {
         /// How it draws tokens.
-        sampling: Sampling,
+        sampling: SimulatorSampling,
     }
 }
 

@@ -62,6 +62,17 @@ pub enum PreparationError {
         /// The model under test.
         model: ModelName,
     },
+    /// Two models are one.
+    #[error(
+        "{place}: the same model as `{other}`, so every difference would be 0; name the model to be \
+         compared with it"
+    )]
+    SameModel {
+        /// The second of the two.
+        place: Place,
+        /// The first of the two.
+        other: ModelName,
+    },
     /// The rubric gives no score in this plan.
     #[error("{place}: {source}")]
     NothingToScore {

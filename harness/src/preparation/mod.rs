@@ -122,7 +122,7 @@ pub async fn prepare(
         (SimulatorConfig::Llm(entry), Some(model)) => SimulatorPlan::Llm {
             model,
             version: llm::VERSION,
-            sampling: entry.sampling.clone(),
+            sampling: (&entry.sampling).into(),
         },
         _ => SimulatorPlan::RuleBased {
             version: rule_based::VERSION,
@@ -132,7 +132,7 @@ pub async fn prepare(
         (JudgeConfig::Llm(entry), Some(model)) => Some(JudgePlan {
             model,
             repeats: entry.repeats.get(),
-            sampling: entry.sampling.clone(),
+            sampling: (&entry.sampling).into(),
         }),
         _ => None,
     };

@@ -55,6 +55,16 @@ pub(super) async fn open_all(
     for (name, entry) in &config.models {
         let place = Place::of(file, format!("models.{name}"), entry);
         let opened = opening.open(&entry.value, place).await?;
+        let same = under_test
+            .iter()
+            .find(|model: &&ModelRef| is_one_place(&model.source, &opened.source));
+        if let Some(other) = same {
+            let place = Place::of(file, format!("models.{name}"), entry);
+            return Err(PreparationError::SameModel {
+                place,
+                other: other.name.clone(),
+            });
+        }
         models.under_test.insert(name.clone(), opened.model);
         under_test.push(ModelRef {
             name: name.clone(),
@@ -141,6 +151,25 @@ fn is_same(a: &ModelSource, b: &ModelSource) -> bool {
             },
         ) => id_a == id_b && (url_a == url_b || !differ(a, b)),
         _ => false,
+    }
+}
+
+/// Tells whether two models are at one place: the same file, or the same id at the same server.
+fn is_one_place(a: &ModelSource, b: &ModelSource) -> bool {
+    match (a, b) {
+        (
+            ModelSource::Http {
+                url: url_a,
+                model: id_a,
+                ..
+            },
+            ModelSource::Http {
+                url: url_b,
+                model: id_b,
+                ..
+            },
+        ) => (url_a, id_a) == (url_b, id_b),
+        _ => is_same(a, b),
     }
 }
 

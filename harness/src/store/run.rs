@@ -38,6 +38,11 @@ pub struct Run {
 pub enum RunState {
     /// Not finished: `--resume` goes on with it.
     Unfinished,
+    /// All was tried, and the scores allow no verdict: `--resume` tries again what failed.
+    Invalid {
+        /// Why there is no verdict.
+        reason: String,
+    },
     /// Finished.
     Finished {
         /// When (UTC).
@@ -47,7 +52,8 @@ pub enum RunState {
     },
 }
 
-const COLUMNS: &str = "id, plan_digest, plan, personas, rubric, created_at, finished_at, verdict";
+const COLUMNS: &str = "id, plan_digest, plan, personas, rubric, created_at, finished_at, \
+    verdict, invalid";
 
 struct RawRun {
     id: String,
@@ -58,6 +64,7 @@ struct RawRun {
     created_at: String,
     finished_at: Option<String>,
     verdict: Option<String>,
+    invalid: Option<String>,
 }
 
 impl RawRun {
@@ -71,6 +78,7 @@ impl RawRun {
             created_at: row.get(5)?,
             finished_at: row.get(6)?,
             verdict: row.get(7)?,
+            invalid: row.get(8)?,
         })
     }
 }
@@ -132,11 +140,12 @@ impl Store {
 
     fn run_of(&self, raw: RawRun) -> Result<Run, StoreError> {
         let what = format!("run {}", raw.id);
-        let state = match (raw.finished_at, raw.verdict) {
-            (Some(at), Some(verdict)) => {
+        let state = match (raw.finished_at, raw.verdict, raw.invalid) {
+            (Some(at), Some(verdict), _) => {
                 let verdict = self.parse(&what, &format!("\"{verdict}\""))?;
                 RunState::Finished { at, verdict }
             }
+            (_, _, Some(reason)) => RunState::Invalid { reason },
             _ => RunState::Unfinished,
         };
         Ok(Run {
@@ -159,6 +168,15 @@ impl Store {
             WHERE id = ?1";
         self.writer
             .write(move |connection| connection.execute(update, [run, verdict]).map(drop))
+            .await
+    }
+
+    /// Keeps why a run has no verdict.
+    pub async fn put_invalid(&self, run: &str, reason: &str) -> Result<(), StoreError> {
+        let (run, reason) = (run.to_owned(), reason.to_owned());
+        let update = "UPDATE runs SET invalid = ?2 WHERE id = ?1";
+        self.writer
+            .write(move |connection| connection.execute(update, [run, reason]).map(drop))
             .await
     }
 

@@ -8,7 +8,8 @@ CREATE TABLE runs (
     rubric      TEXT NOT NULL,              -- YAML
     created_at  TEXT NOT NULL,              -- UTC
     finished_at TEXT,
-    verdict     TEXT
+    verdict     TEXT,
+    invalid     TEXT                        -- why there is no verdict, where all was tried
 ) STRICT;
 
 -- One reply of one model, stored before it is used. What was said moves to `conversations` when

@@ -127,6 +127,7 @@ impl ChatModel for GgufModel {
         if n_prompt >= self.context as usize {
             return Err(ChatError::ContextOverflow {
                 model: self.shown.clone(),
+                is_shared: false,
                 detail: format!(
                     "the prompt has {n_prompt} tokens, and one of the context's {} must be left \
                      for the reply",

@@ -109,7 +109,14 @@ impl Failure {
                         detail,
                         retry_after,
                     },
-                    Meaning::ContextOverflow => ChatError::ContextOverflow { model, detail },
+                    Meaning::ContextOverflow => {
+                        let is_shared = status == 500 && body.contains(SHARED_CONTEXT_PHRASE);
+                        ChatError::ContextOverflow {
+                            model,
+                            detail,
+                            is_shared,
+                        }
+                    }
                     Meaning::Auth => ChatError::Auth { model, detail },
                     Meaning::Refused => ChatError::Refused { model, detail },
                 }
@@ -140,6 +147,10 @@ const CONTEXT_PHRASES: [&str; 9] = [
     "maximum model length",
     "prompt is too long",
 ];
+
+/// What llama-server says, with status 500, to every conversation under way when all of them together
+/// fill a cache that they share.
+const SHARED_CONTEXT_PHRASE: &str = "Context size has been exceeded";
 
 /// What servers say when the chat template itself failed; llama-server sends some as 500, and no
 /// repetition mends them.
