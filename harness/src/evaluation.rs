@@ -14,7 +14,7 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 
 use crate::asking::{Asking, Listener, Speaker, StopError};
-use crate::comparison::{ComparisonError, compare};
+use crate::comparison::{ComparisonError, Evidence, compare};
 use crate::decision::{decide, recommend};
 use crate::preparation::{Models, Prepared, personas_of_run};
 use crate::scoring::{Judge, score};
@@ -144,8 +144,15 @@ pub fn conclude(
 ) -> Result<Evaluation, ComparisonError> {
     let names: Vec<ModelName> = plan.models.iter().map(|model| model.name.clone()).collect();
     let planned = plan.personas.count * plan.personas.repeats;
-    let comparison = compare(&plan.baseline, &names, planned, &conversations, &scores)?;
-    let decisions = decide(&comparison, &plan.gate);
+    let evidence = Evidence {
+        baseline: &plan.baseline,
+        models: &names,
+        planned,
+        conversations: &conversations,
+        scores: &scores,
+    };
+    let comparison = compare(&evidence, &plan.gate, &plan.missing)?;
+    let decisions = decide(&comparison, &plan.gate, &|_| plan.gate.alpha);
     let recommended =
         recommend(&comparison, &decisions).expect("a plan has at least one candidate");
     let warnings = warnings(&plan, &conversations, &comparison);

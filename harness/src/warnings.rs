@@ -34,12 +34,11 @@ pub(crate) fn warnings(
         );
     }
     warnings.extend(comparison.models.iter().filter_map(|summary| {
-        let missing = summary.conversations - summary.scored.min(summary.conversations);
-        let model = &summary.model;
+        let (missing, model) = (summary.missing, &summary.model);
         (missing > 0).then(|| {
             format!(
                 "{missing} of {} conversations of `{model}` are without a score.",
-                { summary.conversations }
+                summary.scored + missing
             )
         })
     }));

@@ -146,7 +146,7 @@ impl Check<'_> {
     pub(crate) fn spec(&self, spec: &SpecFile) -> Result<(), YamlError> {
         // `-4294967295` must still fit the 64 characters of a persona's name.
         if spec.name.value.len() > 53
-            || shipworthy_schema::PersonaId::new(spec.name.value.as_str()).is_err()
+            || shipworthy_schema::SpecName::new(spec.name.value.as_str()).is_err()
         {
             let message = format!(
                 "`{}` is not a spec name: use 1 to 53 letters, digits, `.`, `_` or `-`",

@@ -2,15 +2,7 @@
 
 use shipworthy_schema::{CandidateComparison, Evaluation, Outcome, SimulatorPlan};
 
-use crate::number_text::{count, percent};
-
-/// Returns the highest event rate that `n` independent trials without an event leave plausible.
-///
-/// Exact one-sided 95 % bound for a binomial rate: the rate at which seeing no event has
-/// probability 0.05, i.e. 1 − 0.05^(1/n). `None` for no trials: they bound nothing.
-fn zero_event_bound(n: u32) -> Option<f64> {
-    (n > 0).then(|| 1.0 - 0.05_f64.powf(1.0 / f64::from(n)))
-}
+use crate::number_text::{count, percent_tenths};
 
 /// Returns what limits the evidence on every candidate, as sentences.
 pub(crate) fn evidence_limits(evaluation: &Evaluation) -> Vec<String> {
@@ -45,8 +37,8 @@ pub(crate) fn evidence_limits(evaluation: &Evaluation) -> Vec<String> {
     let candidates = evaluation.comparison.candidates.len();
     if candidates > 1 {
         limits.push(format!(
-            "{candidates} candidates were compared with one baseline; the p values are not \
-             adjusted for that."
+            "{candidates} candidates were compared with one baseline; verdicts rest on p values \
+             adjusted for that by Holm, intervals are not adjusted."
         ));
     }
     limits.extend(missing_scores(evaluation));
@@ -58,35 +50,26 @@ fn safety_limit(candidate: &CandidateComparison) -> String {
     if candidate.safety.is_empty() {
         return format!("No safety criterion was scored for {model}: this says nothing of safety.");
     }
-    let clean = candidate.safety.iter().filter(|s| s.violations == 0);
-    let Some(conversations) = clean.clone().map(|s| s.conversations).min() else {
+    let clean = || {
+        let safety = candidate.safety.iter();
+        safety.filter_map(|s| Some((s.conversations, s.zero_events.as_ref()?)))
+    };
+    // The criterion scored least often leaves most open.
+    let Some((conversations, bounds)) = clean().min_by_key(|(conversations, _)| *conversations)
+    else {
         return format!("{model} violated every safety criterion at least once.");
     };
-    let bounds = zero_event_bound(conversations).zip(zero_event_bound(candidate.personas));
-    let Some((by_conversation, by_persona)) = bounds else {
-        return format!(
-            "No conversation of {model} has a safety score: this says nothing of safety."
-        );
-    };
-    let n_clean = clean.count();
     format!(
-        "{model} never violated {n_clean} of {} safety criteria in {}. That does not \
+        "{model} never violated {} of {} safety criteria in {}. That does not \
          show safety: true rates up to {} of \
          conversations (if all were independent) or {} of people (if only personas are) remain \
          plausible (95 % upper bounds).",
+        clean().count(),
         candidate.safety.len(),
         count(conversations, "conversation"),
-        tenths(by_conversation),
-        tenths(by_persona)
+        percent_tenths(bounds.by_conversation),
+        percent_tenths(bounds.by_persona)
     )
-}
-
-fn tenths(share: f64) -> String {
-    if share > 0.995 {
-        percent(share)
-    } else {
-        format!("{:.1} %", share * 100.0)
-    }
 }
 
 fn missing_scores(evaluation: &Evaluation) -> Option<String> {
@@ -102,24 +85,4 @@ fn missing_scores(evaluation: &Evaluation) -> Option<String> {
             evaluation.conversations.len()
         )
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{tenths, zero_event_bound};
-    use test_case::test_case;
-
-    #[test_case(15, "18.1 %")]
-    #[test_case(45, "6.4 %")]
-    #[test_case(150, "2.0 %")]
-    #[test_case(300, "1.0 %")]
-    #[test_case(1, "95.0 %")]
-    fn zero_events_leave_this_much_room(n: u32, expected: &str) {
-        assert_eq!(tenths(zero_event_bound(n).unwrap()), expected);
-    }
-
-    #[test]
-    fn no_trials_bound_nothing() {
-        assert_eq!(zero_event_bound(0), None);
-    }
 }

@@ -21,18 +21,22 @@ mod number_text;
 mod evidence_limits;
 mod hold_checks;
 mod notices;
+mod reason_text;
 mod verdict_text;
 
+mod comparison_json;
 mod decision_json;
 mod markdown;
 mod scores_csv;
 mod terminal;
 mod transcripts_jsonl;
 
+pub use comparison_json::compare_json;
 pub use decision_json::decision_json;
 pub use inert_text::{inert_json, one_line};
 pub use markdown::markdown;
+pub use reason_text::reason_text;
 pub use scores_csv::scores_csv;
-pub use terminal::{headline, table, terminal};
+pub use terminal::{compare_terminal, headline, table, terminal};
 pub use transcripts_jsonl::transcripts_jsonl;
-pub use verdict_text::{VerdictText, reason_text};
+pub use verdict_text::VerdictText;

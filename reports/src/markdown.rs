@@ -3,9 +3,11 @@
 mod escape;
 mod examples;
 mod personas;
+mod ranking;
 mod results;
 mod safety;
 mod setup;
+mod statistics;
 mod table;
 
 use shipworthy_schema::{Decision, Evaluation};
@@ -22,7 +24,9 @@ use escape::escaped;
 pub fn markdown(evaluation: &Evaluation) -> String {
     let mut sections = vec![verdict(evaluation), setup::compared(evaluation)];
     sections.push(results::models(evaluation));
+    sections.push(ranking::ranking(evaluation));
     for candidate in &evaluation.comparison.candidates {
+        sections.push(statistics::statistics(evaluation, candidate));
         sections.push(personas::personas(evaluation, candidate));
         sections.push(results::categories(evaluation, candidate));
         sections.push(results::criteria(evaluation, candidate));

@@ -26,6 +26,15 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
 }
 
+/// Returns a share as a percentage with one decimal, e.g. `6.4 %`.
+pub(crate) fn percent_tenths(share: f64) -> String {
+    if share > 0.995 {
+        percent(share)
+    } else {
+        format!("{:.1} %", share * 100.0)
+    }
+}
+
 /// Returns a p value, e.g. `0.0310` or `< 0.0001`.
 pub(crate) fn p_value(p: f64) -> String {
     if p < 0.0001 {

@@ -3,12 +3,13 @@
 mod layout;
 
 use shipworthy_schema::{
-    CandidateComparison, Decision, Evaluation, ModelSummary, Termination, Verdict,
+    CandidateComparison, Comparison, Decision, Evaluation, ModelName, ModelSummary, Termination,
+    Verdict,
 };
 
 use crate::inert_text::{cut, one_line};
 use crate::notices::notices;
-use crate::number_text::{count, difference, interval, p_value, percent, score};
+use crate::number_text::{count, difference, interval, p_equation, p_value, percent, score};
 use crate::verdict_text::VerdictText;
 use layout::{Paint, list, paragraph};
 
@@ -23,41 +24,37 @@ const QUOTED_VIOLATIONS: usize = 3;
 /// `color` adds ANSI colours; no meaning rests on them. Text from models, judges and
 /// configurations is shown without its control characters.
 pub fn terminal(evaluation: &Evaluation, width: usize, color: bool) -> String {
-    let page = Page {
-        evaluation,
-        width: width.clamp(60, 100),
-        paint: Paint { color },
-    };
-    let recommended = &evaluation.recommended;
-    let (first, others): (Vec<_>, Vec<_>) = evaluation
-        .decisions
-        .iter()
-        .partition(|d| &d.model == recommended);
-    let mut blocks: Vec<String> = first.into_iter().map(|d| page.decision(d, true)).collect();
-    blocks.push(page.models());
-    blocks.extend(others.into_iter().map(|d| page.decision(d, false)));
-    for candidate in &evaluation.comparison.candidates {
-        blocks.push(page.categories(candidate));
-        blocks.push(page.safety(candidate));
-    }
-    blocks.push(page.terminations());
-    blocks.push(page.warnings());
-    blocks.retain(|block| !block.is_empty());
-    blocks.join("\n")
+    Page::of(evaluation, width, color).all()
 }
 
 /// Returns the verdict and its reasons only, as [`terminal`] would show them.
 pub fn headline(evaluation: &Evaluation, width: usize, color: bool) -> String {
-    let page = Page {
-        evaluation,
-        width: width.clamp(60, 100),
-        paint: Paint { color },
-    };
+    let page = Page::of(evaluation, width, color);
     let mut decisions = evaluation.decisions.iter();
     let recommended = decisions.find(|d| d.model == evaluation.recommended);
     recommended
         .map(|decision| page.decision(decision, false))
         .unwrap_or_default()
+}
+
+/// Returns the report on scores from elsewhere, of which only the comparison is known, as
+/// [`terminal`] would show it.
+pub fn compare_terminal(
+    comparison: &Comparison,
+    decisions: &[Decision],
+    recommended: &ModelName,
+    width: usize,
+    color: bool,
+) -> String {
+    let page = Page {
+        comparison,
+        decisions,
+        recommended,
+        evaluation: None,
+        width: width.clamp(60, 100),
+        paint: Paint { color },
+    };
+    page.all()
 }
 
 /// Returns a table of texts for a terminal of `width` columns, made inert.
@@ -71,16 +68,49 @@ pub fn table<const N: usize>(heads: [&str; N], rows: &[[String; N]], width: usiz
 
 /// What every block of the report needs.
 struct Page<'a> {
-    evaluation: &'a Evaluation,
+    comparison: &'a Comparison,
+    decisions: &'a [Decision],
+    recommended: &'a ModelName,
+    /// What else is known, unless the scores are from elsewhere.
+    evaluation: Option<&'a Evaluation>,
     width: usize,
     paint: Paint,
 }
 
-impl Page<'_> {
+impl<'a> Page<'a> {
+    fn of(evaluation: &'a Evaluation, width: usize, color: bool) -> Self {
+        Self {
+            comparison: &evaluation.comparison,
+            decisions: &evaluation.decisions,
+            recommended: &evaluation.recommended,
+            evaluation: Some(evaluation),
+            width: width.clamp(60, 100),
+            paint: Paint { color },
+        }
+    }
+
+    fn all(&self) -> String {
+        let (first, others): (Vec<_>, Vec<_>) = self
+            .decisions
+            .iter()
+            .partition(|d| &d.model == self.recommended);
+        let mut blocks: Vec<String> = first.into_iter().map(|d| self.decision(d, true)).collect();
+        blocks.push(self.models());
+        blocks.extend(others.into_iter().map(|d| self.decision(d, false)));
+        for candidate in &self.comparison.candidates {
+            blocks.push(self.categories(candidate));
+            blocks.push(self.safety(candidate));
+        }
+        blocks.push(self.terminations());
+        blocks.push(self.warnings());
+        blocks.retain(|block| !block.is_empty());
+        blocks.join("\n")
+    }
+
     /// The headline with its reasons, and for the recommended candidate the next steps.
     fn decision(&self, decision: &Decision, with_next_steps: bool) -> String {
-        let words = VerdictText::new(self.evaluation, decision);
-        let headline = paragraph(&one_line(&words.headline), self.width);
+        let words = VerdictText::of(self.comparison, self.evaluation, decision);
+        let headline = paragraph(&words.headline, self.width);
         let mut block = self.paint.verdict(decision.verdict, &headline);
         block.push_str(&list(&words.reasons, self.width));
         if with_next_steps {
@@ -91,32 +121,60 @@ impl Page<'_> {
     }
 
     fn models(&self) -> String {
-        let comparison = &self.evaluation.comparison;
+        let comparison = self.comparison;
         let header = ["Model", "Verdict", "Mean", "Pass", "Difference", "p"];
         let rows = comparison
             .models
             .iter()
             .map(|summary| self.model_row(summary))
             .collect();
-        let personas = self.evaluation.plan.personas.count;
+        let candidates = comparison.candidates.len();
+        let adjusted = if candidates > 1 {
+            format!(" p is adjusted for {candidates} candidates.")
+        } else {
+            String::new()
+        };
+        let personas = comparison.candidates.first().map_or(0, |c| c.personas);
         let caption = format!(
-            "Difference: mean over {}, candidate minus {}, with its 95 % interval.",
+            "Difference: mean over {}, candidate minus {}, with its 95 % interval.{adjusted}",
             count(personas, "persona"),
             comparison.baseline
         );
-        layout::table(&header, 2, rows, self.width) + &paragraph(&caption, self.width)
+        let mut block =
+            layout::table(&header, 2, rows, self.width) + &paragraph(&caption, self.width);
+        for candidate in &comparison.candidates {
+            block.push_str(&paragraph(&other_tests(candidate), self.width));
+        }
+        block + &self.ties()
+    }
+
+    /// Says which models are not told apart, where there is more than one pair.
+    fn ties(&self) -> String {
+        let ranking = &self.comparison.ranking;
+        if ranking.models.len() < 3 {
+            return String::new();
+        }
+        let sets: Vec<String> = ranking
+            .tied_sets
+            .iter()
+            .map(|set| {
+                let names: Vec<&str> = set.iter().map(ModelName::as_str).collect();
+                names.join(" = ")
+            })
+            .collect();
+        let text = format!(
+            "Best first, = where not told apart at level {}: {}.",
+            ranking.alpha,
+            sets.join("; ")
+        );
+        paragraph(&text, self.width)
     }
 
     fn model_row(&self, summary: &ModelSummary) -> Vec<String> {
-        let evaluation = self.evaluation;
-        let compared = evaluation
-            .comparison
-            .candidates
-            .iter()
-            .find(|c| c.model == summary.model);
-        let verdict = evaluation
-            .decisions
-            .iter()
+        let mut candidates = self.comparison.candidates.iter();
+        let compared = candidates.find(|c| c.model == summary.model);
+        let mut decisions = self.decisions.iter();
+        let verdict = decisions
             .find(|d| d.model == summary.model)
             .map(|d| d.verdict.label().to_owned());
         let scored = summary.scored > 0;
@@ -129,7 +187,7 @@ impl Page<'_> {
             compared.map_or_else(String::new, |c| {
                 format!("{}\n{}", difference(c.difference), interval(c.ci95))
             }),
-            compared.map_or_else(String::new, |c| p_value(c.p_value)),
+            compared.map_or_else(String::new, |c| p_value(c.p_adjusted)),
         ]
     }
 
@@ -137,14 +195,14 @@ impl Page<'_> {
         if candidate.categories.is_empty() {
             return String::new();
         }
-        let baseline = self.evaluation.comparison.baseline.as_str();
+        let baseline = self.comparison.baseline.as_str();
         let header = ["Category", baseline, candidate.model.as_str(), "Difference"];
         let rows = candidate
             .categories
             .iter()
             .map(|c| {
                 vec![
-                    one_line(&c.category),
+                    c.category.clone(),
                     score(c.baseline_mean),
                     score(c.mean),
                     difference(c.difference),
@@ -162,7 +220,7 @@ impl Page<'_> {
             );
             return paragraph(&text, self.width);
         }
-        let baseline = self.evaluation.comparison.baseline.as_str();
+        let baseline = self.comparison.baseline.as_str();
         let header = [
             "Safety violations",
             baseline,
@@ -174,7 +232,7 @@ impl Page<'_> {
             .iter()
             .map(|s| {
                 vec![
-                    one_line(&s.criterion),
+                    s.criterion.clone(),
                     s.baseline_violations.to_string(),
                     format!("{} of {}", s.violations, s.conversations),
                     s.regressions.len().to_string(),
@@ -208,23 +266,26 @@ impl Page<'_> {
     fn terminations(&self) -> String {
         let failed = |t: Termination| !t.is_complete() || t == Termination::ContextLimit;
         let lines: Vec<String> = self
-            .evaluation
             .comparison
             .models
             .iter()
-            .filter(|m| m.scored < m.conversations || m.terminations.keys().any(|t| failed(*t)))
+            .filter(|m| m.missing > 0 || m.terminations.keys().any(|t| failed(*t)))
             .map(|m| {
                 let ends: Vec<String> = m
                     .terminations
                     .iter()
                     .map(|(termination, n)| format!("{} {n}", termination.label()))
                     .collect();
+                let ends = if ends.is_empty() {
+                    String::new()
+                } else {
+                    format!("; {}", ends.join(", "))
+                };
                 format!(
-                    "{}: {} of {} scored; {}",
+                    "{}: {} of {} scored{ends}",
                     m.model,
                     m.scored,
-                    count(m.conversations, "conversation"),
-                    ends.join(", ")
+                    count(m.scored + m.missing, "conversation"),
                 )
             })
             .collect();
@@ -235,14 +296,32 @@ impl Page<'_> {
     }
 
     fn warnings(&self) -> String {
-        notices(self.evaluation)
+        let warnings = self.evaluation.map(notices).unwrap_or_default();
+        warnings
             .into_iter()
             .map(|warning| {
-                let text = format!("WARNING: {}", one_line(warning));
+                let text = format!("WARNING: {warning}");
                 self.paint.warning(&paragraph(&text, self.width))
             })
             .collect()
     }
+}
+
+/// Says what the other tests and estimates come to, in one line or two.
+fn other_tests(candidate: &CandidateComparison) -> String {
+    let mut said = vec![
+        format!("sign-flip {}", p_equation(candidate.sign_flip_p)),
+        format!("Wilcoxon {}", p_equation(candidate.wilcoxon_p)),
+        format!("bootstrap {}", interval(candidate.bootstrap_ci95)),
+        format!("d_z {:.2}", candidate.cohens_dz),
+    ];
+    said.extend(candidate.icc.map(|icc| format!("ICC {icc:.2}")));
+    let smallest = candidate.mde80.map(|gain| {
+        let gain = score(gain);
+        format!("smallest gain found with 80 % power {gain}")
+    });
+    said.extend(smallest);
+    format!("{}: {}.", candidate.model, said.join(", "))
 }
 
 impl Paint {

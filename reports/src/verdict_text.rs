@@ -1,9 +1,10 @@
 //! The verdict in words: one place, from which every format takes its sentences.
 
-use shipworthy_schema::{Decision, Evaluation, ModelName, Reason, Verdict};
+use shipworthy_schema::{Comparison, Decision, Evaluation, ModelName, Reason, Verdict};
 
 use crate::hold_checks::hold_checks;
-use crate::number_text::{count, difference, p_equation, told_apart};
+use crate::number_text::count;
+use crate::reason_text::reason_text;
 
 /// A decision in words. The text is plain and unescaped; each format makes it safe for itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,10 +20,27 @@ pub struct VerdictText {
 impl VerdictText {
     /// Returns the words for `decision`, one of `evaluation`'s.
     pub fn new(evaluation: &Evaluation, decision: &Decision) -> Self {
+        Self::of(&evaluation.comparison, Some(evaluation), decision)
+    }
+
+    /// Returns the words for `decision` on scores from elsewhere, of which only the comparison is
+    /// known.
+    pub fn from_comparison(comparison: &Comparison, decision: &Decision) -> Self {
+        Self::of(comparison, None, decision)
+    }
+
+    pub(crate) fn of(
+        comparison: &Comparison,
+        evaluation: Option<&Evaluation>,
+        decision: &Decision,
+    ) -> Self {
         Self {
-            headline: headline(decision, &evaluation.comparison.baseline),
+            headline: headline(decision, &comparison.baseline),
             reasons: decision.reasons.iter().map(reason_text).collect(),
-            next_steps: next_steps(evaluation, decision),
+            next_steps: match decision.verdict {
+                Verdict::Hold => hold_checks(comparison, evaluation, &decision.model),
+                _ => next_steps(decision),
+            },
         }
     }
 }
@@ -42,7 +60,10 @@ fn headline(decision: &Decision, baseline: &ModelName) -> String {
             format!("{model} looks better than {baseline}, but it could be chance")
         }
         Verdict::Hold => format!("{model} gains more over {baseline} than is believable unchecked"),
-        Verdict::DoNotDeploy => format!("{model} is less safe than {baseline}"),
+        Verdict::DoNotDeploy if regressed(decision) => {
+            format!("{model} is less safe than {baseline}")
+        }
+        Verdict::DoNotDeploy => format!("{model} is not shown to be as safe as {baseline}"),
     };
     format!("{}: {claim}.", label(decision.verdict))
 }
@@ -54,81 +75,14 @@ fn is_worse(decision: &Decision) -> bool {
         .any(|r| matches!(r, Reason::WorseThanBaseline { .. }))
 }
 
-/// Returns `reason` as a sentence with its numbers, unescaped.
-pub fn reason_text(reason: &Reason) -> String {
-    match reason {
-        Reason::SafetyRegression {
-            criterion,
-            regressions,
-        } => format!(
-            "Safety criterion {criterion} was violated in {} with personas on which the baseline \
-             never violated it.",
-            count(*regressions, "conversation")
-        ),
-        Reason::NoSafetyRegression { criteria: 0, .. } => {
-            "The rubric has no safety criterion, so none regressed; safety was not tested.".into()
-        }
-        Reason::NoSafetyRegression {
-            criteria,
-            conversations,
-        } => format!(
-            "No safety regression on {} in {}.",
-            count(*criteria, "criterion"),
-            count(*conversations, "conversation")
-        ),
-        Reason::GainSuspicious { gain, threshold } => {
-            let (gain, threshold) = told_apart(*gain, *threshold, 3);
-            format!("The mean gain of {gain} is above {threshold}, which calls for a check.")
-        }
-        Reason::GainTooSmall {
-            gain,
-            threshold,
-            within_interval,
-        } => {
-            let (gain, threshold) = told_apart(*gain, *threshold, 3);
-            let rest = if *within_interval {
-                "the 95 % interval still contains that bound."
-            } else {
-                "the whole 95 % interval lies below that bound."
-            };
-            format!("The mean gain of {gain} is below the least gain of {threshold}; {rest}")
-        }
-        Reason::WorseThanBaseline { gain } => format!(
-            "The mean difference is {}: the candidate scores below the baseline.",
-            difference(*gain)
-        ),
-        Reason::GainSufficient { gain, threshold } => {
-            let (gain, threshold) = told_apart(*gain, *threshold, 3);
-            format!("The mean gain of {gain} reaches the least gain of {threshold}.")
-        }
-        Reason::NotSignificant {
-            p_value,
-            alpha,
-            personas,
-        } => significance("Not significant", *p_value, *alpha, "not below", *personas),
-        Reason::Significant {
-            p_value,
-            alpha,
-            personas,
-        } => significance("Significant", *p_value, *alpha, "below", *personas),
-    }
+fn regressed(decision: &Decision) -> bool {
+    decision
+        .reasons
+        .iter()
+        .any(|r| matches!(r, Reason::SafetyRegression { .. }))
 }
 
-fn significance(finding: &str, p: f64, alpha: f64, relation: &str, personas: u32) -> String {
-    let (p_text, alpha_text) = if p < 0.0001 {
-        (p_equation(p), alpha.to_string())
-    } else {
-        let (p_text, _) = told_apart(p, alpha, 4);
-        (format!("p = {p_text}"), alpha.to_string())
-    };
-    format!(
-        "{finding}: {p_text}, {relation} {alpha_text} (paired t-test over {}).",
-        count(personas, "persona")
-    )
-}
-
-fn next_steps(evaluation: &Evaluation, decision: &Decision) -> Vec<String> {
-    let personas = evaluation.plan.personas.count;
+fn next_steps(decision: &Decision) -> Vec<String> {
     match decision.verdict {
         Verdict::Ship => vec![
             format!(
@@ -159,14 +113,12 @@ fn next_steps(evaluation: &Evaluation, decision: &Decision) -> Vec<String> {
             "Then evaluate again, on personas from seeds not used before.".into(),
         ],
         Verdict::MoreEvidence => vec![
-            format!(
-                "Evaluate more personas: raise personas.count above {personas}. Personas are the \
-                 unit of the test; more repeats of the same ones help less."
-            ),
-            "Draw them from seeds not used before, and decide their number before looking.".into(),
+            more_personas(decision),
+            "Draw all of them from seeds not used before, and decide their number before looking."
+                .into(),
         ],
-        Verdict::Hold => hold_checks(evaluation, &decision.model),
-        Verdict::DoNotDeploy => vec![
+        Verdict::Hold => Vec::new(),
+        Verdict::DoNotDeploy if regressed(decision) => vec![
             "Read each violation below in its transcript, and tell a real one from a mistake of \
              the judge or the check."
                 .into(),
@@ -175,5 +127,38 @@ fn next_steps(evaluation: &Evaluation, decision: &Decision) -> Vec<String> {
                 .into(),
             "Then train again and evaluate on personas from seeds not used before.".into(),
         ],
+        Verdict::DoNotDeploy => vec![
+            "Read the conversations with the lowest scores on those criteria: a real loss calls \
+             for training conversations that show the safe reply."
+                .into(),
+            "If there is none, evaluate more personas: fewer cannot tell a small loss from none."
+                .into(),
+        ],
+    }
+}
+
+fn more_personas(decision: &Decision) -> String {
+    let needed = decision.reasons.iter().find_map(|reason| match reason {
+        Reason::PersonasNeeded {
+            personas, needed, ..
+        } => Some((*personas, *needed)),
+        _ => None,
+    });
+    let rest = "Personas are the unit of the test; more repeats of the same ones help less.";
+    match needed {
+        Some((personas, needed)) if needed > personas => {
+            let more = needed - personas;
+            let give = if more == 1 { "gives" } else { "give" };
+            format!(
+                "Evaluate {needed} personas: {} {give} 80 % power at the observed spread. {rest}",
+                count(more, "more persona")
+            )
+        }
+        Some((personas, _)) => format!(
+            "Evaluate more than {}: at the observed spread that many have 80 % power, so a true \
+             gain should show next time. {rest}",
+            count(personas, "persona")
+        ),
+        None => format!("Evaluate more personas. {rest}"),
     }
 }

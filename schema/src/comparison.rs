@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConversationId, ModelName, PersonaId, Termination};
+use crate::{LeaveOneOut, ModelName, PersonaId, Ranking, SafetyComparison, Termination};
 
 /// Every candidate against the baseline, and how each model's conversations went.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,6 +13,8 @@ pub struct Comparison {
     pub models: Vec<ModelSummary>,
     /// One entry per candidate, in name order.
     pub candidates: Vec<CandidateComparison>,
+    /// All models, best first, with those that are not shown to differ.
+    pub ranking: Ranking,
 }
 
 /// How one model's conversations went.
@@ -24,16 +26,18 @@ pub struct ModelSummary {
     pub conversations: u32,
     /// Conversations that have an overall score.
     pub scored: u32,
+    /// Conversations planned that have no overall score.
+    pub missing: u32,
     /// Mean over personas of the persona's mean overall score.
     pub mean: f64,
     /// Share of scored conversations that pass.
     pub pass_rate: f64,
     /// How often each termination came up.
     pub terminations: BTreeMap<Termination, u32>,
-    /// Mean number of the person's turns in a conversation.
-    pub mean_turns: f64,
-    /// Mean number of words in a reply.
-    pub mean_reply_words: f64,
+    /// Mean number of the person's turns in a conversation; `None` without transcripts.
+    pub mean_turns: Option<f64>,
+    /// Mean number of words in a reply; `None` without a reply.
+    pub mean_reply_words: Option<f64>,
 }
 
 /// One candidate against the baseline; the pair is the persona.
@@ -61,16 +65,70 @@ pub struct CandidateComparison {
     pub t: f64,
     /// Degrees of freedom.
     pub df: f64,
-    /// Two-sided p of the paired t-test.
+    /// Two-sided p of the paired t-test: the primary test.
     pub p_value: f64,
+    /// `p_value` adjusted for all candidates by Holm; equal to it with one candidate.
+    pub p_adjusted: f64,
+    /// Two-sided p of the sign-flip test: a multiple of 2^−(n−1) up to 20 personas, sampled beyond.
+    pub sign_flip_p: f64,
+    /// `sign_flip_p` adjusted for all candidates by Holm.
+    pub sign_flip_p_adjusted: f64,
+    /// Monte-Carlo standard error of `sign_flip_p`; `None` where it is exact.
+    pub sign_flip_error: Option<f64>,
+    /// Two-sided p of Wilcoxon's signed-rank test, zeros dropped; exact up to 200 personas, the
+    /// normal approximation beyond.
+    pub wilcoxon_p: f64,
+    /// 95 % interval of the mean difference from resampling personas 10 000 times.
+    pub bootstrap_ci95: [f64; 2],
+    /// How `bootstrap_ci95` was read off the resamples.
+    pub bootstrap_method: BootstrapMethod,
+    /// Mean difference in standard deviations of the differences.
+    pub cohens_dz: f64,
+    /// `cohens_dz` corrected for small samples; `None` below three personas.
+    pub hedges_gz: Option<f64>,
+    /// Intraclass correlation of a persona's differences, conversations matched by repeat; `None`
+    /// with one repeat or where it is undefined.
+    pub icc: Option<f64>,
+    /// Smallest true difference that the t-test finds with 80 % power at this spread, at the gate's
+    /// alpha; `None` where so few personas find none of practical size.
+    pub mde80: Option<f64>,
+    /// Personas with which the t-test finds the gate's least gain with 80 % power at this spread, at
+    /// the gate's alpha; `None` if that least gain is 0 or too small for any number.
+    pub personas80: Option<u32>,
+    /// The wrong test, for contrast; `None` where it cannot be made.
+    pub naive: Option<NaiveTest>,
     /// Each category's difference.
     pub categories: Vec<CategoryComparison>,
     /// Each criterion's difference, safety criteria included.
     pub criteria: Vec<CriterionComparison>,
     /// Each safety criterion.
     pub safety: Vec<SafetyComparison>,
+    /// The difference without each persona in turn, in persona order.
+    pub leave_one_out: Vec<LeaveOneOut>,
     /// Each persona's pair of means, in persona order.
     pub pairs: Vec<PersonaPair>,
+}
+
+/// How a bootstrap interval is read off the resamples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BootstrapMethod {
+    /// Bias-corrected and accelerated.
+    Bca,
+    /// Plain quantiles, where the correction is undefined.
+    Percentile,
+}
+
+/// The paired t-test on single conversations, as if a persona's were independent: it finds what is
+/// not there. Shown beside the right one and never used.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NaiveTest {
+    /// Conversations matched by repeat.
+    pub n: u32,
+    /// Its t statistic.
+    pub t: f64,
+    /// Its two-sided p.
+    pub p_value: f64,
 }
 
 /// One persona's mean scores with both models.
@@ -97,7 +155,7 @@ pub struct CategoryComparison {
     pub difference: f64,
 }
 
-/// A criterion's mean scores (personas weighted equally).
+/// A criterion's mean scores (personas weighted equally): secondary, it informs and does not decide.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CriterionComparison {
     /// The criterion's id.
@@ -114,28 +172,10 @@ pub struct CriterionComparison {
     pub mean: f64,
     /// Candidate − baseline.
     pub difference: f64,
-}
-
-/// A safety criterion's violations in both arms.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SafetyComparison {
-    /// The criterion's id.
-    pub criterion: String,
-    /// The baseline's conversations that violate it.
-    pub baseline_violations: u32,
-    /// The candidate's conversations that violate it.
-    pub violations: u32,
-    /// Conversations of the candidate in which it was scored.
-    pub conversations: u32,
-    /// The candidate's violations with personas on which the baseline never violated it.
-    pub regressions: Vec<SafetyViolation>,
-}
-
-/// One violation of a safety criterion.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SafetyViolation {
-    /// Where it happened.
-    pub conversation: ConversationId,
-    /// What the judge or the check said.
-    pub reason: String,
+    /// Two-sided p of the paired t-test; `None` where it cannot be made.
+    pub p_value: Option<f64>,
+    /// `p_value` adjusted for all tested criteria of the candidate by Holm.
+    pub p_adjusted: Option<f64>,
+    /// Why there is no test, where there is none.
+    pub untested: Option<String>,
 }

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::{FinishReason, Message, ModelName, PersonaId, Role};
 
 /// Names a conversation by its content: which model, which persona, which repeat.
+///
+/// As text `model/persona/repeat`: only the model may hold `/`, so the last two are the separators
+/// and no two conversations share a text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ConversationId {
     /// The model spoken with.
@@ -119,5 +122,23 @@ impl Termination {
             Self::SimulatorError => "simulator error",
             Self::Timeout => "timeout",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ConversationId;
+    use crate::{ModelName, PersonaId};
+
+    #[test]
+    fn the_text_of_an_id_is_read_from_its_end() {
+        let id = ConversationId {
+            model: ModelName::new("lab/model/1").unwrap(),
+            persona: PersonaId::new("anna 2").unwrap(),
+            repeat: 3,
+        };
+        let text = id.to_string();
+        let parts: Vec<&str> = text.rsplitn(3, '/').collect();
+        assert_eq!(parts, ["3", "anna 2", "lab/model/1"]);
     }
 }

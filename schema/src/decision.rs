@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::ModelName;
+use crate::{ModelName, PersonaId, VerdictChange};
 
 /// What to do with a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -73,12 +73,36 @@ pub enum Reason {
         /// Conversations of the candidate that regressed.
         regressions: u32,
     },
+    /// A graded safety score may be worse than the baseline's by more than the margin.
+    SafetyNotShown {
+        /// The criterion.
+        criterion: String,
+        /// Mean difference; `None` without a persona scored in both arms.
+        difference: Option<f64>,
+        /// Lower one-sided bound of the difference; `None` where there is no test.
+        lower_bound: Option<f64>,
+        /// The gate's margin.
+        margin: f64,
+        /// Why there is no test, where there is none.
+        untested: Option<String>,
+    },
     /// No safety criterion regressed.
     NoSafetyRegression {
         /// Safety criteria looked at.
         criteria: u32,
         /// Conversations of the candidate looked at.
         conversations: u32,
+    },
+    /// What conversations without a violation can never show.
+    ZeroViolations {
+        /// Safety criteria that the candidate never violated.
+        criteria: u32,
+        /// Fewest conversations in which one of them was scored.
+        conversations: u32,
+        /// 95 % upper bound of the rate if all conversations were independent.
+        by_conversation: f64,
+        /// 95 % upper bound of the rate if only personas are.
+        by_persona: f64,
     },
     /// The gain is above what is believable without a check.
     GainSuspicious {
@@ -95,6 +119,8 @@ pub enum Reason {
         threshold: f64,
         /// Whether the bound is still inside the 95 % interval.
         within_interval: bool,
+        /// That interval.
+        ci95: [f64; 2],
     },
     /// The candidate is worse than the baseline.
     WorseThanBaseline {
@@ -110,20 +136,67 @@ pub enum Reason {
     },
     /// The difference is not significant.
     NotSignificant {
-        /// Two-sided p.
+        /// Two-sided p of the paired t-test.
         p_value: f64,
-        /// The gate's level.
+        /// That p adjusted for all candidates by Holm: the one that counts.
+        p_adjusted: f64,
+        /// Candidates it is adjusted for.
+        candidates: u32,
+        /// The level held to.
         alpha: f64,
         /// Number of personas.
         personas: u32,
     },
     /// The difference is significant.
     Significant {
-        /// Two-sided p.
+        /// Two-sided p of the paired t-test.
         p_value: f64,
-        /// The gate's level.
+        /// That p adjusted for all candidates by Holm: the one that counts.
+        p_adjusted: f64,
+        /// Candidates it is adjusted for.
+        candidates: u32,
+        /// The level held to.
         alpha: f64,
         /// Number of personas.
         personas: u32,
+    },
+    /// The t-test and the sign-flip test fall on different sides of the level.
+    TestsDisagree {
+        /// Adjusted p of the t-test.
+        p_adjusted: f64,
+        /// Adjusted p of the sign-flip test.
+        sign_flip_p: f64,
+        /// The level held to.
+        alpha: f64,
+        /// Smallest p the sign-flip test can come to with so many personas, 2^−(n−1).
+        least_p: f64,
+        /// Number of personas.
+        personas: u32,
+    },
+    /// How many personas would be enough, at the observed spread.
+    PersonasNeeded {
+        /// Personas there are.
+        personas: u32,
+        /// Personas with which both tests can find the effect, the t-test with 80 % power.
+        needed: u32,
+        /// True gain to be found: the gate's least gain, or the observed one if that is 0.
+        effect: f64,
+        /// Standard deviation of the persona differences.
+        sd: f64,
+        /// Level of the test, divided by the number of candidates.
+        alpha: f64,
+    },
+    /// How much hangs on single personas.
+    Influence {
+        /// The persona without whom the mean difference changes most.
+        persona: PersonaId,
+        /// Mean difference without that persona.
+        without: f64,
+        /// Lowest mean difference without one persona.
+        lowest: f64,
+        /// Highest mean difference without one persona.
+        highest: f64,
+        /// Personas without whom the verdict would be another, in persona order.
+        changes: Vec<VerdictChange>,
     },
 }

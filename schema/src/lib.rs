@@ -21,27 +21,35 @@ mod conversation;
 mod decision;
 mod evaluation;
 mod event;
+mod influence;
 mod plan;
+mod ranking;
+mod safety;
 mod score;
 
 pub use chat::{ChatReply, ChatRequest, FinishReason, ResponseSchema, Usage};
 pub use comparison::{
-    CandidateComparison, CategoryComparison, Comparison, CriterionComparison, ModelSummary,
-    PersonaPair, SafetyComparison, SafetyViolation,
+    BootstrapMethod, CandidateComparison, CategoryComparison, Comparison, CriterionComparison,
+    ModelSummary, NaiveTest, PersonaPair,
 };
 pub use conversation::{Conversation, ConversationId, Termination, Turn};
 pub use decision::{Decision, Reason, Verdict};
 pub use digest::Digest;
 pub use evaluation::Evaluation;
 pub use event::{CallRole, Event};
+pub use influence::{LeaveOneOut, VerdictChange};
 pub use message::{Message, Role};
 pub use model_ref::{ModelRef, ModelSource, ServedIdentity};
-pub use name::{CriterionId, InvalidName, ModelName, PersonaId, RubricName};
+pub use name::{CriterionId, InvalidName, ModelName, PersonaId, ProjectName, RubricName, SpecName};
 pub use persona::{
     Cooperation, Disclosure, DisclosurePolicy, Emotion, Fact, Goal, Knowledge, Length, Manner,
     Need, Persona, Register, Risk, Situation, Style,
 };
-pub use plan::{DatasetRef, Gate, JudgePlan, PersonaPlan, Plan, RubricRef, SimulatorPlan, SpecRef};
+pub use plan::{
+    DatasetRef, Gate, JudgePlan, MissingRule, PersonaPlan, Plan, RubricRef, SimulatorPlan, SpecRef,
+};
+pub use ranking::{ModelPair, RankedModel, Ranking};
+pub use safety::{GradedSafety, SafetyComparison, SafetyViolation, ZeroEvents};
 pub use sampling::Sampling;
 pub use score::{ConversationScore, CriterionScore, Outcome};
 pub use seed::{EVALUATION_SEEDS_START, InvalidSeed, Split, TRAINING_SEEDS};

@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use shipworthy_schema::yaml::{self, Place, YamlError};
-use shipworthy_schema::{Gate, ModelName, Sampling};
+use shipworthy_schema::{Gate, ModelName, ProjectName, Sampling};
 use thiserror::Error;
 
 pub use count::Count;
@@ -32,7 +32,7 @@ pub use simulator::{SimulatorConfig, SimulatorEntry};
 pub struct Config {
     /// The project's name.
     #[schemars(with = "String")]
-    pub project: ModelName,
+    pub project: ProjectName,
     /// Held-out people.
     pub personas: PersonasConfig,
     /// A library rubric's name, or a rubric file.

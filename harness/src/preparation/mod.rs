@@ -12,7 +12,9 @@ use std::path::Path;
 use shipworthy_personas::PersonaPool;
 use shipworthy_personas::simulator::{llm, rule_based};
 use shipworthy_rubrics::Rubric;
-use shipworthy_schema::{DatasetRef, JudgePlan, Persona, PersonaPlan, Plan, SimulatorPlan};
+use shipworthy_schema::{
+    DatasetRef, JudgePlan, MissingRule, Persona, PersonaPlan, Plan, SimulatorPlan,
+};
 
 use crate::config::{Config, JudgeConfig, SimulatorConfig};
 
@@ -26,7 +28,8 @@ pub(crate) use people::of_run as personas_of_run;
 const PLAN_FORMAT: u32 = 1;
 
 /// The primary test, as the plan names it.
-const TEST: &str = "paired t-test on persona means, two-sided";
+const TEST: &str = "paired t-test on persona means, two-sided, adjusted for all candidates by Holm, \
+                    and no verdict to ship against the sign-flip test";
 
 /// A fixed plan with all that is needed to carry it out.
 pub struct Prepared {
@@ -159,6 +162,7 @@ pub async fn prepare(
         call_timeout_s: config.call_timeout_s.get(),
         gate: config.gate.clone(),
         test: TEST.to_owned(),
+        missing: MissingRule::default(),
         training_data,
     };
     Ok(Prepared {

@@ -28,10 +28,15 @@ pub(super) fn models(evaluation: &Evaluation) -> String {
         .collect();
     format!(
         "## Results\n\n{}\nMean score: mean over persona means, each in 0 to 1. Difference: model \
-         minus {}, paired by persona ({}). p: two-sided. Test: {}.\n",
+         minus {}, paired by persona ({}). p: two-sided{}. Test: {}.\n",
         table(&header, &rows),
         escaped(evaluation.comparison.baseline.as_str()),
         count(evaluation.plan.personas.count, "persona"),
+        if evaluation.comparison.candidates.len() > 1 {
+            ", adjusted for all candidates by Holm"
+        } else {
+            ""
+        },
         escaped(&evaluation.plan.test)
     )
 }
@@ -43,7 +48,11 @@ fn model_row(evaluation: &Evaluation, summary: &ModelSummary) -> Vec<String> {
     } else {
         row.extend(["no score".to_owned(), "no score".to_owned()]);
     }
-    row.push(format!("{} of {}", summary.scored, summary.conversations));
+    row.push(format!(
+        "{} of {}",
+        summary.scored,
+        summary.scored + summary.missing
+    ));
     let candidates = &evaluation.comparison.candidates;
     match candidates.iter().find(|c| c.model == summary.model) {
         Some(c) => row.extend([
@@ -51,7 +60,7 @@ fn model_row(evaluation: &Evaluation, summary: &ModelSummary) -> Vec<String> {
             interval(c.ci95),
             format!("{:.2}", c.t),
             c.df.to_string(),
-            p_value(c.p_value).replace('<', "&lt;"),
+            p_cell(c.p_adjusted),
         ]),
         None => row.extend(std::iter::repeat_n(String::new(), 5)),
     }
@@ -96,6 +105,7 @@ pub(super) fn criteria(evaluation: &Evaluation, candidate: &CandidateComparison)
     }
     let baseline = escaped(evaluation.comparison.baseline.as_str());
     let model = escaped(candidate.model.as_str());
+    let untested = "no test";
     let rows: Vec<Vec<String>> = candidate
         .criteria
         .iter()
@@ -108,6 +118,8 @@ pub(super) fn criteria(evaluation: &Evaluation, candidate: &CandidateComparison)
                 score(c.baseline_mean),
                 score(c.mean),
                 difference(c.difference),
+                c.p_value.map_or_else(|| untested.to_owned(), p_cell),
+                c.p_adjusted.map_or_else(|| untested.to_owned(), p_cell),
             ]
         })
         .collect();
@@ -118,11 +130,30 @@ pub(super) fn criteria(evaluation: &Evaluation, candidate: &CandidateComparison)
         &baseline,
         &model,
         "Difference",
+        "p",
+        "p adjusted",
     ];
-    format!("## Criteria: {model}\n\n{}", table(&header, &rows))
+    let mut section = format!(
+        "## Criteria: {model}\n\n{}\nCriteria are secondary: they inform and do not decide. p: \
+         paired t-test over personas; adjusted for all tested criteria by Holm.\n",
+        table(&header, &rows)
+    );
+    for criterion in &candidate.criteria {
+        if let Some(why) = &criterion.untested {
+            let (criterion, why) = (escaped(&criterion.criterion), escaped(why));
+            section.push_str(&format!("\n- No test of {criterion}: {why}.\n"));
+        }
+    }
+    section
 }
 
-/// Returns how each model's conversations ended; terminations that never came up are left out.
+/// Returns a p value for a table cell.
+pub(super) fn p_cell(p: f64) -> String {
+    p_value(p).replace('<', "&lt;")
+}
+
+/// Returns how each model's conversations ended and how many have no score; terminations that never
+/// came up are left out.
 pub(super) fn terminations(evaluation: &Evaluation) -> String {
     let models = &evaluation.comparison.models;
     let n_ended = |m: &ModelSummary, t: Termination| m.terminations.get(&t).copied().unwrap_or(0);
@@ -132,14 +163,16 @@ pub(super) fn terminations(evaluation: &Evaluation) -> String {
         .collect();
     let mut header = vec!["Model"];
     header.extend(came_up.iter().map(|t| t.label()));
-    header.extend(["Turns (mean)", "Words per reply (mean)"]);
+    header.extend(["Without a score", "Turns (mean)", "Words per reply (mean)"]);
+    let tenths = |mean: Option<f64>| mean.map_or_else(|| "none".to_owned(), |m| format!("{m:.1}"));
     let rows: Vec<Vec<String>> = models
         .iter()
         .map(|m| {
             let mut row = vec![escaped(m.model.as_str())];
             row.extend(came_up.iter().map(|&t| n_ended(m, t).to_string()));
-            row.push(format!("{:.1}", m.mean_turns));
-            row.push(format!("{:.1}", m.mean_reply_words));
+            row.push(format!("{} of {}", m.missing, m.scored + m.missing));
+            row.push(tenths(m.mean_turns));
+            row.push(tenths(m.mean_reply_words));
             row
         })
         .collect();

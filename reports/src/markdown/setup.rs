@@ -6,7 +6,7 @@ use shipworthy_schema::{
 };
 
 use super::escape::{code, escaped};
-use crate::number_text::count;
+use crate::number_text::{count, percent};
 
 /// Returns what was compared: models, people, rubric, simulator, judge and rule.
 pub(super) fn compared(evaluation: &Evaluation) -> String {
@@ -38,8 +38,14 @@ pub(super) fn compared(evaluation: &Evaluation) -> String {
         None => "No judge: deterministic checks only".to_owned(),
     });
     lines.push(format!(
-        "Gate: least gain {}, level {}, suspicious above {}",
-        plan.gate.min_gain, plan.gate.alpha, plan.gate.suspicious_gain
+        "Gate: least gain {}, level {}, suspicious above {}, safety margin {}",
+        plan.gate.min_gain, plan.gate.alpha, plan.gate.suspicious_gain, plan.gate.safety_margin
+    ));
+    lines.push(format!(
+        "Missing scores: at most {} of a model's conversations, and not depending on the model \
+         (exact McNemar test at level {}); every persona needs one with every model",
+        percent(plan.missing.max_share),
+        plan.missing.asymmetry_alpha
     ));
     let list: String = lines.iter().map(|line| format!("- {line}\n")).collect();
     format!("## What was compared\n\n{list}")

@@ -1,4 +1,4 @@
-//! Paragraphs, lists and tables of a given width. Expects text that is already inert.
+//! Paragraphs, lists and tables of a given width, of text made inert here.
 
 use comfy_table::{
     CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, Width, presets,
@@ -43,10 +43,10 @@ impl Paint {
     }
 }
 
-/// Returns `text` wrapped at `width`, ending in a newline.
+/// Returns `text`, made inert, wrapped at `width`, ending in a newline.
 pub(super) fn paragraph(text: &str, width: usize) -> String {
     let mut table = plain_table(width);
-    table.add_row([text]);
+    table.add_row([one_line(text)]);
     for column in table.column_iter_mut() {
         column.set_padding((0, 0));
     }
@@ -79,7 +79,7 @@ const NUMBER_WIDTH: u16 = 20;
 const VERDICT_WIDTH: u16 = 8;
 
 /// Returns a table whose first `n_text` columns wrap as needed; the others hold numbers and stand
-/// flush right.
+/// flush right. Cells are made inert, but for the line breaks that a cell's own layout needs.
 pub(super) fn table(
     header: &[&str],
     n_text: usize,
@@ -89,7 +89,7 @@ pub(super) fn table(
     let mut table = plain_table(width);
     table.style_mut().header_separator = LineStyle::none().fill('─').junction('─');
     table.set_header(header.iter().map(|text| one_line(text)));
-    table.add_rows(rows);
+    table.add_rows(rows.into_iter().map(inert_row));
     let content_widths = table.column_max_content_widths();
     for (idx, column) in table.column_iter_mut().enumerate() {
         let is_last = idx + 1 == header.len();
@@ -106,6 +106,16 @@ pub(super) fn table(
         }
     }
     rendered(&table)
+}
+
+fn inert_row(cells: Vec<String>) -> Vec<String> {
+    let inert = |cell: String| {
+        cell.split('\n')
+            .map(one_line)
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    cells.into_iter().map(inert).collect()
 }
 
 fn plain_table(width: usize) -> Table {

@@ -1,7 +1,10 @@
-use shipworthy_reports::{decision_json, markdown, scores_csv, terminal, transcripts_jsonl};
-use shipworthy_schema::{Evaluation, Outcome};
+use shipworthy_reports::{
+    compare_json, compare_terminal, decision_json, markdown, scores_csv, terminal,
+    transcripts_jsonl,
+};
+use shipworthy_schema::{Evaluation, ModelName, Outcome, PersonaId, Reason};
 
-use crate::evaluation::{do_not_deploy, evaluation, fail};
+use crate::evaluation::{do_not_deploy, evaluation, fail, iterate, not_shown, ship};
 
 /// Wants to colour, to run, to link, to ping, to command, to break tables, lines and directions.
 const HOSTILE: &str = "=HYPERLINK(\"http://evil.example\")\n::error::pwned\n##[add-mask]x\n# Heading\n\
@@ -113,4 +116,80 @@ fn csv_holds_no_formula() {
         text.contains("'=HYPERLINK"),
         "the failed conversation's detail: {text}"
     );
+}
+
+/// A name may hold anything but control characters; it wants the same things.
+const HOSTILE_NAME: &str =
+    "=cmd|' /C'!A0 <img src=x> **b** ::error::x ##[group]y @everyone \u{202e}txt\u{2028}end";
+
+/// Renders JSON text with every model and persona renamed; names stand nowhere else in it.
+fn with_hostile_names(evaluation: &Evaluation) -> Evaluation {
+    let json = serde_json::to_string(evaluation).unwrap();
+    let name = |text: &str| serde_json::to_string(&format!("{HOSTILE_NAME} {text}")).unwrap();
+    let json = json
+        .replace("\"tuned\"", &name("tuned"))
+        .replace("\"base\"", &name("base"))
+        .replace("\"coaching-9001\"", &name("9001").replace('/', " "))
+        .replace("\"coaching-9000\"", &name("9000").replace('/', " "));
+    serde_json::from_str(&json).unwrap()
+}
+
+#[test]
+fn names_are_text_too() {
+    let hostile = ModelName::new(HOSTILE_NAME).unwrap();
+    assert!(PersonaId::new(HOSTILE_NAME.replace('/', " ")).is_ok());
+    let second = crate::evaluation::Arm {
+        name: "tuned-2",
+        ..iterate()
+    };
+    let evaluations = [
+        evaluation(&[do_not_deploy(), second]),
+        evaluation(&[ship()]),
+        evaluation(&[not_shown()]),
+    ];
+    for evaluation in evaluations.iter().map(with_hostile_names) {
+        let (comparison, decisions) = (&evaluation.comparison, &evaluation.decisions);
+        assert!(comparison.baseline.as_str().starts_with(hostile.as_str()));
+        let text = terminal(&evaluation, 80, false);
+        assert_inert(&text);
+        let text = compare_terminal(comparison, decisions, &evaluation.recommended, 60, false);
+        assert_inert(&text);
+        assert_inert(&decision_json(&evaluation));
+        assert_inert(&compare_json(comparison, decisions));
+        let text = markdown(&evaluation);
+        assert_inert(&text);
+        let outside: String = text.replace("\\`", "").split('`').step_by(2).collect();
+        for markup in [" <img", " **b**", "@everyone", "cmd|"] {
+            assert!(!outside.contains(markup), "{markup} in {text}");
+        }
+        let csv = scores_csv(&evaluation.conversations, &evaluation.scores);
+        assert_inert(&csv);
+        assert!(csv.contains("'=cmd"), "{csv}");
+    }
+}
+
+#[test]
+fn new_reasons_carry_hostile_text_inertly() {
+    let mut evaluation = hostile();
+    evaluation.decisions[0]
+        .reasons
+        .push(Reason::SafetyNotShown {
+            criterion: HOSTILE.into(),
+            difference: None,
+            lower_bound: None,
+            margin: 0.05,
+            untested: Some(HOSTILE.into()),
+        });
+    let candidate = &mut evaluation.comparison.candidates[0];
+    candidate.criteria[0].untested = Some(HOSTILE.into());
+    candidate.safety[0].criterion = HOSTILE.into();
+    for text in [terminal(&evaluation, 80, false), markdown(&evaluation)] {
+        assert_inert(&text);
+    }
+    let outside: String = markdown(&evaluation)
+        .replace("\\`", "")
+        .split('`')
+        .step_by(2)
+        .collect();
+    assert!(!outside.contains(" <img"), "{outside}");
 }

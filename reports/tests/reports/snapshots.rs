@@ -1,17 +1,22 @@
-use shipworthy_reports::{decision_json, markdown, scores_csv, terminal, transcripts_jsonl};
+use shipworthy_reports::{
+    compare_terminal, decision_json, markdown, scores_csv, terminal, transcripts_jsonl,
+};
 use shipworthy_schema::{Evaluation, JudgePlan, ModelRef, ModelSource, Sampling, ServedIdentity};
 use test_case::test_case;
 
 use crate::evaluation::{
-    Arm, do_not_deploy, evaluation, fail, hold, iterate, model, more_evidence, ship, worse,
+    Arm, disagreement, do_not_deploy, evaluation, fail, hold, iterate, model, more_evidence,
+    not_shown, ship, worse,
 };
 
 #[test_case("ship", ship())]
 #[test_case("iterate", iterate())]
 #[test_case("worse", worse())]
 #[test_case("more_evidence", more_evidence())]
+#[test_case("disagreement", disagreement())]
 #[test_case("hold", hold())]
 #[test_case("do_not_deploy", do_not_deploy())]
+#[test_case("not_shown", not_shown())]
 fn each_verdict_reads_well(name: &str, arm: Arm) {
     let evaluation = evaluation(&[arm]);
     insta::assert_snapshot!(format!("terminal_{name}"), terminal(&evaluation, 80, false));
@@ -50,6 +55,18 @@ fn several_candidates_and_failures_read_well() {
     let evaluation = crowded();
     insta::assert_snapshot!("terminal_crowded_60", terminal(&evaluation, 60, false));
     insta::assert_snapshot!("markdown_crowded", markdown(&evaluation));
+}
+
+#[test]
+fn scores_from_elsewhere_read_well() {
+    let mut evaluation = evaluation(&[hold()]);
+    for summary in &mut evaluation.comparison.models {
+        summary.terminations.clear();
+        (summary.mean_turns, summary.mean_reply_words) = (None, None);
+    }
+    let (comparison, decisions) = (&evaluation.comparison, &evaluation.decisions);
+    let text = compare_terminal(comparison, decisions, &evaluation.recommended, 80, false);
+    insta::assert_snapshot!("terminal_compare", text);
 }
 
 #[test]
