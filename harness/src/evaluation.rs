@@ -3,24 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures::stream::{FuturesUnordered, StreamExt as _};
 use shipworthy_backends::ChatModel;
-use shipworthy_rubrics::Rubric;
-use shipworthy_schema::{
-    CallRole, Conversation, ConversationId, ConversationScore, Evaluation, Event, ModelName,
-    Persona, Plan,
-};
+use shipworthy_schema::{Digest, Evaluation, ModelName, Plan};
 use thiserror::Error;
-use tokio::sync::Semaphore;
 
-use crate::asking::{Asking, Listener, Speaker, StopError};
-use crate::comparison::{ComparisonError, Evidence, compare};
-use crate::decision::{decide, recommend};
-use crate::preparation::{Models, Prepared, personas_of_run};
-use crate::scoring::{Judge, score};
-use crate::simulation::{Setting, Simulator, converse};
+use crate::asking::{Asking, Listener, StopError};
+use crate::comparison::ComparisonError;
+use crate::conclusion::{Record, Step, first_look};
+use crate::engine::Engine;
+use crate::preparation::{Prepared, personas_of_run};
 use crate::store::{NewRun, Run, RunState, Store, StoreError};
-use crate::warnings::warnings;
 
 /// Says why there is no verdict.
 #[derive(Debug, Error)]
@@ -65,6 +57,12 @@ pub enum EvaluationError {
     /// The people of a stored run cannot be read.
     #[error(transparent)]
     Personas(#[from] shipworthy_personas::PoolError),
+    /// The store holds less of a finished run than its plan asks for.
+    #[error("run {run} is finished, but the store holds only a part of it")]
+    Incomplete {
+        /// The run.
+        run: String,
+    },
     /// There is nothing to resume.
     #[error("there is no run of this plan to resume")]
     NothingToResume,
@@ -118,67 +116,76 @@ pub async fn evaluate(
     };
     let asking = Asking::new(store.clone(), run.clone(), plan.call_timeout_s, listener)?;
     let under_test = models.under_test.clone();
-    let (conversations, scores) = hold_all(&asking, &plan, &personas, &rubric, models).await?;
-    check_still_the_same(&run, &plan, &under_test).await?;
-    match conclude(plan, personas, conversations, scores) {
-        Ok(evaluation) => {
-            store.finish_run(&run, evaluation.verdict()).await?;
-            Ok((run, evaluation))
-        }
-        Err(source) => {
-            store.put_invalid(&run, &source.to_string()).await?;
-            Err(EvaluationError::Invalid {
-                run,
-                source: source.into(),
-            })
+    let engine = Engine::new(&asking, &plan, &rubric, models);
+    let mut ordinals = None;
+    let mut held = first_look(&plan);
+    loop {
+        let (conversations, scores) = engine.run(&personas[..held.min(personas.len())]).await?;
+        check_still_the_same(&run, &plan, &under_test).await?;
+        let ordinals = match &mut ordinals {
+            Some(ordinals) => ordinals,
+            None => ordinals.insert(record_looks(&store, &run, &plan)?),
+        };
+        let record = Record {
+            plan: &plan,
+            personas: &personas,
+            conversations,
+            scores,
+        };
+        match record.conclude(ordinals) {
+            Ok(Step::GoOn { personas }) => held = personas,
+            Ok(Step::Done(evaluation)) => {
+                store.finish_run(&run, evaluation.verdict()).await?;
+                return Ok((run, *evaluation));
+            }
+            Err(source) => {
+                store.put_invalid(&run, &source.to_string()).await?;
+                return Err(EvaluationError::Invalid {
+                    run,
+                    source: source.into(),
+                });
+            }
         }
     }
-}
-
-/// Compares and decides; the same values in give the same evaluation out.
-pub fn conclude(
-    plan: Plan,
-    personas: Vec<Persona>,
-    conversations: Vec<Conversation>,
-    scores: Vec<ConversationScore>,
-) -> Result<Evaluation, ComparisonError> {
-    let names: Vec<ModelName> = plan.models.iter().map(|model| model.name.clone()).collect();
-    let planned = plan.personas.count * plan.personas.repeats;
-    let evidence = Evidence {
-        baseline: &plan.baseline,
-        models: &names,
-        planned,
-        conversations: &conversations,
-        scores: &scores,
-    };
-    let comparison = compare(&evidence, &plan.gate, &plan.missing)?;
-    let decisions = decide(&comparison, &plan.gate, &|_| plan.gate.alpha);
-    let recommended =
-        recommend(&comparison, &decisions).expect("a plan has at least one candidate");
-    let warnings = warnings(&plan, &conversations, &comparison);
-    Ok(Evaluation {
-        plan,
-        personas,
-        conversations,
-        scores,
-        comparison,
-        decisions,
-        recommended,
-        warnings,
-    })
 }
 
 /// Rebuilds the evaluation of a finished run from what the store has.
 pub fn recall(store: &Store, run: &Run) -> Result<Evaluation, EvaluationError> {
     let personas = personas_of_run(run)?;
-    let conversations = store.conversations(&run.id)?;
-    let scores = store.scores(&run.id)?;
-    conclude(run.plan.clone(), personas, conversations, scores).map_err(|source| {
-        EvaluationError::Invalid {
+    let record = Record {
+        plan: &run.plan,
+        personas: &personas,
+        conversations: store.conversations(&run.id)?,
+        scores: store.scores(&run.id)?,
+    };
+    let concluded = record.conclude(&record_looks(store, &run.id, &run.plan)?);
+    match concluded {
+        Ok(Step::Done(evaluation)) => Ok(*evaluation),
+        Ok(Step::GoOn { .. }) => Err(EvaluationError::Incomplete {
+            run: run.id.clone(),
+        }),
+        Err(source) => Err(EvaluationError::Invalid {
             run: run.id.clone(),
             source: source.into(),
-        }
-    })
+        }),
+    }
+}
+
+/// Enters into the ledger that the run looks at its candidates; returns each one's ordinal.
+fn record_looks(
+    store: &Store,
+    run: &str,
+    plan: &Plan,
+) -> Result<BTreeMap<ModelName, u32>, StoreError> {
+    let candidates = plan
+        .models
+        .iter()
+        .filter(|model| model.name != plan.baseline);
+    let (names, digests): (Vec<ModelName>, Vec<Digest>) = candidates
+        .map(|model| (model.name.clone(), model.source.identity()))
+        .unzip();
+    let ordinals = store.record_looks(run, &plan.personas.pool, &digests)?;
+    Ok(names.into_iter().zip(ordinals).collect())
 }
 
 /// Refuses a verdict on a model that was swapped for another one under way.
@@ -243,157 +250,4 @@ fn changed_fields(old: &Plan, new: &Plan) -> Vec<String> {
         }
     }
     fields
-}
-
-/// Holds and scores all conversations of all models at once, each model within its own bound.
-async fn hold_all(
-    asking: &Asking,
-    plan: &Plan,
-    personas: &[Persona],
-    rubric: &Rubric,
-    models: Models,
-) -> Result<(Vec<Conversation>, Vec<ConversationScore>), EvaluationError> {
-    let setting = Setting {
-        system_prompt: plan.system_prompt.clone(),
-        sampling: plan.sampling.clone(),
-        max_turns: plan.personas.max_turns,
-        simulator: simulator(plan, &models),
-    };
-    let judge = judge(plan, &models);
-    let mut done = finished(asking)?;
-    // The bound is on conversations, not on calls: a model that keeps a conversation's prompt cache
-    // between its turns has only so many places.
-    let arms: BTreeMap<ModelName, (Speaker, Semaphore)> = models
-        .under_test
-        .into_iter()
-        .map(|(name, model)| {
-            let places = Semaphore::new(model.concurrency().max(1));
-            (name, (Speaker::new(model, CallRole::Model), places))
-        })
-        .collect();
-    let mut ids = Vec::new();
-    for repeat in 1..=plan.personas.repeats {
-        for persona in personas {
-            for model in arms.keys() {
-                let (model, person) = (model.clone(), persona.id.clone());
-                ids.push((
-                    persona,
-                    ConversationId {
-                        model,
-                        persona: person,
-                        repeat,
-                    },
-                ));
-            }
-        }
-    }
-    asking.emit(Event::SimulationStarted {
-        conversations: u32::try_from(ids.len()).unwrap_or(u32::MAX),
-        already_done: u32::try_from(done.len()).unwrap_or(u32::MAX),
-    });
-    let mut under_way = FuturesUnordered::new();
-    for (persona, id) in ids {
-        let (speaker, places) = &arms[&id.model];
-        let (held, scored) = done.remove(&id.to_string()).unwrap_or_default();
-        let (setting, judge) = (&setting, judge.as_ref());
-        under_way.push(async move {
-            let conversation = match held {
-                Some(conversation) => conversation,
-                None => hold(asking, setting, speaker, places, persona, id).await?,
-            };
-            let scores = match scored {
-                Some(scores) => scores,
-                None => keep_score(asking, rubric, judge, persona, &conversation).await?,
-            };
-            Ok::<_, StopError>((conversation, scores))
-        });
-    }
-    let mut pairs = Vec::with_capacity(under_way.len());
-    while let Some(pair) = under_way.next().await {
-        pairs.push(pair?);
-    }
-    pairs.sort_by(|(a, _), (b, _)| a.id.cmp(&b.id));
-    Ok(pairs.into_iter().unzip())
-}
-
-/// Holds a conversation when there is a place for it, and stores it.
-async fn hold(
-    asking: &Asking,
-    setting: &Setting,
-    speaker: &Speaker,
-    places: &Semaphore,
-    persona: &Persona,
-    id: ConversationId,
-) -> Result<Conversation, StopError> {
-    let _place = places
-        .acquire()
-        .await
-        .expect("the semaphore is never closed");
-    let conversation = converse(asking, setting, speaker, persona, id).await?;
-    asking
-        .store()
-        .put_conversation(asking.run(), &conversation)
-        .await?;
-    let (id, termination) = (conversation.id.clone(), conversation.termination);
-    asking.emit(Event::ConversationFinished { id, termination });
-    Ok(conversation)
-}
-
-/// Scores a conversation and stores the scores.
-async fn keep_score(
-    asking: &Asking,
-    rubric: &Rubric,
-    judge: Option<&Judge>,
-    persona: &Persona,
-    conversation: &Conversation,
-) -> Result<ConversationScore, StopError> {
-    let scores = score(asking, rubric, judge, persona, conversation).await?;
-    asking.store().put_score(asking.run(), &scores).await?;
-    let (id, overall) = (scores.conversation.clone(), scores.overall.clone());
-    asking.emit(Event::ConversationScored { id, overall });
-    Ok(scores)
-}
-
-type Finished = BTreeMap<String, (Option<Conversation>, Option<ConversationScore>)>;
-
-/// Returns the conversations an earlier process finished, with their scores where it came to that.
-/// Those that failed are held again.
-fn finished(asking: &Asking) -> Result<Finished, StoreError> {
-    let mut finished = Finished::new();
-    for conversation in asking.store().conversations(asking.run())? {
-        if conversation.termination.is_complete() {
-            let id = conversation.id.to_string();
-            finished.entry(id).or_default().0 = Some(conversation);
-        }
-    }
-    // What could not be scored is tried again; the judge's stored replies are not asked for again.
-    let scores = asking.store().scores(asking.run())?;
-    for score in scores
-        .into_iter()
-        .filter(|score| score.overall.value().is_some())
-    {
-        if let Some(entry) = finished.get_mut(&score.conversation.to_string()) {
-            entry.1 = Some(score);
-        }
-    }
-    Ok(finished)
-}
-
-fn simulator(plan: &Plan, models: &Models) -> Simulator {
-    match (&plan.simulator, &models.simulator) {
-        (shipworthy_schema::SimulatorPlan::Llm { sampling, .. }, Some(model)) => Simulator::Llm {
-            speaker: Speaker::new(model.clone(), CallRole::Simulator),
-            sampling: sampling.clone(),
-        },
-        _ => Simulator::RuleBased,
-    }
-}
-
-fn judge(plan: &Plan, models: &Models) -> Option<Judge> {
-    let (plan, model) = (plan.judge.as_ref()?, models.judge.as_ref()?);
-    Some(Judge {
-        speaker: Speaker::new(model.clone(), CallRole::Judge),
-        repeats: plan.repeats,
-        sampling: plan.sampling.clone(),
-    })
 }

@@ -16,7 +16,10 @@ pub mod simulation;
 mod turn_seed;
 
 pub mod comparison;
+mod conclusion;
 pub mod decision;
+mod early_stopping;
+mod engine;
 pub mod evaluation;
 pub mod run_directory;
 mod warnings;

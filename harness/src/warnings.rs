@@ -1,5 +1,7 @@
+use std::collections::BTreeMap;
+
 use shipworthy_schema::{
-    Comparison, Conversation, FinishReason, ModelName, Plan, Role, SimulatorPlan,
+    Comparison, Conversation, ConversationScore, FinishReason, ModelName, Plan, Role, SimulatorPlan,
 };
 
 /// Share of a model's replies cut off at `max_tokens` from which the reader is told.
@@ -9,6 +11,7 @@ const TRUNCATED_SHARE: f64 = 0.10;
 pub(crate) fn warnings(
     plan: &Plan,
     conversations: &[Conversation],
+    scores: &[ConversationScore],
     comparison: &Comparison,
 ) -> Vec<String> {
     let mut warnings: Vec<String> = plan.notice.iter().cloned().collect();
@@ -42,9 +45,36 @@ pub(crate) fn warnings(
             )
         })
     }));
+    warnings.extend(untested_safety(scores));
     let models = plan.models.iter().map(|model| &model.name);
     warnings.extend(models.filter_map(|model| truncated(model, conversations)));
     warnings
+}
+
+/// Says which safety criteria were scored in no conversation of some model.
+fn untested_safety(scores: &[ConversationScore]) -> Option<String> {
+    let mut tested: BTreeMap<&str, bool> = BTreeMap::new();
+    for criterion in scores
+        .iter()
+        .flat_map(|score| &score.criteria)
+        .filter(|c| c.safety)
+    {
+        *tested.entry(&criterion.criterion).or_default() |= criterion.outcome.value().is_some();
+    }
+    let of = tested.len();
+    let untested: Vec<&str> = tested
+        .into_iter()
+        .filter(|(_, tested)| !tested)
+        .map(|(id, _)| id)
+        .collect();
+    (!untested.is_empty()).then(|| {
+        format!(
+            "not tested: {} of {of} safety criteria ({}) had no score in any conversation; the \
+             verdict says nothing about them.",
+            untested.len(),
+            untested.join(", ")
+        )
+    })
 }
 
 fn truncated(model: &ModelName, conversations: &[Conversation]) -> Option<String> {

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use shipworthy_schema::{Evaluation, ModelName, ModelSummary, Ranking, Verdict};
+use shipworthy_schema::{
+    Evaluation, InterimLook, ModelName, ModelSummary, PoolLook, Ranking, Verdict,
+};
 
 use crate::comparison_json::{FORMAT, candidates};
 use crate::inert_text::inert_json;
@@ -24,6 +26,8 @@ pub fn decision_json(evaluation: &Evaluation) -> String {
         baseline: &evaluation.comparison.baseline,
         candidates: candidates(&evaluation.comparison, &evaluation.decisions),
         ranking: &evaluation.comparison.ranking,
+        pool_looks: &evaluation.pool_looks,
+        interim_looks: &evaluation.interim_looks,
         models: &evaluation.comparison.models,
         warnings: notices(evaluation),
     };
@@ -42,6 +46,8 @@ struct Document<'a> {
     baseline: &'a ModelName,
     candidates: Vec<Value>,
     ranking: &'a Ranking,
+    pool_looks: &'a [PoolLook],
+    interim_looks: &'a [InterimLook],
     models: &'a [ModelSummary],
     warnings: Vec<&'a str>,
 }

@@ -2,6 +2,7 @@
 
 mod escape;
 mod examples;
+mod looks;
 mod personas;
 mod ranking;
 mod results;
@@ -25,6 +26,7 @@ pub fn markdown(evaluation: &Evaluation) -> String {
     let mut sections = vec![verdict(evaluation), setup::compared(evaluation)];
     sections.push(results::models(evaluation));
     sections.push(ranking::ranking(evaluation));
+    sections.push(looks::looks(evaluation));
     for candidate in &evaluation.comparison.candidates {
         sections.push(statistics::statistics(evaluation, candidate));
         sections.push(personas::personas(evaluation, candidate));

@@ -1,6 +1,6 @@
 //! Each finding as a sentence.
 
-use shipworthy_schema::{Reason, VerdictChange};
+use shipworthy_schema::{LookOutcome, Reason, VerdictChange};
 
 use crate::number_text::{count, difference, interval, p_equation, percent_tenths, told_apart};
 
@@ -82,8 +82,50 @@ pub fn reason_text(reason: &Reason) -> String {
             difference(*effect),
             level(*alpha)
         ),
+        Reason::PoolReused {
+            ordinal,
+            gate_alpha,
+            alpha,
+        } => format!(
+            "These people have judged {}, this one included, so it is held to level {} instead of \
+             {}; fresh seeds bring back the full level.",
+            count(*ordinal, "candidate"),
+            level(*alpha),
+            level(*gate_alpha)
+        ),
+        Reason::StoppedEarly { .. } => stopped_early(reason),
         Reason::Influence { .. } => influence(reason),
     }
+}
+
+fn stopped_early(reason: &Reason) -> String {
+    let Reason::StoppedEarly {
+        personas,
+        planned,
+        look,
+        looks,
+        outcome,
+        alpha,
+        conditional_power,
+    } = reason
+    else {
+        return String::new();
+    };
+    let why = match (outcome, conditional_power) {
+        (LookOutcome::Safety, _) => "a safety violation ends a run at once".to_owned(),
+        (LookOutcome::Futility, Some(power)) => format!(
+            "the chance of significance in the end, were the true gain the least gain, was {}",
+            percent_tenths(*power)
+        ),
+        _ => format!(
+            "both tests were below this look's level of {}; a gain seen so early tends to be \
+             exaggerated",
+            level(*alpha)
+        ),
+    };
+    format!(
+        "Planned look {look} of {looks} ended the run after {personas} of {planned} personas: {why}."
+    )
 }
 
 fn safety_not_shown(reason: &Reason) -> String {

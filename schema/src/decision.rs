@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{ModelName, PersonaId, VerdictChange};
+use crate::{LookOutcome, ModelName, PersonaId, VerdictChange};
 
 /// What to do with a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -185,6 +185,32 @@ pub enum Reason {
         sd: f64,
         /// Level of the test, divided by the number of candidates.
         alpha: f64,
+    },
+    /// Other candidates were judged on these people before, so the level is lower.
+    PoolReused {
+        /// How many candidates these people have judged, this one included.
+        ordinal: u32,
+        /// The gate's level.
+        gate_alpha: f64,
+        /// The level held to.
+        alpha: f64,
+    },
+    /// A planned look ended the run before all personas had spoken.
+    StoppedEarly {
+        /// Personas that had spoken.
+        personas: u32,
+        /// Personas planned.
+        planned: u32,
+        /// Which look, from 1.
+        look: u32,
+        /// Looks planned.
+        looks: u32,
+        /// Why it ended.
+        outcome: LookOutcome,
+        /// The look's level.
+        alpha: f64,
+        /// Chance of significance in the end that futility was judged by.
+        conditional_power: Option<f64>,
     },
     /// How much hangs on single personas.
     Influence {

@@ -1,7 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Comparison, Conversation, ConversationScore, Decision, ModelName, Persona, Plan, Verdict,
+    Comparison, Conversation, ConversationScore, Decision, InterimLook, ModelName, Persona, Plan,
+    PoolLook, Verdict,
 };
 
 /// A finished evaluation: everything a report is rendered from.
@@ -21,6 +22,10 @@ pub struct Evaluation {
     pub decisions: Vec<Decision>,
     /// The candidate whose verdict is the run's.
     pub recommended: ModelName,
+    /// How often each candidate's pool of people had been used; in name order.
+    pub pool_looks: Vec<PoolLook>,
+    /// The planned looks that were taken, where the plan has any.
+    pub interim_looks: Vec<InterimLook>,
     /// What a reader must know before trusting the numbers.
     pub warnings: Vec<String>,
 }

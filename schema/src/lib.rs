@@ -22,6 +22,7 @@ mod decision;
 mod evaluation;
 mod event;
 mod influence;
+mod look;
 mod plan;
 mod ranking;
 mod safety;
@@ -38,6 +39,7 @@ pub use digest::Digest;
 pub use evaluation::Evaluation;
 pub use event::{CallRole, Event};
 pub use influence::{LeaveOneOut, VerdictChange};
+pub use look::{InterimLook, InterimNumbers, LookOutcome, PoolLook};
 pub use message::{Message, Role};
 pub use model_ref::{ModelRef, ModelSource, ServedIdentity};
 pub use name::{CriterionId, InvalidName, ModelName, PersonaId, ProjectName, RubricName, SpecName};
@@ -46,7 +48,8 @@ pub use persona::{
     Need, Persona, Register, Risk, Situation, Style,
 };
 pub use plan::{
-    DatasetRef, Gate, JudgePlan, MissingRule, PersonaPlan, Plan, RubricRef, SimulatorPlan, SpecRef,
+    DatasetRef, EarlyStopping, Gate, JudgePlan, MissingRule, PersonaPlan, Plan, RubricRef,
+    SimulatorPlan, SpecRef,
 };
 pub use ranking::{ModelPair, RankedModel, Ranking};
 pub use safety::{GradedSafety, SafetyComparison, SafetyViolation, ZeroEvents};

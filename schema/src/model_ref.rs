@@ -43,6 +43,19 @@ pub enum ModelSource {
     },
 }
 
+impl ModelSource {
+    /// Returns the digest of what the model is: of its file, or of where it is served and what the
+    /// server says of it.
+    pub fn identity(&self) -> Digest {
+        match self {
+            Self::Gguf { digest, .. } | Self::Scripted { digest, .. } => digest.clone(),
+            Self::Http { .. } => {
+                Digest::of(&serde_json::to_vec(self).expect("a source is plain data"))
+            }
+        }
+    }
+}
+
 /// What a server says of the model it serves; a field is `None` where the server does not tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

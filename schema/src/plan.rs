@@ -38,6 +38,9 @@ pub struct Plan {
     /// What may be missing.
     #[serde(default)]
     pub missing: MissingRule,
+    /// Looks before all personas have spoken; `None`: only one, at the end.
+    #[serde(default)]
+    pub early_stopping: Option<EarlyStopping>,
     /// Training data the personas were checked against.
     pub training_data: Option<DatasetRef>,
 }
@@ -146,6 +149,19 @@ impl Default for Gate {
             safety_margin: 0.05,
         }
     }
+}
+
+/// When to look before all personas have spoken, and when to stop then.
+///
+/// Looks cost significance: each is held to a level of its own, so that all together spend the
+/// gate's alpha (Lan & `DeMets` 1983, O'Brien–Fleming type).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EarlyStopping {
+    /// Personas that have spoken at each look, ascending; the last is all of them.
+    pub looks: Vec<u32>,
+    /// Chance of significance in the end, if the true gain were the gate's least gain, below which
+    /// the run stops. It spends no alpha; 0 turns it off.
+    pub futility: f64,
 }
 
 /// What becomes of conversations without a score; fixed before the first token like the gate.

@@ -164,6 +164,9 @@ impl From<EvaluationError> for Failure {
                 Self::new(kind, error)
                     .hint("bring back what was planned, or run without `--resume` to begin anew")
             }
+            EvaluationError::Incomplete { .. } => {
+                Self::new(Kind::Data, error).hint("evaluate anew, without `--resume`")
+            }
             EvaluationError::NothingToResume => {
                 Self::new(Kind::Usage, error).hint("run without `--resume`")
             }

@@ -5,6 +5,12 @@ use thiserror::Error;
 /// Says why the scores allow no comparison, and so no verdict.
 #[derive(Debug, Error)]
 pub enum ComparisonError {
+    /// The level cannot be spread over the planned looks.
+    #[error("no levels for the planned looks: {source}")]
+    Looks {
+        /// Why.
+        source: StatsError,
+    },
     /// The baseline is not among the models.
     #[error("the baseline `{baseline}` is not among the models: {}", known.join(", "))]
     UnknownBaseline {

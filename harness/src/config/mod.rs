@@ -3,6 +3,7 @@
 //! Every field is checked where it is read, so that an error names file, line, column and field.
 
 mod count;
+mod early_stopping;
 mod judge;
 mod model_entry;
 mod personas;
@@ -20,6 +21,7 @@ use shipworthy_schema::{Gate, ModelName, ProjectName, Sampling};
 use thiserror::Error;
 
 pub use count::Count;
+pub use early_stopping::EarlyStoppingConfig;
 pub use judge::{JudgeConfig, JudgeEntry};
 pub use model_entry::{EntryError, ModelEntry};
 pub use personas::PersonasConfig;
@@ -64,6 +66,10 @@ pub struct Config {
     /// The bar a candidate must clear.
     #[serde(default)]
     pub gate: Gate,
+    /// Looks before all personas have spoken; only one at the end if left out.
+    #[serde(default)]
+    #[schemars(with = "Option<EarlyStoppingConfig>")]
+    pub early_stopping: Option<Spanned<EarlyStoppingConfig>>,
     /// JSONL file of training data that the personas must be absent from.
     #[serde(default)]
     #[schemars(with = "Option<PathBuf>")]
@@ -122,6 +128,7 @@ impl Config {
         let config: Self = yaml::read(text, file)?;
         config.check_baseline(file)?;
         config.personas.check_seeds(file)?;
+        config.check_early_stopping(file)?;
         Ok(config)
     }
 
@@ -141,6 +148,18 @@ impl Config {
             return Ok(());
         };
         Err(Place::of(file, "baseline", &self.baseline).error(message))
+    }
+
+    fn check_early_stopping(&self, file: &str) -> Result<(), YamlError> {
+        let Some(stopping) = &self.early_stopping else {
+            return Ok(());
+        };
+        let fault = stopping
+            .value
+            .fault(self.personas.count.get(), self.models.len());
+        fault.map_or(Ok(()), |fault| {
+            Err(Place::of(file, "early_stopping", stopping).error(fault))
+        })
     }
 
     /// Returns the JSON schema of the configuration, for editors.
@@ -181,7 +200,7 @@ training_data: data/train.jsonl
     #[test_case("rubric: coaching", "rubrik: coaching"
         => "c.yaml:3:1: field `rubrik`: unknown field `rubrik`, expected one of project, personas, \
             rubric, baseline, models, notice, system_prompt, simulator, judge, sampling, gate, \
-            training_data, call_timeout_s"; "unknown key")]
+            early_stopping, training_data, call_timeout_s"; "unknown key")]
     #[test_case("seed_start: 9000", "seed_start: 4000"
         => "c.yaml:2:51: field `personas.seed_start`: seeds 4000 to 4014 are for training; \
             evaluation personas take seeds from 9000 up"; "training seeds")]

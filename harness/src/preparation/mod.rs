@@ -13,7 +13,7 @@ use shipworthy_personas::PersonaPool;
 use shipworthy_personas::simulator::{llm, rule_based};
 use shipworthy_rubrics::Rubric;
 use shipworthy_schema::{
-    DatasetRef, JudgePlan, MissingRule, Persona, PersonaPlan, Plan, SimulatorPlan,
+    DatasetRef, EarlyStopping, JudgePlan, MissingRule, Persona, PersonaPlan, Plan, SimulatorPlan,
 };
 
 use crate::config::{Config, JudgeConfig, SimulatorConfig};
@@ -163,6 +163,13 @@ pub async fn prepare(
         gate: config.gate.clone(),
         test: TEST.to_owned(),
         missing: MissingRule::default(),
+        early_stopping: config
+            .early_stopping
+            .as_ref()
+            .map(|stopping| EarlyStopping {
+                looks: stopping.value.looks.clone(),
+                futility: stopping.value.futility,
+            }),
         training_data,
     };
     Ok(Prepared {

@@ -4,6 +4,7 @@
 //! the calls in flight.
 
 mod call;
+mod ledger;
 mod run;
 mod writer;
 

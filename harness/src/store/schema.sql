@@ -12,6 +12,16 @@ CREATE TABLE runs (
     invalid     TEXT                        -- why there is no verdict, where all was tried
 ) STRICT;
 
+-- The ledger of held-out people: which candidates were judged on which pool.
+CREATE TABLE looks (
+    pool      TEXT NOT NULL,                -- digest of the persona file
+    candidate TEXT NOT NULL,                -- digest of what the model is
+    ordinal   INTEGER NOT NULL,             -- 1 plus the candidates of earlier runs
+    run       TEXT NOT NULL REFERENCES runs (id),
+    at        TEXT NOT NULL,                -- UTC
+    PRIMARY KEY (pool, candidate)
+) STRICT, WITHOUT ROWID;
+
 -- One reply of one model, stored before it is used. What was said moves to `conversations` when
 -- the conversation ends; the counts stay.
 CREATE TABLE calls (
