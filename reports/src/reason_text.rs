@@ -2,7 +2,9 @@
 
 use shipworthy_schema::{LookOutcome, Reason, VerdictChange};
 
-use crate::number_text::{count, difference, interval, p_equation, percent_tenths, told_apart};
+use crate::number_text::{
+    count, difference, interval, p_equation, p_value, percent_tenths, told_apart,
+};
 
 /// Returns `reason` as a sentence with its numbers, unescaped.
 pub fn reason_text(reason: &Reason) -> String {
@@ -220,7 +222,10 @@ fn disagreement(reason: &Reason) -> String {
     if least_p >= alpha {
         format!("{said}, which with {people} can never come below {least_p}.")
     } else if *personas <= 20 {
-        format!("{said} (least possible with {people}: {least_p:.2e}).")
+        format!(
+            "{said} (least possible with {people}: {}).",
+            p_value(*least_p)
+        )
     } else {
         format!("{said}.")
     }

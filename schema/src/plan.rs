@@ -194,3 +194,26 @@ pub struct DatasetRef {
     /// Digest of the file.
     pub digest: Digest,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Gate;
+
+    #[test]
+    fn a_gate_is_checked_and_filled_up() {
+        let read = |json: &str| serde_json::from_str::<Gate>(json);
+        let gate = read(r#"{"safety_margin": 0.02}"#).unwrap();
+        let expected = Gate {
+            safety_margin: 0.02,
+            ..Gate::default()
+        };
+        assert_eq!(gate, expected);
+        for margin in ["0", "-0.1", "1.5"] {
+            let error = read(&format!(r#"{{"safety_margin": {margin}}}"#)).unwrap_err();
+            assert!(
+                error.to_string().contains("above 0 and at most 1"),
+                "{error}"
+            );
+        }
+    }
+}

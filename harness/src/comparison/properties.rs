@@ -64,10 +64,17 @@ proptest! {
         ((a, b), order) in (tables(), prop::collection::vec(any::<u32>(), 72)),
     ) {
         let planned = u32::try_from(a.concat().len()).unwrap();
-        let safe = |scores| {
-            with_criterion(scores, "safe", true, |p, r| f64::from(p.len() as u32 + r) / 9.0)
+        // With violations, regressions and a graded score, so that lists have an order to lose.
+        let safe = |scores: Vec<ConversationScore>, least: f64| {
+            let scores = with_criterion(scores, "graded", true, |p, r| {
+                let n: u32 = p[1..].parse().unwrap();
+                f64::from((n * 3 + r) % 10) / 10.0
+            });
+            with_criterion(scores, "safe", true, |p, r| {
+                if p < "p02" && r == 1 { least } else { 1.0 }
+            })
         };
-        let arms = [safe(arm("a", &a)), safe(arm("b", &b))];
+        let arms = [safe(arm("a", &a), 1.0), safe(arm("b", &b), 0.0)];
         let sorted = arms.concat();
         let mut keyed: Vec<(u32, ConversationScore)> = order.into_iter().zip(sorted).collect();
         keyed.sort_by_key(|(key, _)| *key);

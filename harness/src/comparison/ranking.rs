@@ -38,7 +38,10 @@ pub(super) fn ranking(arms: &[&Arm<'_>], alpha: f64) -> Ranking {
     let models: Vec<RankedModel> = (0..places.len()).map(ranked).collect();
     let tied_sets = runs_without(places.len(), is_better)
         .into_iter()
-        .map(|run| run.map(|place| models[place].model.clone()).collect())
+        .map(|(first, last)| {
+            let run = models[first..=last].iter();
+            run.map(|ranked| ranked.model.clone()).collect()
+        })
         .collect();
     Ranking {
         alpha,
@@ -73,14 +76,14 @@ fn all_pairs(places: &[(&Arm<'_>, f64)]) -> Vec<ModelPair> {
     pairs
 }
 
-/// Returns the longest runs of neighbours in which `is_better` holds for no pair.
-fn runs_without(n: usize, is_better: impl Fn(usize, usize) -> bool) -> Vec<std::ops::Range<usize>> {
-    let mut runs: Vec<std::ops::Range<usize>> = Vec::new();
+/// Returns the longest runs of neighbours in which `is_better` holds for no pair: first place and last.
+fn runs_without(n: usize, is_better: impl Fn(usize, usize) -> bool) -> Vec<(usize, usize)> {
+    let mut runs: Vec<(usize, usize)> = Vec::new();
     for start in 0..n {
         let fits = |end: &usize| (start..*end).all(|place| !is_better(place, *end));
-        let end = (start + 1..n).take_while(fits).last().unwrap_or(start) + 1;
-        if runs.last().is_none_or(|last| end > last.end) {
-            runs.push(start..end);
+        let end = (start + 1..n).take_while(fits).last().unwrap_or(start);
+        if runs.last().is_none_or(|last| end > last.1) {
+            runs.push((start, end));
         }
     }
     runs
@@ -94,9 +97,9 @@ mod tests {
     fn runs_overlap_and_none_holds_another() {
         // Only the first is better than the last two, and the second than the last.
         let apart = |a: usize, b: usize| matches!((a, b), (0, 2 | 3) | (1, 3));
-        assert_eq!(runs_without(4, apart), [0..2, 1..3, 2..4]);
-        assert_eq!(runs_without(3, |_, _| false), [0..3]);
-        assert_eq!(runs_without(3, |_, _| true), [0..1, 1..2, 2..3]);
+        assert_eq!(runs_without(4, apart), [(0, 1), (1, 2), (2, 3)]);
+        assert_eq!(runs_without(3, |_, _| false), [(0, 2)]);
+        assert_eq!(runs_without(3, |_, _| true), [(0, 0), (1, 1), (2, 2)]);
         assert!(runs_without(0, |_, _| true).is_empty());
     }
 }
