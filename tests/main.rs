@@ -14,6 +14,9 @@ mod help;
 /// What becomes of a judge's answers.
 mod judging;
 
+/// Looks before the end, and at people already used.
+mod looks;
+
 /// Drawing people, and looking for them in training data.
 mod personas;
 

@@ -23,7 +23,8 @@ fn project(server: &FakeOpenAi) -> Project {
          models:\n  base: {{url: \"{url}\", model: base, parallel: 2}}\n  \
          tuned: {{url: \"{url}\", model: tuned, parallel: 2}}\n\
          simulator: {{url: \"{url}\", model: person, parallel: 2}}\n\
-         judge: {{url: \"{url}\", model: judge, parallel: 2, repeats: 2}}\n"
+         judge: {{url: \"{url}\", model: judge, parallel: 2, repeats: 2}}\n\
+         early_stopping: {{looks: [4, {PERSONAS}], futility: 0}}\n"
     ))
 }
 

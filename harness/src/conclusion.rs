@@ -112,8 +112,8 @@ impl Record<'_> {
                     let stopped = Reason::StoppedEarly {
                         personas,
                         planned: self.plan.personas.count,
-                        look: taken.len() as u32,
-                        looks: looks.len() as u32,
+                        look: count(taken.len()),
+                        looks: count(looks.len()),
                         outcome,
                         alpha,
                         conditional_power: seen.conditional_power,
@@ -170,7 +170,7 @@ struct Part<'a> {
 impl Part<'_> {
     fn compare(&self) -> Result<Comparison, ComparisonError> {
         let models: Vec<ModelName> = self.plan.models.iter().map(|m| m.name.clone()).collect();
-        let personas = u32::try_from(self.personas.len()).unwrap_or(u32::MAX);
+        let personas = count(self.personas.len());
         let evidence = Evidence {
             baseline: &self.plan.baseline,
             models: &models,
@@ -216,4 +216,8 @@ impl Part<'_> {
             warnings,
         }))
     }
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
 }

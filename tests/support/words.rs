@@ -35,18 +35,41 @@ const WORDS: [&str; 10] = [
 /// Returns a project of scripted models: `base` says `base` words to everybody, `tuned` says
 /// `tuned(i)` words to the i-th persona; `extra` is added to what it says to the first.
 pub(crate) fn project(base: usize, tuned: impl Fn(usize) -> usize, extra: &str) -> Project {
+    project_of(PERSONAS, "", base, tuned, extra)
+}
+
+/// Returns such a project with so many personas and further lines of configuration.
+pub(crate) fn project_of(
+    personas: usize,
+    config: &str,
+    base: usize,
+    tuned: impl Fn(usize) -> usize,
+    extra: &str,
+) -> Project {
     let project = Project::with_config(&format!(
         "project: words\n\
-         personas: {{spec: coaching, count: {PERSONAS}, repeats: 2, max_turns: 2}}\n\
+         personas: {{spec: coaching, count: {personas}, repeats: 2, max_turns: 2}}\n\
          rubric: ./words.yaml\n\
          baseline: base\n\
-         models: {{base: {{scripted: base.jsonl}}, tuned: {{scripted: tuned.jsonl}}}}\n"
+         models: {{base: {{scripted: base.jsonl}}, tuned: {{scripted: tuned.jsonl}}}}\n\
+         {config}"
     ));
     project.write("words.yaml", RUBRIC);
     project.write(
         "base.jsonl",
         &format!("{{\"reply\": \"{}\"}}\n", WORDS[..base].join(" ")),
     );
+    write_tuned(&project, personas, tuned, extra);
+    project
+}
+
+/// Writes what `tuned` says: another candidate if it says something else.
+pub(crate) fn write_tuned(
+    project: &Project,
+    personas: usize,
+    tuned: impl Fn(usize) -> usize,
+    extra: &str,
+) {
     let line = |i: usize| {
         let said = WORDS[..tuned(i)].join(" ");
         let extra = if i == 0 { extra } else { "" };
@@ -55,6 +78,5 @@ pub(crate) fn project(base: usize, tuned: impl Fn(usize) -> usize, extra: &str) 
             9000 + i
         )
     };
-    project.write("tuned.jsonl", &(0..PERSONAS).map(line).collect::<String>());
-    project
+    project.write("tuned.jsonl", &(0..personas).map(line).collect::<String>());
 }

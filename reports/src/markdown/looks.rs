@@ -1,8 +1,9 @@
 use shipworthy_schema::{Evaluation, InterimLook, LookOutcome};
 
 use super::escape::escaped;
+use super::results::p_cell;
 use super::table::table;
-use crate::number_text::{count, difference, p_value, percent_tenths};
+use crate::number_text::{count, difference, percent_tenths};
 
 /// Returns how often the people of this evaluation were looked at, and at which levels.
 pub(super) fn looks(evaluation: &Evaluation) -> String {
@@ -66,10 +67,10 @@ fn row(look: &InterimLook) -> Vec<String> {
     };
     vec![
         look.personas.to_string(),
-        escaped(&p_value(look.alpha)),
+        p_cell(look.alpha),
         seen(&|n| difference(n.difference)),
-        seen(&|n| escaped(&p_value(n.p_value))),
-        seen(&|n| escaped(&p_value(n.sign_flip_p))),
+        seen(&|n| p_cell(n.p_value)),
+        seen(&|n| p_cell(n.sign_flip_p)),
         seen(&|n| n.conditional_power.map_or_else(String::new, percent_tenths)),
         outcome.to_owned(),
     ]

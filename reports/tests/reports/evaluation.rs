@@ -6,7 +6,7 @@ use shipworthy_schema::{
     ConversationId, ConversationScore, CriterionComparison, CriterionScore, DatasetRef, Decision,
     Digest, Evaluation, FinishReason, Gate, GradedSafety, LeaveOneOut, MissingRule, ModelName,
     ModelPair, ModelRef, ModelSource, ModelSummary, NaiveTest, Outcome, Persona, PersonaId,
-    PersonaPair, PersonaPlan, Plan, RankedModel, Ranking, Reason, Role, RubricRef,
+    PersonaPair, PersonaPlan, Plan, PoolLook, RankedModel, Ranking, Reason, Role, RubricRef,
     SafetyComparison, SafetyViolation, Sampling, SimulatorPlan, SpecRef, Termination, Turn,
     Verdict, VerdictChange, ZeroEvents,
 };
@@ -295,6 +295,15 @@ pub(crate) fn evaluation(arms: &[Arm]) -> Evaluation {
             })
             .collect(),
         recommended: model(arms[0].name),
+        pool_looks: arms
+            .iter()
+            .map(|a| PoolLook {
+                model: model(a.name),
+                ordinal: 1,
+                alpha: 0.05,
+            })
+            .collect(),
+        interim_looks: vec![],
         warnings: vec!["base says the same to half of the personas.".into()],
     }
 }
@@ -637,6 +646,7 @@ fn plan(names: &[&str]) -> Plan {
         gate: Gate::default(),
         test: "paired t-test on persona means, two-sided".into(),
         missing: MissingRule::default(),
+        early_stopping: None,
         training_data: Some(DatasetRef {
             path: "data/train.jsonl".into(),
             digest: Digest::of(b"training"),

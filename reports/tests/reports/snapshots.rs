@@ -1,7 +1,10 @@
 use shipworthy_reports::{
     compare_terminal, decision_json, markdown, scores_csv, terminal, transcripts_jsonl,
 };
-use shipworthy_schema::{Evaluation, JudgePlan, ModelRef, ModelSource, Sampling, ServedIdentity};
+use shipworthy_schema::{
+    EarlyStopping, Evaluation, InterimLook, InterimNumbers, JudgePlan, LookOutcome, ModelRef,
+    ModelSource, PoolLook, Reason, Sampling, ServedIdentity,
+};
 use test_case::test_case;
 
 use crate::evaluation::{
@@ -55,6 +58,69 @@ fn several_candidates_and_failures_read_well() {
     let evaluation = crowded();
     insta::assert_snapshot!("terminal_crowded_60", terminal(&evaluation, 60, false));
     insta::assert_snapshot!("markdown_crowded", markdown(&evaluation));
+}
+
+/// The second candidate on its people, stopped at the second of three looks.
+#[test]
+fn looks_read_well() {
+    let mut evaluation = evaluation(&[ship()]);
+    evaluation.plan.early_stopping = Some(EarlyStopping {
+        looks: vec![5, 10, 15],
+        futility: 0.1,
+    });
+    evaluation.pool_looks[0] = PoolLook {
+        ordinal: 2,
+        alpha: 0.025,
+        ..evaluation.pool_looks[0].clone()
+    };
+    let seen = |difference, p_value, conditional_power| {
+        Some(InterimNumbers {
+            difference,
+            p_value,
+            sign_flip_p: p_value,
+            conditional_power,
+        })
+    };
+    evaluation.interim_looks = vec![
+        InterimLook {
+            personas: 5,
+            alpha: 0.0001,
+            seen: None,
+            outcome: LookOutcome::WentOn,
+        },
+        InterimLook {
+            personas: 10,
+            alpha: 0.005,
+            seen: seen(0.13, 0.002, Some(0.97)),
+            outcome: LookOutcome::Efficacy,
+        },
+    ];
+    evaluation.decisions[0].reasons.extend([
+        Reason::StoppedEarly {
+            personas: 10,
+            planned: 15,
+            look: 2,
+            looks: 3,
+            outcome: LookOutcome::Efficacy,
+            alpha: 0.005,
+            conditional_power: Some(0.97),
+        },
+        Reason::PoolReused {
+            ordinal: 2,
+            gate_alpha: 0.05,
+            alpha: 0.025,
+        },
+    ]);
+    let markdown = markdown(&evaluation);
+    let section = markdown
+        .split("## Looks")
+        .nth(1)
+        .unwrap()
+        .split("\n## ")
+        .next()
+        .unwrap();
+    let verdict = markdown.split("## ").next().unwrap();
+    insta::assert_snapshot!("markdown_looks", format!("{verdict}…\n\n## Looks{section}"));
 }
 
 #[test]
