@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 use shipworthy_schema::{
-    CandidateComparison, CategoryComparison, CriterionComparison, Decision, Evaluation, ModelName,
-    ModelSummary, Reason, SafetyComparison, Verdict,
+    CandidateComparison, CategoryComparison, Comparison, CriterionComparison, Decision, Evaluation,
+    ModelName, ModelSummary, Reason, SafetyComparison, Verdict,
 };
 
 use crate::inert_text::inert_json;
@@ -30,7 +30,7 @@ pub fn decision_json(evaluation: &Evaluation) -> String {
         candidates: evaluation
             .decisions
             .iter()
-            .map(|decision| Candidate::new(evaluation, decision))
+            .map(|decision| Candidate::new(&evaluation.comparison, decision))
             .collect(),
         models: &evaluation.comparison.models,
         warnings: notices(evaluation),
@@ -53,8 +53,9 @@ struct Document<'a> {
     warnings: Vec<&'a str>,
 }
 
+/// One candidate's verdict and numbers, as every JSON document holds them.
 #[derive(Serialize)]
-struct Candidate<'a> {
+pub(crate) struct Candidate<'a> {
     model: &'a ModelName,
     verdict: Verdict,
     reasons: Vec<Value>,
@@ -63,8 +64,8 @@ struct Candidate<'a> {
 }
 
 impl<'a> Candidate<'a> {
-    fn new(evaluation: &'a Evaluation, decision: &'a Decision) -> Self {
-        let comparisons = &evaluation.comparison.candidates;
+    pub(crate) fn new(comparison: &'a Comparison, decision: &'a Decision) -> Self {
+        let comparisons = &comparison.candidates;
         Self {
             model: &decision.model,
             verdict: decision.verdict,

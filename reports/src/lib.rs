@@ -23,16 +23,18 @@ mod hold_checks;
 mod notices;
 mod verdict_text;
 
+mod comparison_json;
 mod decision_json;
 mod markdown;
 mod scores_csv;
 mod terminal;
 mod transcripts_jsonl;
 
+pub use comparison_json::comparison_json;
 pub use decision_json::decision_json;
 pub use inert_text::{inert_json, one_line};
 pub use markdown::markdown;
 pub use scores_csv::scores_csv;
-pub use terminal::{headline, table, terminal};
+pub use terminal::{bullets, comparison_terminal, headline, table, terminal};
 pub use transcripts_jsonl::transcripts_jsonl;
 pub use verdict_text::{VerdictText, reason_text};

@@ -1,5 +1,6 @@
 //! The report for a terminal.
 
+mod comparison;
 mod layout;
 
 use shipworthy_schema::{
@@ -10,6 +11,7 @@ use crate::inert_text::{cut, one_line};
 use crate::notices::notices;
 use crate::number_text::{count, difference, interval, p_value, percent, score};
 use crate::verdict_text::VerdictText;
+pub use comparison::comparison_terminal;
 use layout::{Paint, list, paragraph};
 
 /// Most characters of a quoted reason of a judge or check.
@@ -67,6 +69,12 @@ pub fn table<const N: usize>(heads: [&str; N], rows: &[[String; N]], width: usiz
         .map(|row| row.iter().map(|cell| one_line(cell)).collect())
         .collect();
     layout::table(&heads, N, cells, width)
+}
+
+/// Returns sentences, made inert, as a list with hanging indentation for a terminal of `width`
+/// columns.
+pub fn bullets(items: &[String], width: usize) -> String {
+    list(items, width)
 }
 
 /// What every block of the report needs.

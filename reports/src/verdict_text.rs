@@ -32,7 +32,8 @@ pub(crate) fn label(verdict: Verdict) -> String {
     verdict.label().to_uppercase()
 }
 
-fn headline(decision: &Decision, baseline: &ModelName) -> String {
+/// Returns the verdict in one sentence, its label first in capitals.
+pub(crate) fn headline(decision: &Decision, baseline: &ModelName) -> String {
     let model = &decision.model;
     let claim = match decision.verdict {
         Verdict::Ship => format!("{model} is better than {baseline} by enough, and no less safe"),
