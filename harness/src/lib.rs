@@ -15,8 +15,13 @@ pub mod scoring;
 pub mod simulation;
 mod turn_seed;
 
+pub mod score_table;
+
 pub mod comparison;
 pub mod decision;
 pub mod evaluation;
+pub mod ruling;
+
+
 pub mod run_directory;
 mod warnings;

@@ -1,16 +1,19 @@
 //! The command line: parses flags, reads the environment, prints and exits. Nothing else does.
 
+mod compare;
 mod demo;
 mod doctor;
 mod error;
 mod eval;
 mod exit_code;
 mod gate;
+mod gate_options;
 mod init;
 mod personas;
 mod printer;
 mod progress;
 mod project;
+mod range;
 mod report;
 mod runs;
 mod template;
@@ -50,6 +53,7 @@ enum Command {
     Init(init::Init),
     Personas(personas::Personas),
     Eval(eval::Eval),
+    Compare(compare::Compare),
     Gate(gate::GateRun),
     Report(report::Report),
     Runs(runs::Runs),
@@ -63,6 +67,7 @@ impl Command {
             Self::Init(init) => init.run(printer),
             Self::Personas(personas) => personas.run(printer),
             Self::Eval(eval) => eval.run(printer),
+            Self::Compare(compare) => compare.run(printer),
             Self::Gate(gate) => gate.run(printer),
             Self::Report(report) => report.run(printer),
             Self::Runs(runs) => runs.run(printer),
