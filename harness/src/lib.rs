@@ -22,6 +22,10 @@ pub mod decision;
 pub mod evaluation;
 pub mod ruling;
 
+pub mod effort;
+pub mod operating_characteristics;
+pub mod pilot;
+pub mod sample_size;
 
 pub mod run_directory;
 mod warnings;

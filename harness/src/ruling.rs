@@ -36,6 +36,20 @@ impl Ruling {
         })
     }
 
+    /// Does the same with no more than the numbers that decide, for simulations that rule thousands
+    /// of times.
+    // MERGE: skip in here the bootstrap and whatever else `decide` does not read; today `compare`
+    // computes nothing of the kind.
+    pub fn primary(
+        baseline: &ModelName,
+        models: &[ModelName],
+        planned: u32,
+        scores: &[ConversationScore],
+        gate: &Gate,
+    ) -> Result<Self, ComparisonError> {
+        Self::on(baseline, models, planned, scores, gate)
+    }
+
     /// Returns the verdict on the recommended candidate.
     pub fn verdict(&self) -> Verdict {
         self.decisions

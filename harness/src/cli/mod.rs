@@ -10,6 +10,7 @@ mod gate;
 mod gate_options;
 mod init;
 mod personas;
+mod plan;
 mod printer;
 mod progress;
 mod project;
@@ -54,6 +55,7 @@ enum Command {
     Personas(personas::Personas),
     Eval(eval::Eval),
     Compare(compare::Compare),
+    Plan(plan::Plan),
     Gate(gate::GateRun),
     Report(report::Report),
     Runs(runs::Runs),
@@ -68,6 +70,7 @@ impl Command {
             Self::Personas(personas) => personas.run(printer),
             Self::Eval(eval) => eval.run(printer),
             Self::Compare(compare) => compare.run(printer),
+            Self::Plan(plan) => plan.run(printer),
             Self::Gate(gate) => gate.run(printer),
             Self::Report(report) => report.run(printer),
             Self::Runs(runs) => runs.run(printer),

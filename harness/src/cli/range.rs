@@ -15,6 +15,16 @@ pub(super) fn level(text: &str) -> Result<f64, String> {
     read(text, |x| x > 0.0 && x < 1.0, "above 0 and below 1")
 }
 
+/// Reads a number from 0 up.
+pub(super) fn at_least_zero(text: &str) -> Result<f64, String> {
+    read(text, |x| x >= 0.0 && x.is_finite(), "from 0 up")
+}
+
+/// Reads a number above 0.
+pub(super) fn positive(text: &str) -> Result<f64, String> {
+    read(text, |x| x > 0.0 && x.is_finite(), "above 0")
+}
+
 fn read(text: &str, fits: impl Fn(f64) -> bool, range: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(x) if fits(x) => Ok(x),

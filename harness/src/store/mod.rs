@@ -5,6 +5,7 @@
 
 mod call;
 mod run;
+mod usage;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use thiserror::Error;
 
 pub use call::{CallKey, StoredCall};
 pub use run::{NewRun, Run, RunState};
+pub use usage::RoleUsage;
 use writer::Writer;
 
 /// Version of the tables, kept in `PRAGMA user_version`.
