@@ -262,12 +262,12 @@ impl ScoreTable {
                 .min()
                 .copied()
         };
-        let line = match &error {
-            ComparisonError::TooManyMissing { model, .. } => unscored(model, None),
-            ComparisonError::PersonaMissing { model, persona, .. } => {
-                unscored(model, Some(persona))
-            }
-            _ => None,
+        let line = if let ComparisonError::TooManyMissing { model, .. } = &error {
+            unscored(model, None)
+        } else if let ComparisonError::PersonaMissing { model, persona, .. } = &error {
+            unscored(model, Some(persona))
+        } else {
+            None
         };
         let fault = match error {
             ComparisonError::Test {

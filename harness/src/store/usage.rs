@@ -18,6 +18,9 @@ pub struct RoleUsage {
     pub seconds: f64,
 }
 
+/// Role, calls, tokens read, tokens written, milliseconds.
+type Sums = (String, i64, Option<i64>, Option<i64>, i64);
+
 impl Store {
     /// Returns what the calls of `run` added up to, by role.
     pub fn usage(&self, run: &str) -> Result<Vec<RoleUsage>, StoreError> {
@@ -27,7 +30,6 @@ impl Store {
                 CASE WHEN COUNT(completion_tokens) = COUNT(*) THEN SUM(completion_tokens) END, \
                 SUM(latency_ms) \
             FROM calls WHERE run = ?1 GROUP BY role ORDER BY role";
-        type Sums = (String, i64, Option<i64>, Option<i64>, i64);
         let rows = self.read(|connection| {
             let mut statement = connection.prepare(select)?;
             let rows = statement.query_map([run], |row| {

@@ -186,36 +186,31 @@ impl PlanEvaluation {
 
     fn assumed(&self) -> Result<Basis, Failure> {
         let repeats = self.repeats.unwrap_or(3);
-        let (spread, source) = match (self.sd_personas, self.sd_conversations) {
-            (Some(personas), Some(conversations)) => {
-                let spread = Spread {
-                    between: personas * personas,
-                    within: conversations * conversations,
-                };
-                spread.difference_sd(1).map_err(unplannable)?;
-                let source = format!(
-                    "assumed: differences vary by {personas} between personas and by \
-                     {conversations} between conversations of one persona"
-                );
-                (spread, source)
-            }
-            _ => {
-                let (sd, icc) = (
-                    self.sd.unwrap_or(ASSUMED_SD),
-                    self.icc.unwrap_or(ASSUMED_ICC),
-                );
-                let source = format!(
-                    "assumed{}: persona differences over {repeats} conversations vary by {sd}, ICC \
-                     {icc}",
-                    if self.sd.is_none() {
-                        " for want of a pilot (--run) or --sd"
-                    } else {
-                        ""
-                    }
-                );
-                let spread = spread_of(sd, icc, repeats as usize).map_err(unplannable)?;
-                (spread, source)
-            }
+        let both = self.sd_personas.zip(self.sd_conversations);
+        let (spread, source) = if let Some((personas, conversations)) = both {
+            let spread = Spread {
+                between: personas * personas,
+                within: conversations * conversations,
+            };
+            spread.difference_sd(1).map_err(unplannable)?;
+            let source = format!(
+                "assumed: differences vary by {personas} between personas and by {conversations} \
+                 between conversations of one persona"
+            );
+            (spread, source)
+        } else {
+            let sd = self.sd.unwrap_or(ASSUMED_SD);
+            let icc = self.icc.unwrap_or(ASSUMED_ICC);
+            let why = match self.sd {
+                Some(_) => "",
+                None => " for want of a pilot (--run) or --sd",
+            };
+            let source = format!(
+                "assumed{why}: persona differences over {repeats} conversations vary by {sd}, ICC \
+                 {icc}"
+            );
+            let spread = spread_of(sd, icc, repeats as usize).map_err(unplannable)?;
+            (spread, source)
         };
         let assumed = Assumed {
             turns: self.cost.max_turns.unwrap_or(6),
@@ -336,6 +331,10 @@ fn unknown_candidate(name: &str, evaluation: &Evaluation) -> Failure {
     )
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is what an error is mapped with"
+)]
 fn unplannable(error: StatsError) -> Failure {
     Failure::new(Kind::Usage, format!("nothing can be planned: {error}"))
 }

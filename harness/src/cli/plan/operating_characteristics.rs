@@ -1,3 +1,8 @@
+#![expect(
+    clippy::format_push_string,
+    reason = "a text is shown once; its shape matters more"
+)]
+
 use serde_json::{Map, Value, json};
 use shipworthy_harness::operating_characteristics::{Characteristic, Simulation};
 use shipworthy_reports::table;

@@ -1,3 +1,8 @@
+#![expect(
+    clippy::format_push_string,
+    reason = "a text is shown once; its shape matters more"
+)]
+
 use serde_json::{Value, json};
 use shipworthy_harness::effort::Effort;
 use shipworthy_harness::sample_size::{Ability, Aim, Needed, REPEATS, SampleSize};
@@ -238,6 +243,13 @@ impl Shown<'_> {
                  personas ships it with a chance of {}. Plan for a larger gain.",
                 aim.gain,
                 percent(aim.power),
+            ));
+        }
+        if aim.gain > aim.gate.suspicious_gain {
+            advice.push(format!(
+                "A gain above {} is held until the evaluation itself is checked, so it does not ship \
+                 at once.",
+                aim.gate.suspicious_gain
             ));
         }
         advice.push(format!(
