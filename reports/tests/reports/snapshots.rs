@@ -1,4 +1,8 @@
-use shipworthy_reports::{decision_json, markdown, scores_csv, terminal, transcripts_jsonl};
+use serde_json::Value;
+use shipworthy_reports::{
+    comparison_json, comparison_terminal, decision_json, markdown, scores_csv, terminal,
+    transcripts_jsonl,
+};
 use shipworthy_schema::{Evaluation, JudgePlan, ModelRef, ModelSource, Sampling, ServedIdentity};
 use test_case::test_case;
 
@@ -100,4 +104,27 @@ fn colour_adds_nothing_but_colour() {
         plain = plain.replace(&format!("\u{1b}[{code}m"), "");
     }
     assert_eq!(plain, terminal(&evaluation, 80, false));
+}
+
+#[test]
+fn scores_from_elsewhere_read_well() {
+    let second = Arm {
+        name: "tuned-2",
+        ..do_not_deploy()
+    };
+    let evaluation = evaluation(&[ship(), second]);
+    let (comparison, decisions) = (&evaluation.comparison, &evaluation.decisions);
+    let recommended = &evaluation.recommended;
+    insta::assert_snapshot!(
+        "comparison_terminal",
+        comparison_terminal(comparison, decisions, recommended, 80, false)
+    );
+    let document: Value = serde_json::from_str(&comparison_json(comparison, decisions)).unwrap();
+    let keys: Vec<&String> = document.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["format", "baseline", "candidates"]);
+    let full: Value = serde_json::from_str(&decision_json(&evaluation)).unwrap();
+    assert_eq!(
+        document["candidates"], full["candidates"],
+        "the same numbers under the same names"
+    );
 }
