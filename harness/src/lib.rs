@@ -15,11 +15,20 @@ pub mod scoring;
 pub mod simulation;
 mod turn_seed;
 
+pub mod score_table;
+
 pub mod comparison;
 mod conclusion;
 pub mod decision;
 mod early_stopping;
 mod engine;
 pub mod evaluation;
+pub mod ruling;
+
+pub mod effort;
+pub mod operating_characteristics;
+pub mod pilot;
+pub mod sample_size;
+
 pub mod run_directory;
 mod warnings;

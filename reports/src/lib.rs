@@ -37,6 +37,6 @@ pub use inert_text::{inert_json, one_line};
 pub use markdown::markdown;
 pub use reason_text::reason_text;
 pub use scores_csv::scores_csv;
-pub use terminal::{compare_terminal, headline, table, terminal};
+pub use terminal::{bullets, compare_terminal, headline, table, terminal};
 pub use transcripts_jsonl::transcripts_jsonl;
 pub use verdict_text::VerdictText;

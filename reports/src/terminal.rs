@@ -66,6 +66,12 @@ pub fn table<const N: usize>(heads: [&str; N], rows: &[[String; N]], width: usiz
     layout::table(&heads, N, cells, width)
 }
 
+/// Returns sentences, made inert, as a list with hanging indentation for a terminal of `width`
+/// columns.
+pub fn bullets(items: &[String], width: usize) -> String {
+    list(items, width)
+}
+
 /// What every block of the report needs.
 struct Page<'a> {
     comparison: &'a Comparison,
@@ -309,12 +315,18 @@ impl<'a> Page<'a> {
 
 /// Says what the other tests and estimates come to, in one line or two.
 fn other_tests(candidate: &CandidateComparison) -> String {
-    let mut said = vec![
-        format!("sign-flip {}", p_equation(candidate.sign_flip_p)),
-        format!("Wilcoxon {}", p_equation(candidate.wilcoxon_p)),
-        format!("bootstrap {}", interval(candidate.bootstrap_ci95)),
-        format!("d_z {:.2}", candidate.cohens_dz),
-    ];
+    let mut said = vec![format!("sign-flip {}", p_equation(candidate.sign_flip_p))];
+    said.extend(
+        candidate
+            .wilcoxon_p
+            .map(|p| format!("Wilcoxon {}", p_equation(p))),
+    );
+    said.extend(
+        candidate
+            .bootstrap_ci95
+            .map(|ci| format!("bootstrap {}", interval(ci))),
+    );
+    said.push(format!("d_z {:.2}", candidate.cohens_dz));
     said.extend(candidate.icc.map(|icc| format!("ICC {icc:.2}")));
     let smallest = candidate.mde80.map(|gain| {
         let gain = score(gain);

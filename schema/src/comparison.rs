@@ -76,12 +76,13 @@ pub struct CandidateComparison {
     /// Monte-Carlo standard error of `sign_flip_p`; `None` where it is exact.
     pub sign_flip_error: Option<f64>,
     /// Two-sided p of Wilcoxon's signed-rank test, zeros dropped; exact up to 200 personas, the
-    /// normal approximation beyond.
-    pub wilcoxon_p: f64,
+    /// normal approximation beyond. `None` where only what decides was computed.
+    pub wilcoxon_p: Option<f64>,
     /// 95 % interval of the mean difference from resampling personas 10 000 times.
-    pub bootstrap_ci95: [f64; 2],
+    /// `None` where only what decides was computed.
+    pub bootstrap_ci95: Option<[f64; 2]>,
     /// How `bootstrap_ci95` was read off the resamples.
-    pub bootstrap_method: BootstrapMethod,
+    pub bootstrap_method: Option<BootstrapMethod>,
     /// Mean difference in standard deviations of the differences.
     pub cohens_dz: f64,
     /// `cohens_dz` corrected for small samples; `None` below three personas.

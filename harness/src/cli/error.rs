@@ -4,6 +4,7 @@ use shipworthy_harness::config::ConfigError;
 use shipworthy_harness::evaluation::EvaluationError;
 use shipworthy_harness::preparation::{LibraryError, PreparationError};
 use shipworthy_harness::run_directory::WriteError;
+use shipworthy_harness::score_table::ScoreTableError;
 use shipworthy_harness::store::StoreError;
 use shipworthy_personas::PoolError;
 use shipworthy_personas::leak::LeakError;
@@ -172,6 +173,16 @@ impl From<EvaluationError> for Failure {
             }
             EvaluationError::Personas(error) => error.into(),
         }
+    }
+}
+
+impl From<ScoreTableError> for Failure {
+    fn from(error: ScoreTableError) -> Self {
+        let kind = match error {
+            ScoreTableError::Read { .. } => Kind::Usage,
+            ScoreTableError::Content { .. } => Kind::Data,
+        };
+        Self::new(kind, error)
     }
 }
 

@@ -1,16 +1,20 @@
 //! The command line: parses flags, reads the environment, prints and exits. Nothing else does.
 
+mod compare;
 mod demo;
 mod doctor;
 mod error;
 mod eval;
 mod exit_code;
 mod gate;
+mod gate_options;
 mod init;
 mod personas;
+mod plan;
 mod printer;
 mod progress;
 mod project;
+mod range;
 mod report;
 mod runs;
 mod template;
@@ -52,6 +56,8 @@ enum Command {
     Init(init::Init),
     Personas(personas::Personas),
     Eval(eval::Eval),
+    Compare(compare::Compare),
+    Plan(plan::Plan),
     Gate(gate::GateRun),
     Report(report::Report),
     Runs(runs::Runs),
@@ -65,6 +71,8 @@ impl Command {
             Self::Init(init) => init.run(printer),
             Self::Personas(personas) => personas.run(printer),
             Self::Eval(eval) => eval.run(printer),
+            Self::Compare(compare) => compare.run(printer),
+            Self::Plan(plan) => plan.run(printer),
             Self::Gate(gate) => gate.run(printer),
             Self::Report(report) => report.run(printer),
             Self::Runs(runs) => runs.run(printer),

@@ -10,8 +10,8 @@ use shipworthy_stats::{
     signed_rank, variance_components,
 };
 
-use super::ComparisonError;
 use super::arm::{Arm, count, overall};
+use super::{ComparisonError, Depth};
 
 /// Seed of whatever a comparison draws at random. It is fixed, so that equal scores give equal
 /// bytes; it is in the code and not in the configuration, so that nobody can look for a lucky one.
@@ -36,6 +36,7 @@ impl Arm<'_> {
         &self,
         base: &Self,
         gate: &Gate,
+        depth: Depth,
     ) -> Result<CandidateComparison, ComparisonError> {
         let no_test = |source| ComparisonError::Test {
             model: self.model.clone(),
@@ -45,8 +46,16 @@ impl Arm<'_> {
         let pairs = self.pairs(base, overall);
         let differences = pairs.differences();
         let test = paired_t(&differences, 0.95).map_err(no_test)?;
-        let signs = signs(&differences).map_err(no_test)?;
-        let (bootstrap, bootstrap_method) = bootstrap(&differences).map_err(no_test)?;
+        let signs = signs(&differences, depth).map_err(no_test)?;
+        let is_full = depth == Depth::Full;
+        let bootstrap = is_full
+            .then(|| bootstrap(&differences))
+            .transpose()
+            .map_err(no_test)?;
+        let wilcoxon_p = is_full
+            .then(|| wilcoxon_p(&differences))
+            .transpose()
+            .map_err(no_test)?;
         let [baseline_mean, mean] = pairs.means().expect("the test needs two pairs");
         let clusters = self.matched_by_repeat(base);
         let target = PowerTarget {
@@ -75,9 +84,9 @@ impl Arm<'_> {
                 SignFlipMethod::Exact => None,
                 SignFlipMethod::Sampled { standard_error, .. } => Some(standard_error),
             },
-            wilcoxon_p: wilcoxon_p(&differences).map_err(no_test)?,
-            bootstrap_ci95: bootstrap.ci.ends(),
-            bootstrap_method,
+            wilcoxon_p,
+            bootstrap_ci95: bootstrap.as_ref().map(|(bootstrap, _)| bootstrap.ci.ends()),
+            bootstrap_method: bootstrap.map(|(_, method)| method),
             cohens_dz: cohens_dz(&differences).map_err(no_test)?,
             hedges_gz: hedges_gz(&differences).ok(),
             icc: variance_components(&clusters).ok().map(|split| split.icc),
@@ -89,7 +98,10 @@ impl Arm<'_> {
             categories: self.categories(base),
             safety: self.safety(base, gate)?,
             criteria,
-            leave_one_out: super::influence::leave_one_out(&pairs.0, &differences),
+            leave_one_out: match depth {
+                Depth::Full => super::influence::leave_one_out(&pairs.0, &differences),
+                Depth::Deciding => Vec::new(),
+            },
             pairs: pairs.0,
         })
     }
@@ -124,8 +136,12 @@ impl Arm<'_> {
     }
 }
 
-fn signs(differences: &[f64]) -> Result<SignFlip, StatsError> {
-    sign_flip(differences, SIGN_FLIP_DRAWS, SEED)
+fn signs(differences: &[f64], depth: Depth) -> Result<SignFlip, StatsError> {
+    let draws = match depth {
+        Depth::Full => SIGN_FLIP_DRAWS,
+        Depth::Deciding => SIGN_FLIP_DRAWS / 20,
+    };
+    sign_flip(differences, draws, SEED)
 }
 
 fn wilcoxon_p(differences: &[f64]) -> Result<f64, StatsError> {

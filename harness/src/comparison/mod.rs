@@ -44,12 +44,32 @@ pub struct Evidence<'a> {
     pub scores: &'a [ConversationScore],
 }
 
+/// How much of a comparison to compute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// Everything a report shows.
+    Full,
+    /// No more than decides, for simulations that compare thousands of times; fewer sign vectors
+    /// are drawn where there are too many to count.
+    Deciding,
+}
+
 /// Compares every candidate with the baseline, and all models with each other.
 ///
 /// The gate gives the level of intervals of power and of safety, the least gain and the safety
 /// margin; `missing` says when too much is missing. Where there is no number there is an error, or
 /// `None` with its reason where the primary test does not need it.
 pub fn compare(
+    evidence: &Evidence<'_>,
+    gate: &Gate,
+    missing: &MissingRule,
+) -> Result<Comparison, ComparisonError> {
+    compare_to(Depth::Full, evidence, gate, missing)
+}
+
+/// Compares to some depth.
+pub(crate) fn compare_to(
+    depth: Depth,
     evidence: &Evidence<'_>,
     gate: &Gate,
     missing: &MissingRule,
@@ -75,7 +95,7 @@ pub fn compare(
     missingness::check(&base, &candidates, missing)?;
     let mut compared = candidates
         .iter()
-        .map(|candidate| candidate.compare(&base, gate))
+        .map(|candidate| candidate.compare(&base, gate, depth))
         .collect::<Result<Vec<_>, _>>()?;
     adjust(&mut compared);
     let arms: Vec<&Arm<'_>> = std::iter::once(&base).chain(&candidates).collect();

@@ -39,7 +39,7 @@ fn role_name(role: CallRole) -> &'static str {
     }
 }
 
-fn role_of(name: &str) -> Option<CallRole> {
+pub(super) fn role_of(name: &str) -> Option<CallRole> {
     [CallRole::Model, CallRole::Simulator, CallRole::Judge]
         .into_iter()
         .find(|role| role_name(*role) == name)

@@ -6,6 +6,7 @@
 mod call;
 mod ledger;
 mod run;
+mod usage;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use thiserror::Error;
 
 pub use call::{CallKey, StoredCall};
 pub use run::{NewRun, Run, RunState};
+pub use usage::RoleUsage;
 use writer::Writer;
 
 /// Version of the tables, kept in `PRAGMA user_version`.

@@ -66,7 +66,7 @@ fn tests(candidate: &CandidateComparison, n_candidates: usize) -> Vec<Vec<String
         rows.push(row(name, "", p_cell(candidate.sign_flip_p_adjusted)));
     }
     let name = "Wilcoxon signed-rank test";
-    rows.push(row(name, "", p_cell(candidate.wilcoxon_p)));
+    rows.extend(candidate.wilcoxon_p.map(|p| row(name, "", p_cell(p))));
     rows
 }
 
@@ -74,12 +74,14 @@ fn estimates(evaluation: &Evaluation, candidate: &CandidateComparison) -> Vec<Ve
     let none = || "undefined".to_owned();
     let gate = &evaluation.plan.gate;
     let method = match candidate.bootstrap_method {
-        BootstrapMethod::Bca => "BCa",
-        BootstrapMethod::Percentile => "percentile, as BCa is undefined",
+        Some(BootstrapMethod::Percentile) => "percentile, as BCa is undefined",
+        _ => "BCa",
     };
     let gain = difference(candidate.difference);
     let t_interval = format!("{gain} {}", interval(candidate.ci95));
-    let bootstrap = format!("{gain} {}", interval(candidate.bootstrap_ci95));
+    let bootstrap = candidate
+        .bootstrap_ci95
+        .map_or_else(none, |ci| format!("{gain} {}", interval(ci)));
     let g_z = candidate.hedges_gz.map_or_else(none, |g| format!("{g:.2}"));
     let effect = format!("{:.2}, {g_z}", candidate.cohens_dz);
     let icc = candidate.icc.map_or_else(none, |icc| format!("{icc:.2}"));
