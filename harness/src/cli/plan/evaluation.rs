@@ -231,7 +231,7 @@ impl PlanEvaluation {
     }
 
     fn pilot(&self, id: &str) -> Result<Basis, Failure> {
-        let project = Project::of(&self.path.config);
+        let project = Project::of(&self.path.file());
         let store = Store::open_existing(&project.store())?;
         let run = find_run(&store, Some(id))?;
         let evaluation = recall(&store, &run)?;
