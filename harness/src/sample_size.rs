@@ -54,6 +54,8 @@ pub struct Aim {
     pub budget: Option<f64>,
     /// What one more persona costs, in conversations; 0 where personas are drawn for nothing.
     pub persona_cost: f64,
+    /// Personas with `repeats` that a simulation of the whole rule found necessary; 0 without one.
+    pub simulated: usize,
 }
 
 /// Personas that an aim needs with a number of repeats.
@@ -68,8 +70,9 @@ pub struct Needed {
     /// Personas for the estimate to reach the gate's least gain with the aim's power; `None` if no
     /// number suffices, the true gain being no larger than the least.
     pub for_gain: Option<usize>,
-    /// The larger of the two and of what the sign-flip test needs to reach alpha at all; of the test
-    /// alone where no number suffices for the gain.
+    /// The larger of the two, of what the sign-flip test needs to reach alpha at all, and of what a
+    /// simulation of the whole rule asked for; of the tests alone where no number suffices for the
+    /// gain.
     pub personas: usize,
 }
 
@@ -109,13 +112,21 @@ impl Aim {
             persona: self.persona_cost,
             conversation: 1.0,
         };
-        let needed = self.needed(self.repeats)?;
+        let raised = |mut needed: Needed| {
+            if needed.repeats == self.repeats {
+                needed.personas = needed.personas.max(self.simulated);
+            }
+            needed
+        };
+        let needed = raised(self.needed(self.repeats)?);
         let by_repeats = REPEATS.into_iter().map(|repeats| self.needed(repeats));
         let cost = costs.persona + costs.conversation * self.repeats as f64;
         let budget = self.budget.unwrap_or(needed.personas as f64 * cost);
         Ok(SampleSize {
             needed,
-            by_repeats: by_repeats.collect::<Result<_, _>>()?,
+            by_repeats: by_repeats
+                .map(|n| n.map(raised))
+                .collect::<Result<_, _>>()?,
             abilities: PERSONAS
                 .into_iter()
                 .map(|personas| self.ability(personas))
@@ -216,6 +227,7 @@ mod tests {
             repeats: 3,
             budget: None,
             persona_cost: 0.0,
+            simulated: 0,
         }
     }
 

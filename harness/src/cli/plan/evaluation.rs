@@ -110,6 +110,9 @@ struct SimulationOptions {
     seed: u64,
 }
 
+/// How often the number of personas is raised until the whole rule has the aim's power.
+const MOST_STEPS: usize = 20;
+
 /// What is known or assumed before planning.
 struct Basis {
     spread: Spread,
@@ -152,7 +155,7 @@ impl PlanEvaluation {
             printer.text(&shown.text(printer.width()));
             return Ok(exit_code::SUCCESS);
         }
-        let aim = Aim {
+        let mut aim = Aim {
             spread: basis.spread,
             gain: self.gain,
             power: self.power,
@@ -160,8 +163,21 @@ impl PlanEvaluation {
             repeats: basis.repeats as usize,
             budget: self.budget,
             persona_cost: self.persona_cost,
+            simulated: 0,
         };
-        let size = aim.sample_size().map_err(unplannable)?;
+        let mut size = aim.sample_size().map_err(unplannable)?;
+        let mut found = shipped(&simulation, &size.needed, self.gain)?;
+        // Each part of the rule has the aim's power; all of them together need a little more.
+        for _ in 0..MOST_STEPS {
+            let is_short = found.as_ref().is_some_and(|found| found.share < self.power);
+            if !is_short || size.needed.for_gain.is_none() {
+                break;
+            }
+            let personas = size.needed.personas;
+            aim.simulated = personas + (personas / 10).max(1);
+            size = aim.sample_size().map_err(unplannable)?;
+            found = shipped(&simulation, &size.needed, self.gain)?;
+        }
         let conversations = size.needed.personas as u64 * u64::from(basis.repeats);
         let (rates, rates_source) = &basis.rates;
         let effort = Effort::of(
@@ -177,7 +193,7 @@ impl PlanEvaluation {
             parallel: self.cost.parallel,
             effort: &effort,
             effort_source: rates_source,
-            shipped: shipped(&simulation, &size.needed, self.gain)?,
+            shipped: found,
         };
         printer.value(&shown.value());
         printer.text(&shown.text(printer.width()));
@@ -291,8 +307,11 @@ fn shipped(
     if u64::from(personas) * u64::from(simulation.repeats) > TOO_MANY {
         return Ok(None);
     }
+    // Large evaluations are simulated less often; the error beside the share says how well.
+    let affordable = 100_000 / (personas * simulation.repeats).max(1);
     let simulation = Simulation {
         personas,
+        replicates: simulation.replicates.min(affordable.max(200)),
         ..simulation.clone()
     };
     let rows = simulation.run(&[gain]).map_err(unplannable)?;
