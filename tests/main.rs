@@ -5,6 +5,9 @@
 /// The design: edges between crates, lengths of files, what is absent.
 mod architecture;
 
+/// Scores from elsewhere.
+mod compare;
+
 /// What the command says of wrong input, and how it exits.
 mod errors;
 
