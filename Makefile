@@ -26,8 +26,8 @@ lint:
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
 
-bench: system ## Measure the statistics and the evaluation engine
-	$(CARGO) bench --locked --workspace
+bench: system ## Measure the companion tests beside SciPy's
+	scripts/bench
 
 interop: system ## Evaluate through real llama-server processes, built from PyPI's llama-cpp-python
 	scripts/interop

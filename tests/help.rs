@@ -45,3 +45,11 @@ fn init_writes_projects_that_are_understood() {
         assert!(doctor["subjects"][0].get("checks").is_some(), "{doctor}");
     }
 }
+
+#[test]
+fn the_published_schema_is_the_programs() {
+    let published = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/shipworthy.schema.json");
+    let published = std::fs::read_to_string(published).unwrap();
+    let own = Project::new().run(&["init", "--schema"]).stdout;
+    assert!(published == own, "run `make schema`");
+}
