@@ -170,7 +170,7 @@ fn a_server_that_serves_another_model_when_the_run_is_resumed() {
     };
     let server = server.restart(options.clone());
     let other = project.run(&["eval", "--resume"]);
-    assert_fails(&other, 69, "the unfinished run ");
+    assert_fails(&other, 69, "run ");
     assert!(
         other.stderr.contains("planned with another models.tuned"),
         "{other:?}"

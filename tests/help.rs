@@ -48,7 +48,10 @@ fn init_writes_projects_that_are_understood() {
 
 #[test]
 fn the_published_schema_is_the_programs() {
-    let published = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/shipworthy.schema.json");
+    let published = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../docs/shipworthy.schema.json"
+    );
     let published = std::fs::read_to_string(published).unwrap();
     let own = Project::new().run(&["init", "--schema"]).stdout;
     assert!(published == own, "run `make schema`");

@@ -77,6 +77,7 @@ fn looks_are_held_to_levels_that_spend_alpha_together() {
 
 #[test_case("[5, 10]", 15, "the last look must be at all 15 personas"; "too few at the last look")]
 #[test_case("[10, 5, 15]", 15, "expected at least two looks, ascending"; "out of order")]
+#[test_case("[3, 400]", 400, "share of the information"; "too early by far")]
 #[test_case("[2, 15]", 15, "from 3 personas up"; "too few at the first look")]
 fn looks_that_make_no_sense_are_refused(looks: &str, personas: usize, fault: &str) {
     let stopping = format!("early_stopping: {{looks: {looks}}}\n");
@@ -112,7 +113,7 @@ fn every_further_candidate_on_the_same_people_meets_a_higher_bar() {
     assert_eq!(pool_look(&project), (json!(3), json!(0.05 / 3.0)));
     let report = project.run(&["report", "--format", "markdown"]).stdout;
     assert!(
-        report.contains("have judged 3 candidates, this one included"),
+        report.contains("earlier runs took 2 looks at some of these people"),
         "{report}"
     );
     write_tuned(&project, 8, better, "");
@@ -122,11 +123,19 @@ fn every_further_candidate_on_the_same_people_meets_a_higher_bar() {
         "the first one is still the first"
     );
 
+    // A few people more are no fresh ones.
+    write_tuned(&project, 30, |i| 6 + i % 3, "");
+    let more = project
+        .read("shipworthy.yaml")
+        .replace("count: 8", "count: 10");
+    project.write("shipworthy.yaml", &more);
+    assert_eq!(pool_look(&project), (json!(4), json!(0.0125)));
+
     // Fresh people bring back the full level.
     write_tuned(&project, 30, |i| 6 + i % 3, "");
     let fresh = project
         .read("shipworthy.yaml")
-        .replace("count: 8", "count: 8, seed_start: 9020");
+        .replace("count: 10", "count: 10, seed_start: 9018");
     project.write("shipworthy.yaml", &fresh);
     assert_eq!(pool_look(&project), (json!(1), json!(0.05)));
 }

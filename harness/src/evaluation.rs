@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use shipworthy_backends::ChatModel;
-use shipworthy_schema::{Digest, Evaluation, ModelName, Plan};
+use shipworthy_schema::{Digest, Evaluation, ModelName, ModelSource, Plan, ServedIdentity};
 use thiserror::Error;
 
 use crate::asking::{Asking, Listener, StopError};
@@ -45,7 +45,7 @@ pub enum EvaluationError {
     },
     /// There is no unfinished run of this plan, but there is one of another plan.
     #[error(
-        "the unfinished run {run} was planned with another {}; nothing was resumed",
+        "run {run} has no verdict yet and was planned with another {}; nothing was resumed",
         .fields.join(", ")
     )]
     PlanChanged {
@@ -53,6 +53,8 @@ pub enum EvaluationError {
         run: String,
         /// The plan's fields that differ.
         fields: Vec<String>,
+        /// Whether nothing differs but what servers serve.
+        is_served: bool,
     },
     /// The people of a stored run cannot be read.
     #[error(transparent)]
@@ -184,7 +186,7 @@ fn record_looks(
     let (names, digests): (Vec<ModelName>, Vec<Digest>) = candidates
         .map(|model| (model.name.clone(), model.source.identity()))
         .unzip();
-    let ordinals = store.record_looks(run, &plan.personas.pool, &digests)?;
+    let ordinals = store.record_looks(run, &plan.personas, &digests)?;
     Ok(names.into_iter().zip(ordinals).collect())
 }
 
@@ -223,10 +225,25 @@ fn run_to_resume(store: &Store, plan: &Plan) -> Result<Run, EvaluationError> {
     Err(match unfinished {
         Some(run) => EvaluationError::PlanChanged {
             fields: changed_fields(&run.plan, plan),
+            is_served: differ_in_what_is_served(&run.plan, plan),
             run: run.id,
         },
         None => EvaluationError::NothingToResume,
     })
+}
+
+/// Tells whether two plans differ in nothing but what servers say that they serve.
+fn differ_in_what_is_served(old: &Plan, new: &Plan) -> bool {
+    let without_identities = |plan: &Plan| {
+        let mut plan = plan.clone();
+        for model in &mut plan.models {
+            if let ModelSource::Http { served, .. } = &mut model.source {
+                *served = ServedIdentity::default();
+            }
+        }
+        plan
+    };
+    without_identities(old) == without_identities(new)
 }
 
 /// Returns the paths at which two plans differ, e.g. `models.tuned`.

@@ -89,9 +89,9 @@ pub fn reason_text(reason: &Reason) -> String {
             gate_alpha,
             alpha,
         } => format!(
-            "These people have judged {}, this one included, so it is held to level {} instead of \
-             {}; fresh seeds bring back the full level.",
-            count(*ordinal, "candidate"),
+            "Earlier runs took {} at some of these people, so this one is held to level {} instead \
+             of {}; fresh seeds bring back the full level.",
+            count(ordinal.saturating_sub(1), "look"),
             level(*alpha),
             level(*gate_alpha)
         ),

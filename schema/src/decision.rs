@@ -186,9 +186,9 @@ pub enum Reason {
         /// Level of the test, divided by the number of candidates.
         alpha: f64,
     },
-    /// Other candidates were judged on these people before, so the level is lower.
+    /// Some of these people were looked at before, so the level is lower.
     PoolReused {
-        /// How many candidates these people have judged, this one included.
+        /// Which look this is.
         ordinal: u32,
         /// The gate's level.
         gate_alpha: f64,

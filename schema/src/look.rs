@@ -2,16 +2,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::ModelName;
 
-/// How often a pool of held-out people had been used when a candidate met it, and what that did to
-/// the bar.
+/// How often held-out people had been looked at when a candidate met them, and what that did to the
+/// bar.
 ///
-/// A look is a pair of pool and candidate: judging the same candidate again is no new one.
+/// A look is a pair of pool and candidate: judging the same candidate on the same pool again is no
+/// new one. Pools that share people count together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PoolLook {
     /// The candidate.
     pub model: ModelName,
-    /// 1 for the first candidates judged on the pool, else one more than the candidates that
-    /// earlier runs judged on it.
+    /// 1 plus the looks that earlier runs took at any of these people.
     pub ordinal: u32,
     /// Two-sided level the candidate is held to: the gate's divided by `ordinal`.
     pub alpha: f64,

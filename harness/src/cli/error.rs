@@ -154,10 +154,8 @@ impl From<EvaluationError> for Failure {
                 .hint("`shipworthy eval --resume` tries again what failed, and only that"),
             EvaluationError::ModelChanged { .. } => Self::new(Kind::Unavailable, error)
                 .hint("keep the servers as they are and evaluate anew, without `--resume`"),
-            EvaluationError::PlanChanged { ref fields, .. } => {
-                // The identity of what a server serves is part of the plan.
-                let served = fields.iter().all(|field| field.starts_with("models."));
-                let kind = if served {
+            EvaluationError::PlanChanged { is_served, .. } => {
+                let kind = if is_served {
                     Kind::Unavailable
                 } else {
                     Kind::Usage
@@ -215,6 +213,7 @@ impl From<PreparationError> for Failure {
             | E::Entry { .. }
             | E::JudgeIsCandidate { .. }
             | E::SameModel { .. }
+            | E::EarlyStopping { .. }
             | E::NeverApplies { .. }
             | E::OtherSeeds { .. } => Self::new(Kind::Usage, error),
             E::NothingToScore { .. } => Self::new(Kind::Usage, error)

@@ -9,7 +9,7 @@ use super::{Outcome, eval, exit_code};
 /// Turn a finished run's verdict into an exit code, for CI
 #[derive(Args)]
 pub(crate) struct GateRun {
-    /// The run; the latest finished one if left out
+    /// The run; the latest one if left out
     run: Option<String>,
     #[command(flatten)]
     path: ConfigPath,

@@ -11,7 +11,7 @@ use super::{Outcome, eval, exit_code};
 /// Render a finished run again from what the store has
 #[derive(Args)]
 pub(crate) struct Report {
-    /// The run; the latest finished one if left out
+    /// The run; the latest one if left out
     run: Option<String>,
     #[command(flatten)]
     path: ConfigPath,

@@ -23,7 +23,7 @@ enum Command {
     },
     /// Show a finished run's verdict and tables
     Show {
-        /// The run; the latest finished one if left out
+        /// The run; the latest one if left out
         run: Option<String>,
         #[command(flatten)]
         path: ConfigPath,

@@ -6,6 +6,7 @@ use shipworthy_personas::{GenerateError, PoolError};
 use shipworthy_rubrics::NothingToScore;
 use shipworthy_schema::ModelName;
 use shipworthy_schema::yaml::{Place, YamlError};
+use shipworthy_stats::StatsError;
 use thiserror::Error;
 
 use super::LibraryError;
@@ -97,6 +98,14 @@ pub enum PreparationError {
         spec: String,
         /// What the spec has instead.
         known: String,
+    },
+    /// The planned looks have no levels.
+    #[error("{place}: {source}")]
+    EarlyStopping {
+        /// The looks.
+        place: Place,
+        /// Why.
+        source: StatsError,
     },
     /// The personas cannot be drawn.
     #[error("{place}: {source}")]

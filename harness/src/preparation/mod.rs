@@ -12,11 +12,13 @@ use std::path::Path;
 use shipworthy_personas::PersonaPool;
 use shipworthy_personas::simulator::{llm, rule_based};
 use shipworthy_rubrics::Rubric;
+use shipworthy_schema::yaml::Place;
 use shipworthy_schema::{
     DatasetRef, EarlyStopping, JudgePlan, MissingRule, Persona, PersonaPlan, Plan, SimulatorPlan,
 };
 
 use crate::config::{Config, JudgeConfig, SimulatorConfig};
+use crate::early_stopping::Schedule;
 
 pub use error::PreparationError;
 pub use library::{LibraryError, spec_by_name};
@@ -112,6 +114,7 @@ pub async fn prepare(
     file: &Path,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Prepared, PreparationError> {
+    let early_stopping = early_stopping(config, file)?;
     let Inputs {
         pool,
         training_data,
@@ -163,13 +166,7 @@ pub async fn prepare(
         gate: config.gate.clone(),
         test: TEST.to_owned(),
         missing: MissingRule::default(),
-        early_stopping: config
-            .early_stopping
-            .as_ref()
-            .map(|stopping| EarlyStopping {
-                looks: stopping.value.looks.clone(),
-                futility: stopping.value.futility,
-            }),
+        early_stopping,
         training_data,
     };
     Ok(Prepared {
@@ -180,4 +177,22 @@ pub async fn prepare(
         rubric_text,
         models: opened.models,
     })
+}
+
+/// Returns the planned looks, if there are levels for them.
+fn early_stopping(config: &Config, file: &Path) -> Result<Option<EarlyStopping>, PreparationError> {
+    let Some(wanted) = &config.early_stopping else {
+        return Ok(None);
+    };
+    let stopping = EarlyStopping {
+        looks: wanted.value.looks.clone(),
+        futility: wanted.value.futility,
+    };
+    match Schedule::new(&stopping, config.gate.alpha) {
+        Ok(_) => Ok(Some(stopping)),
+        Err(source) => {
+            let place = Place::of(&file.display().to_string(), "early_stopping", wanted);
+            Err(PreparationError::EarlyStopping { place, source })
+        }
+    }
 }

@@ -14,12 +14,14 @@ CREATE TABLE runs (
 
 -- The ledger of held-out people: which candidates were judged on which pool.
 CREATE TABLE looks (
-    pool      TEXT NOT NULL,                -- digest of the persona file
-    candidate TEXT NOT NULL,                -- digest of what the model is
-    ordinal   INTEGER NOT NULL,             -- 1 plus the candidates of earlier runs
-    run       TEXT NOT NULL REFERENCES runs (id),
-    at        TEXT NOT NULL,                -- UTC
-    PRIMARY KEY (pool, candidate)
+    spec       TEXT NOT NULL,               -- digest of the persona spec
+    seed_start INTEGER NOT NULL,            -- the pool: seeds of that spec
+    count      INTEGER NOT NULL,
+    candidate  TEXT NOT NULL,               -- digest of what the model is
+    ordinal    INTEGER NOT NULL,            -- 1 plus the looks of earlier runs at any of these people
+    run        TEXT NOT NULL REFERENCES runs (id),
+    at         TEXT NOT NULL,               -- UTC
+    PRIMARY KEY (spec, seed_start, count, candidate)
 ) STRICT, WITHOUT ROWID;
 
 -- One reply of one model, stored before it is used. What was said moves to `conversations` when

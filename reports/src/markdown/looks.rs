@@ -12,14 +12,14 @@ pub(super) fn looks(evaluation: &Evaluation) -> String {
         let model = escaped(look.model.as_str());
         let line = match look.ordinal {
             1 => format!(
-                "- {model}: these people had judged no other candidate before; it is held to the \
-                 gate's level of {}.\n",
+                "- {model}: no earlier run looked at any of these people; it is held to the gate's \
+                 level of {}.\n",
                 look.alpha
             ),
             ordinal => format!(
-                "- {model}: these people have judged {}, this one included; it is held to {} / \
+                "- {model}: earlier runs took {} at some of these people; it is held to {} / \
                  {ordinal} = {}. Fresh seeds (`personas.seed_start`) bring back the full level.\n",
-                count(ordinal, "candidate"),
+                count(ordinal - 1, "look"),
                 evaluation.plan.gate.alpha,
                 look.alpha
             ),

@@ -145,6 +145,10 @@ impl PlanEvaluation {
             seed: self.simulation.seed,
         };
         if self.simulation.operating_characteristics {
+            if printer.progress() {
+                let evaluations = EFFECTS.len() * simulation.replicates as usize;
+                printer.note(&format!("simulating {evaluations} evaluations…"));
+            }
             let rows = simulation.run(&EFFECTS).map_err(unplannable)?;
             let shown = operating_characteristics::Shown {
                 simulation: &simulation,

@@ -165,6 +165,12 @@ impl Shown<'_> {
 
     fn needed_table(&self, width: usize) -> String {
         let row = |needed: &Needed| {
+            // Only the row asked for was checked by simulating the whole rule.
+            let least = if needed.repeats == self.aim.repeats {
+                ""
+            } else {
+                "≥ "
+            };
             [
                 needed.repeats.to_string(),
                 format!("{:.3}", needed.sd),
@@ -172,8 +178,8 @@ impl Shown<'_> {
                 needed
                     .for_gain
                     .map_or("no number".to_owned(), |n| n.to_string()),
-                needed.personas.to_string(),
-                (needed.personas * needed.repeats).to_string(),
+                format!("{least}{}", needed.personas),
+                format!("{least}{}", needed.personas * needed.repeats),
             ]
         };
         let rows: Vec<_> = self.size.by_repeats.iter().map(row).collect();
