@@ -18,9 +18,6 @@ use crate::verdict_text::VerdictText;
 use columns::Column;
 use layout::{Paint, list, paragraph};
 
-/// Longest word in a [`table`] that is never broken, e.g. a run's id or a time.
-const WHOLE_WORD: usize = 24;
-
 /// Returns the report for a terminal of `width` columns (60 and up; wider than 100 stays unused).
 ///
 /// `color` adds ANSI colours; no meaning rests on them. Text from models, judges and
@@ -65,9 +62,7 @@ pub fn table<const N: usize>(heads: [&str; N], rows: &[[String; N]], width: usiz
         .iter()
         .map(|row| row.iter().map(|cell| one_line(cell)).collect())
         .collect();
-    let whole = WHOLE_WORD;
-    let columns = heads.map(|head| Column::Text { head, whole });
-    layout::table(&columns, cells, width)
+    layout::table(&heads.map(Column::text), cells, width)
 }
 
 /// Returns sentences, made inert, as a list with hanging indentation for a terminal of `width`
@@ -140,7 +135,7 @@ impl<'a> Page<'a> {
         }
         let baseline = self.comparison.baseline.as_str();
         let columns = [
-            Column::name("Category"),
+            Column::text("Category"),
             Column::number(baseline),
             Column::number(candidate.model.as_str()),
             Column::number("Difference"),

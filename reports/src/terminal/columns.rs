@@ -1,10 +1,14 @@
 //! How wide each column of a table is.
 
-/// Longest word of a name that is never broken.
-const WHOLE_NAME: usize = 16;
+/// Longest word of a text that stays whole while heads over numbers can be broken instead, e.g. a
+/// run's id or a time.
+const WHOLE_WORD: usize = 24;
 
-/// Longest head over numbers that is broken last: `Difference`, `Regressions`.
-const WHOLE_HEAD: usize = 11;
+/// Longest head over numbers, mostly a model's name, that stays whole while there is room.
+const WHOLE_HEAD: usize = 16;
+
+/// Longest head over numbers that is never broken: `Difference`, `Regressions`.
+const LEAST_HEAD: usize = 11;
 
 /// Narrowest column of text, where nothing else helps.
 const LEAST_TEXT: usize = 4;
@@ -25,9 +29,15 @@ pub(super) enum Column<'a> {
 }
 
 impl<'a> Column<'a> {
-    /// Returns a column of names.
-    pub(super) fn name(head: &'a str) -> Self {
-        let whole = WHOLE_NAME;
+    /// Returns a column of text.
+    pub(super) fn text(head: &'a str) -> Self {
+        let whole = WHOLE_WORD;
+        Self::Text { head, whole }
+    }
+
+    /// Returns a column of text in which no word is broken.
+    pub(super) fn whole(head: &'a str) -> Self {
+        let whole = usize::MAX;
         Self::Text { head, whole }
     }
 
@@ -69,11 +79,11 @@ impl Span {
             }
             Column::Number { .. } => {
                 let numbers = longest(cells.iter().flat_map(|cell| cell.lines()));
-                let least = numbers.max(head_word.min(WHOLE_NAME));
+                let least = numbers.max(head_word.min(WHOLE_HEAD));
                 Self {
                     width: width.max(least),
                     least,
-                    floor: numbers.max(head_word.min(WHOLE_HEAD)),
+                    floor: numbers.max(head_word.min(LEAST_HEAD)),
                     is_text: false,
                 }
             }
@@ -178,25 +188,6 @@ mod tests {
         (widths.iter().collect(), widths.gap)
     }
 
-    const RUN: [Column; 4] = [
-        Column::Text {
-            head: "run",
-            whole: 24,
-        },
-        Column::Text {
-            head: "begun (UTC)",
-            whole: 24,
-        },
-        Column::Text {
-            head: "verdict",
-            whole: 24,
-        },
-        Column::Text {
-            head: "models",
-            whole: 24,
-        },
-    ];
-
     #[test_case(80 => (vec![14, 20, 13, 11], 3); "as wide as it wants")]
     #[test_case(60 => (vec![14, 20, 10, 10], 2); "what has several words wraps between them")]
     #[test_case(50 => (vec![14, 20, 7, 6], 1); "the gaps go next")]
@@ -208,14 +199,15 @@ mod tests {
             "do not deploy",
             "base, tuned",
         ];
-        fitted(&RUN, &row, total)
+        let columns = ["run", "begun (UTC)", "verdict", "models"].map(Column::text);
+        fitted(&columns, &row, total)
     }
 
-    #[test_case(36 => vec![18, 8, 6]; "a long name is broken first")]
+    #[test_case(36 => vec![20, 8, 6]; "the gaps go before a name is broken")]
     #[test_case(30 => vec![14, 8, 6]; "numbers stay whole to the last")]
     fn numbers_are_never_broken(total: usize) -> Vec<usize> {
         let columns = [
-            Column::name("Model"),
+            Column::text("Model"),
             Column::number("base"),
             Column::number("p"),
         ];

@@ -19,7 +19,7 @@ impl Page<'_> {
         let mut criteria: Vec<&CriterionComparison> = candidate.criteria.iter().collect();
         criteria.sort_by(|a, b| b.difference.abs().total_cmp(&a.difference.abs()));
         let columns = [
-            Column::name("Criterion"),
+            Column::text("Criterion"),
             Column::number(self.comparison.baseline.as_str()),
             Column::number(candidate.model.as_str()),
             Column::number("Difference"),

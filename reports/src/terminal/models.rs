@@ -64,8 +64,8 @@ impl Page<'_> {
         let rows = || self.comparison.models.iter().map(|m| self.model_row(m));
         let [mean, pass, p] = ["Mean", "Pass", "p"].map(Column::number);
         let wide = [
-            Column::name("Model"),
-            Column::name("Verdict"),
+            Column::whole("Model"),
+            Column::text("Verdict"),
             mean,
             pass,
             Column::number("Difference"),
@@ -77,7 +77,7 @@ impl Page<'_> {
             return table(&wide, cells, self.width);
         }
         let narrow = [
-            Column::name("Model\nVerdict"),
+            Column::text("Model\nVerdict"),
             mean,
             pass,
             Column::number("Difference\n95 % interval"),

@@ -25,7 +25,7 @@ impl Page<'_> {
         }
         let baseline = self.comparison.baseline.as_str();
         let columns = [
-            Column::name("Safety violations"),
+            Column::text("Safety violations"),
             Column::number(baseline),
             Column::number(candidate.model.as_str()),
             Column::number("Regressions"),
