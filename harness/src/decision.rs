@@ -1,8 +1,8 @@
 //! From numbers to what to do: the rule, and nothing else.
 
 use shipworthy_schema::{
-    CandidateComparison, Comparison, Decision, Gate, LeaveOneOut, ModelName, Reason, Verdict,
-    VerdictChange,
+    CandidateComparison, CleanRecord, Comparison, Decision, Gate, LeaveOneOut, ModelName, Reason,
+    Verdict, VerdictChange,
 };
 use shipworthy_stats::{PowerTarget, Sides, holm, required_pairs};
 
@@ -84,7 +84,7 @@ impl Case<'_> {
         };
         let (size, chance, safe) = (self.size(), self.chance(), no_regression(candidate));
         let influence = || self.influence(verdict).into_iter();
-        let zero = || zero_violations(candidate).into_iter();
+        let zero = || zero_violations(candidate);
         let reasons: Vec<Reason> = match verdict {
             Verdict::DoNotDeploy => danger.into_iter().chain(size).chain(chance).collect(),
             Verdict::Iterate => {
@@ -282,26 +282,23 @@ fn dangers(candidate: &CandidateComparison) -> Vec<Reason> {
 
 /// Returns that no safety criterion regressed; nothing where none was scored.
 fn no_regression(candidate: &CandidateComparison) -> Option<Reason> {
-    let criteria = u32::try_from(candidate.safety.len()).unwrap_or(u32::MAX);
-    (criteria > 0).then_some(Reason::NoSafetyRegression {
-        criteria,
-        conversations: candidate.conversations,
+    let most = candidate.safety.iter().map(|safety| safety.conversations);
+    Some(Reason::NoSafetyRegression {
+        criteria: u32::try_from(candidate.safety.len()).unwrap_or(u32::MAX),
+        conversations: most.max()?,
     })
 }
 
-/// Returns what the safety criteria without a violation leave open, by the one scored least often.
-fn zero_violations(candidate: &CandidateComparison) -> Option<Reason> {
-    let clean = || {
-        let safety = candidate.safety.iter();
-        safety.filter_map(|safety| Some((safety, safety.zero_events.as_ref()?)))
+/// Returns what the safety criteria without a violation leave open.
+fn zero_violations(candidate: &CandidateComparison) -> impl Iterator<Item = Reason> {
+    let reason = |record: CleanRecord| Reason::ZeroViolations {
+        criteria: record.criteria,
+        conversations: record.conversations,
+        personas: record.personas,
+        by_conversation: record.zero_events.by_conversation,
+        by_persona: record.zero_events.by_persona,
     };
-    let highest = |bounds: &mut dyn Iterator<Item = f64>| bounds.fold(0.0, f64::max);
-    Some(Reason::ZeroViolations {
-        criteria: u32::try_from(clean().count()).unwrap_or(u32::MAX),
-        conversations: clean().map(|(safety, _)| safety.conversations).min()?,
-        by_conversation: highest(&mut clean().map(|(_, zero)| zero.by_conversation)),
-        by_persona: highest(&mut clean().map(|(_, zero)| zero.by_persona)),
-    })
+    CleanRecord::all(&candidate.safety).into_iter().map(reason)
 }
 
 /// Returns the candidate to go on with: the one with the best verdict and, among equals, the

@@ -1,8 +1,11 @@
 //! What the evidence does not show, in words.
 
-use shipworthy_schema::{CandidateComparison, Evaluation, Outcome, SimulatorPlan};
+use shipworthy_schema::{
+    CandidateComparison, CleanRecord, Evaluation, Outcome, SimulatorPlan, ZeroEvents,
+};
 
-use crate::number_text::{count, percent_tenths};
+use crate::number_text::count;
+use crate::reason_text::not_proof;
 
 /// Returns what limits the evidence on every candidate, as sentences.
 pub(crate) fn evidence_limits(evaluation: &Evaluation) -> Vec<String> {
@@ -33,7 +36,13 @@ pub(crate) fn evidence_limits(evaluation: &Evaluation) -> Vec<String> {
             "No judge read the conversations: deterministic checks see form, not sense.".to_owned()
         }
     });
-    limits.extend(evaluation.comparison.candidates.iter().map(safety_limit));
+    limits.extend(
+        evaluation
+            .comparison
+            .candidates
+            .iter()
+            .flat_map(safety_limits),
+    );
     let candidates = evaluation.comparison.candidates.len();
     if candidates > 1 {
         limits.push(format!(
@@ -45,31 +54,30 @@ pub(crate) fn evidence_limits(evaluation: &Evaluation) -> Vec<String> {
     limits
 }
 
-fn safety_limit(candidate: &CandidateComparison) -> String {
+fn safety_limits(candidate: &CandidateComparison) -> Vec<String> {
     let model = &candidate.model;
     if candidate.safety.is_empty() {
-        return format!("No safety criterion was scored for {model}: this says nothing of safety.");
+        return vec![format!(
+            "No safety criterion was scored for {model}: this says nothing of safety."
+        )];
     }
-    let clean = || {
-        let safety = candidate.safety.iter();
-        safety.filter_map(|s| Some((s.conversations, s.zero_events.as_ref()?)))
+    let records = CleanRecord::all(&candidate.safety);
+    if records.is_empty() {
+        return vec![format!(
+            "{model} violated every safety criterion at least once."
+        )];
+    }
+    let limit = |record: &CleanRecord| {
+        let conversations = count(record.conversations, "conversation");
+        let seen = format!("{} in {conversations}", record.criteria.join(", "));
+        let ZeroEvents {
+            by_conversation,
+            by_persona,
+        } = record.zero_events;
+        let said = not_proof(&seen, by_conversation, by_persona);
+        format!("{model}: no {said} (95 % upper bounds).")
     };
-    // The criterion scored least often leaves most open.
-    let Some((conversations, bounds)) = clean().min_by_key(|(conversations, _)| *conversations)
-    else {
-        return format!("{model} violated every safety criterion at least once.");
-    };
-    format!(
-        "{model} never violated {} of {} safety criteria in {}. That does not \
-         show safety: true rates up to {} of \
-         conversations (if all were independent) or {} of people (if only personas are) remain \
-         plausible (95 % upper bounds).",
-        clean().count(),
-        candidate.safety.len(),
-        count(conversations, "conversation"),
-        percent_tenths(bounds.by_conversation),
-        percent_tenths(bounds.by_persona)
-    )
+    records.iter().map(limit).collect()
 }
 
 fn missing_scores(evaluation: &Evaluation) -> Option<String> {

@@ -63,6 +63,15 @@ pub(crate) fn told_apart(value: f64, threshold: f64, digits: usize) -> (String, 
         .unwrap_or_else(|| (value.to_string(), threshold.to_string()))
 }
 
+/// Returns violations among the conversations scored, e.g. `0 of 45`.
+pub(crate) fn violations(n: u32, conversations: u32) -> String {
+    if conversations == 0 {
+        "not scored".to_owned()
+    } else {
+        format!("{n} of {conversations}")
+    }
+}
+
 /// Returns a count with its noun, e.g. `1 persona`, `15 personas`.
 pub(crate) fn count(n: u32, noun: &str) -> String {
     match n {

@@ -24,24 +24,32 @@ pub fn reason_text(reason: &Reason) -> String {
         Reason::NoSafetyRegression {
             criteria,
             conversations,
-        } => format!(
-            "No safety regression on {} in {}.",
-            count(*criteria, "criterion"),
-            count(*conversations, "conversation")
-        ),
+        } => {
+            // One criterion was scored in that many conversations; of several some may be in fewer.
+            let (up_to, each) = match criteria {
+                1 => ("", ""),
+                _ => ("up to ", " each"),
+            };
+            format!(
+                "No safety regression on {} in {up_to}{}{each}.",
+                count(*criteria, "criterion"),
+                count(*conversations, "conversation")
+            )
+        }
         Reason::ZeroViolations {
             criteria,
             conversations,
+            personas: _,
             by_conversation,
             by_persona,
-        } => format!(
-            "No violation of {} in {} is not proof of safety: true rates up to {} (if \
-             conversations were independent) or {} (if only personas are) remain plausible.",
-            count(*criteria, "criterion"),
-            count(*conversations, "conversation"),
-            percent_tenths(*by_conversation),
-            percent_tenths(*by_persona)
-        ),
+        } => {
+            let seen = format!(
+                "{} in {}",
+                criteria.join(", "),
+                count(*conversations, "conversation")
+            );
+            format!("No {}.", not_proof(&seen, *by_conversation, *by_persona))
+        }
         Reason::GainSuspicious { gain, threshold } => {
             let (gain, threshold) = told_apart(*gain, *threshold, 3);
             format!("The mean gain of {gain} is above {threshold}, which calls for a check.")
@@ -98,6 +106,16 @@ pub fn reason_text(reason: &Reason) -> String {
         Reason::StoppedEarly { .. } => stopped_early(reason),
         Reason::Influence { .. } => influence(reason),
     }
+}
+
+/// Returns what no violation of what was `seen` leaves open; goes after "no".
+pub(crate) fn not_proof(seen: &str, by_conversation: f64, by_persona: f64) -> String {
+    format!(
+        "violation of {seen} is not proof of safety: true rates up to {} (if conversations were \
+         independent) or {} (if only personas are) remain plausible",
+        percent_tenths(by_conversation),
+        percent_tenths(by_persona)
+    )
 }
 
 fn stopped_early(reason: &Reason) -> String {

@@ -39,7 +39,7 @@ impl VerdictText {
             reasons: decision.reasons.iter().map(reason_text).collect(),
             next_steps: match decision.verdict {
                 Verdict::Hold => hold_checks(comparison, evaluation, &decision.model),
-                _ => next_steps(decision),
+                _ => next_steps(decision, evaluation.is_some()),
             },
         }
     }
@@ -82,16 +82,23 @@ fn regressed(decision: &Decision) -> bool {
         .any(|r| matches!(r, Reason::SafetyRegression { .. }))
 }
 
-fn next_steps(decision: &Decision) -> Vec<String> {
+/// Scores from elsewhere come without a section on limits.
+fn next_steps(decision: &Decision, has_limits: bool) -> Vec<String> {
     match decision.verdict {
         Verdict::Ship => vec![
             format!(
                 "Ship exactly the artefact that was evaluated as {}, and keep this report with it.",
                 decision.model
             ),
-            "Read the limits of this evidence first: few simulated people show little about rare \
-             harm."
-                .into(),
+            if has_limits {
+                "Read the limits of this evidence first: few simulated people show little about \
+                 rare harm."
+                    .into()
+            } else {
+                "Before that, think of what this cannot show: few personas show little about rare \
+                 harm."
+                    .into()
+            },
         ],
         Verdict::Iterate if is_worse(decision) => vec![
             "Check training and data: the right base model and adapter, the same chat template in \

@@ -90,15 +90,18 @@ pub enum Reason {
     NoSafetyRegression {
         /// Safety criteria looked at.
         criteria: u32,
-        /// Conversations of the candidate looked at.
+        /// Most conversations of the candidate in which one of them was scored.
         conversations: u32,
     },
-    /// What conversations without a violation can never show.
+    /// What conversations without a violation can never show; one for each number of conversations
+    /// and personas.
     ZeroViolations {
-        /// Safety criteria that the candidate never violated.
-        criteria: u32,
-        /// Fewest conversations in which one of them was scored.
+        /// Safety criteria that the candidate never violated, scored equally often.
+        criteria: Vec<String>,
+        /// Conversations of the candidate in which each of them was scored.
         conversations: u32,
+        /// Personas among those conversations.
+        personas: u32,
         /// 95 % upper bound of the rate if all conversations were independent.
         by_conversation: f64,
         /// 95 % upper bound of the rate if only personas are.

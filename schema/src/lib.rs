@@ -52,7 +52,7 @@ pub use plan::{
     SimulatorPlan, SpecRef,
 };
 pub use ranking::{ModelPair, RankedModel, Ranking};
-pub use safety::{GradedSafety, SafetyComparison, SafetyViolation, ZeroEvents};
+pub use safety::{CleanRecord, GradedSafety, SafetyComparison, SafetyViolation, ZeroEvents};
 pub use sampling::Sampling;
 pub use score::{ConversationScore, CriterionScore, Outcome};
 pub use seed::{EVALUATION_SEEDS_START, InvalidSeed, Split, TRAINING_SEEDS};

@@ -9,6 +9,8 @@ pub struct SafetyComparison {
     pub criterion: String,
     /// The baseline's conversations that violate it.
     pub baseline_violations: u32,
+    /// Conversations of the baseline in which it was scored.
+    pub baseline_conversations: u32,
     /// The candidate's conversations that violate it.
     pub violations: u32,
     /// Conversations of the candidate in which it was scored.
@@ -32,6 +34,45 @@ pub struct ZeroEvents {
     pub by_conversation: f64,
     /// If only personas are: the higher of the two.
     pub by_persona: f64,
+}
+
+/// Safety criteria without a violation that were scored equally often, and what that leaves open.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CleanRecord {
+    /// The criteria, in the order of the comparison.
+    pub criteria: Vec<String>,
+    /// Conversations of the candidate in which each of them was scored.
+    pub conversations: u32,
+    /// Personas among those conversations.
+    pub personas: u32,
+    /// The rates not excluded, the same for all of them.
+    pub zero_events: ZeroEvents,
+}
+
+impl CleanRecord {
+    /// Returns the criteria of `safety` without a violation, grouped by how often they were scored:
+    /// most conversations first, and among equals most personas.
+    pub fn all(safety: &[SafetyComparison]) -> Vec<Self> {
+        let mut records: Vec<Self> = Vec::new();
+        for one in safety {
+            let Some(zero_events) = &one.zero_events else {
+                continue;
+            };
+            let extent = (one.conversations, one.personas);
+            let mut same = records.iter_mut();
+            match same.find(|record| (record.conversations, record.personas) == extent) {
+                Some(record) => record.criteria.push(one.criterion.clone()),
+                None => records.push(Self {
+                    criteria: vec![one.criterion.clone()],
+                    conversations: one.conversations,
+                    personas: one.personas,
+                    zero_events: zero_events.clone(),
+                }),
+            }
+        }
+        records.sort_by_key(|record| std::cmp::Reverse((record.conversations, record.personas)));
+        records
+    }
 }
 
 /// Non-inferiority of a safety score with values between 0 and 1, on persona means, one-sided.

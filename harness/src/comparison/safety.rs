@@ -49,6 +49,7 @@ impl Arm<'_> {
         SafetyComparison {
             criterion: criterion.to_owned(),
             baseline_violations: count(baseline.len()),
+            baseline_conversations: count(base.extent(criterion).0),
             violations: count(own.len()),
             conversations: count(conversations),
             personas: count(personas),

@@ -190,6 +190,7 @@ fn a_violation_regresses_where_the_baseline_had_none() {
         ),
         (1, 1, 0)
     );
+    assert_eq!((same.baseline_conversations, same.conversations), (45, 45));
     assert_eq!(other.regressions[0].conversation.to_string(), "b/p04/2");
     assert_eq!((clean.graded, other.zero_events), (None, None));
     let bounds = clean.zero_events.unwrap();

@@ -2,7 +2,10 @@ use shipworthy_schema::{Evaluation, InterimLook, LookOutcome};
 
 use super::escape::escaped;
 use super::results::p_cell;
-use super::table::table;
+use super::table::{
+    Column::{Number, Text},
+    table,
+};
 use crate::number_text::{count, difference, percent_tenths};
 
 /// Returns how often the people of this evaluation were looked at, and at which levels.
@@ -39,13 +42,13 @@ pub(super) fn looks(evaluation: &Evaluation) -> String {
         percent_tenths(stopping.futility),
     ));
     let heads = [
-        "Personas",
-        "Level",
-        "Difference",
-        "p",
-        "p (sign flips)",
-        "Chance in the end",
-        "Then",
+        Number("Personas"),
+        Number("Level"),
+        Number("Difference"),
+        Number("p"),
+        Number("p (sign flips)"),
+        Number("Chance in the end"),
+        Text("Then"),
     ];
     let rows: Vec<Vec<String>> = evaluation.interim_looks.iter().map(row).collect();
     section.push_str(&table(&heads, &rows));

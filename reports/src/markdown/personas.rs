@@ -3,7 +3,10 @@
 use shipworthy_schema::{CandidateComparison, Evaluation, PersonaPair};
 
 use super::escape::escaped;
-use super::table::table;
+use super::table::{
+    Column::{Number, Text},
+    table,
+};
 use crate::number_text::{difference, score};
 
 /// Blocks of the longest bar.
@@ -38,11 +41,20 @@ pub(super) fn personas(evaluation: &Evaluation, candidate: &CandidateComparison)
                 score(pair.baseline),
                 score(pair.candidate),
                 difference(gain(pair)),
-                bar(gain(pair), largest),
+                loss_bar(gain(pair), largest),
+                gain_bar(gain(pair), largest),
             ]
         })
         .collect();
-    let header = ["Persona", &baseline, &model, "Difference", "Gain or loss"];
+    // The two bars meet: a loss grows to the left, a gain to the right.
+    let header = [
+        Text("Persona"),
+        Number(&baseline),
+        Number(&model),
+        Number("Difference"),
+        Number("Loss"),
+        Text("Gain"),
+    ];
     format!(
         "## Personas: {model}\n\n{}\nStandard deviation of the differences: {}.\n",
         table(&header, &rows),
@@ -50,36 +62,56 @@ pub(super) fn personas(evaluation: &Evaluation, candidate: &CandidateComparison)
     )
 }
 
-/// Returns a bar as long as `gain` is of `largest`, with the sign before it: `+ ████`, `- ██`.
-fn bar(gain: f64, largest: f64) -> String {
-    let share = if largest > 0.0 {
-        gain.abs() / largest
+/// Returns the bar of a gain, nothing for a loss.
+fn gain_bar(gain: f64, largest: f64) -> String {
+    if gain > 0.0 {
+        bar(gain, largest, '▏')
     } else {
-        0.0
-    };
-    let sign = if gain < 0.0 { '-' } else { '+' };
+        String::new()
+    }
+}
+
+/// Returns the bar of a loss, nothing for a gain.
+fn loss_bar(gain: f64, largest: f64) -> String {
+    if gain < 0.0 {
+        bar(-gain, largest, '▕')
+    } else {
+        String::new()
+    }
+}
+
+/// Returns a bar as long as `length` is of `largest`; one that is too short for a block is a
+/// `sliver`, and one that its number shows as 0 is none.
+fn bar(length: f64, largest: f64, sliver: char) -> String {
+    if difference(length) == difference(0.0) {
+        return String::new();
+    }
     let mut blocks = 0.0;
     let mut bar = String::new();
-    while blocks < (share * BAR_BLOCKS).round() {
+    while blocks < (length / largest * BAR_BLOCKS).round() {
         bar.push('█');
         blocks += 1.0;
     }
     if bar.is_empty() {
-        bar
-    } else {
-        format!("{sign} {bar}")
+        bar.push(sliver);
     }
+    bar
 }
 
 #[cfg(test)]
 mod tests {
-    use super::bar;
+    use super::{gain_bar, loss_bar};
+    use test_case::test_case;
 
-    #[test]
-    fn bars_are_proportional_and_signed() {
-        assert_eq!(bar(0.2, 0.2), "+ ██████████");
-        assert_eq!(bar(-0.1, 0.2), "- █████");
-        assert_eq!(bar(0.001, 0.2), "");
-        assert_eq!(bar(0.0, 0.0), "");
+    #[test_case(0.2, "", "██████████"; "the largest")]
+    #[test_case(-0.1, "█████", ""; "half as large, a loss")]
+    #[test_case(0.001, "", "▏"; "a small gain")]
+    #[test_case(-0.001, "▕", ""; "a small loss")]
+    #[test_case(1e-17, "", ""; "rounding is no gain")]
+    #[test_case(-1e-17, "", ""; "rounding is no loss")]
+    #[test_case(0.0, "", ""; "nothing")]
+    fn bars_are_proportional_and_on_their_side(gain: f64, loss_side: &str, gain_side: &str) {
+        assert_eq!(loss_bar(gain, 0.2), loss_side);
+        assert_eq!(gain_bar(gain, 0.2), gain_side);
     }
 }

@@ -4,7 +4,10 @@ use shipworthy_schema::{Evaluation, ModelName};
 
 use super::escape::escaped;
 use super::results::p_cell;
-use super::table::table;
+use super::table::{
+    Column::{Number, Text},
+    table,
+};
 use crate::number_text::{difference, score};
 
 /// Returns the ranking, where there are more models than one pair.
@@ -29,7 +32,12 @@ pub(super) fn ranking(evaluation: &Evaluation) -> String {
             ]
         })
         .collect();
-    let header = ["Model", "Rank", "Mean score", "Not told apart from"];
+    let header = [
+        Text("Model"),
+        Number("Rank"),
+        Number("Mean score"),
+        Text("Not told apart from"),
+    ];
     let sets: Vec<String> = ranking
         .tied_sets
         .iter()
@@ -60,7 +68,12 @@ pub(super) fn ranking(evaluation: &Evaluation) -> String {
             ]
         })
         .collect();
-    let header = ["Pair", "Difference", "p", "p adjusted"];
+    let header = [
+        Text("Pair"),
+        Number("Difference"),
+        Number("p"),
+        Number("p adjusted"),
+    ];
     section.push_str(&table(&header, &rows));
     section
 }

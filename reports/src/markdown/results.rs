@@ -3,22 +3,25 @@
 use shipworthy_schema::{CandidateComparison, Evaluation, ModelSummary, Termination};
 
 use super::escape::escaped;
-use super::table::table;
+use super::table::{
+    Column::{Number, Text},
+    table,
+};
 use crate::number_text::{count, difference, interval, p_value, percent, score};
 
 /// Returns the table of all models.
 pub(super) fn models(evaluation: &Evaluation) -> String {
     let header = [
-        "Model",
-        "Mean score",
-        "Pass rate",
-        "Scored",
-        "Difference",
-        "95 % interval",
-        "t",
-        "df",
-        "p",
-        "Verdict",
+        Text("Model"),
+        Number("Mean score"),
+        Number("Pass rate"),
+        Number("Scored"),
+        Number("Difference"),
+        Number("95 % interval"),
+        Number("t"),
+        Number("df"),
+        Number("p"),
+        Text("Verdict"),
     ];
     let rows: Vec<Vec<String>> = evaluation
         .comparison
@@ -94,7 +97,12 @@ pub(super) fn categories(evaluation: &Evaluation, candidate: &CandidateCompariso
             ]
         })
         .collect();
-    let header = ["Category", &baseline, &model, "Difference"];
+    let header = [
+        Text("Category"),
+        Number(&baseline),
+        Number(&model),
+        Number("Difference"),
+    ];
     format!("## Categories: {model}\n\n{}", table(&header, &rows))
 }
 
@@ -124,14 +132,14 @@ pub(super) fn criteria(evaluation: &Evaluation, candidate: &CandidateComparison)
         })
         .collect();
     let header = [
-        "Criterion",
-        "Category",
-        "Personas",
-        &baseline,
-        &model,
-        "Difference",
-        "p",
-        "p adjusted",
+        Text("Criterion"),
+        Text("Category"),
+        Number("Personas"),
+        Number(&baseline),
+        Number(&model),
+        Number("Difference"),
+        Number("p"),
+        Number("p adjusted"),
     ];
     let mut section = format!(
         "## Criteria: {model}\n\n{}\nCriteria are secondary: they inform and do not decide. p: \
@@ -161,9 +169,9 @@ pub(super) fn terminations(evaluation: &Evaluation) -> String {
         .into_iter()
         .filter(|&t| models.iter().any(|m| n_ended(m, t) > 0))
         .collect();
-    let mut header = vec!["Model"];
-    header.extend(came_up.iter().map(|t| t.label()));
-    header.extend(["Without a score", "Turns (mean)", "Words per reply (mean)"]);
+    let mut header = vec![Text("Model")];
+    header.extend(came_up.iter().map(|t| Number(t.label())));
+    header.extend(["Without a score", "Turns (mean)", "Words per reply (mean)"].map(Number));
     let tenths = |mean: Option<f64>| mean.map_or_else(|| "none".to_owned(), |m| format!("{m:.1}"));
     let rows: Vec<Vec<String>> = models
         .iter()

@@ -3,9 +3,12 @@
 use shipworthy_schema::{CandidateComparison, Evaluation, GradedSafety, SafetyComparison};
 
 use super::escape::escaped;
-use super::table::table;
+use super::table::{
+    Column::{Number, Text},
+    table,
+};
 use crate::inert_text::{cut, one_line};
-use crate::number_text::{difference, p_equation, percent_tenths};
+use crate::number_text::{difference, p_equation, percent_tenths, violations};
 
 /// Most characters of one quoted violation.
 const QUOTE_CHARS: usize = 600;
@@ -24,8 +27,8 @@ pub(super) fn safety(evaluation: &Evaluation, candidate: &CandidateComparison) -
         .map(|s| {
             vec![
                 escaped(&s.criterion),
-                s.baseline_violations.to_string(),
-                format!("{} of {}", s.violations, s.conversations),
+                violations(s.baseline_violations, s.baseline_conversations),
+                violations(s.violations, s.conversations),
                 s.regressions.len().to_string(),
                 s.zero_events.as_ref().map_or_else(String::new, |zero| {
                     format!(
@@ -38,11 +41,11 @@ pub(super) fn safety(evaluation: &Evaluation, candidate: &CandidateComparison) -
         })
         .collect();
     let header = [
-        "Criterion",
-        &format!("Violations, {baseline}"),
-        &format!("Violations, {model}"),
-        "Regressions",
-        "Rate not excluded",
+        Text("Criterion"),
+        Number(&format!("Violations, {baseline}")),
+        Number(&format!("Violations, {model}")),
+        Number("Regressions"),
+        Number("Rate not excluded"),
     ];
     let mut section = heading + &table(&header, &rows);
     section.push_str(

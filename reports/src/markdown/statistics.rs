@@ -4,7 +4,10 @@ use shipworthy_schema::{BootstrapMethod, CandidateComparison, Evaluation, LeaveO
 
 use super::escape::escaped;
 use super::results::p_cell;
-use super::table::table;
+use super::table::{
+    Column::{Number, Text},
+    table,
+};
 use crate::number_text::{count, difference, interval, p_equation, score};
 
 /// Returns a candidate's table of statistics.
@@ -12,7 +15,11 @@ pub(super) fn statistics(evaluation: &Evaluation, candidate: &CandidateCompariso
     let mut rows = tests(candidate, evaluation.comparison.candidates.len());
     rows.extend(estimates(evaluation, candidate));
     rows.push(naive(candidate));
-    let header = ["Test or estimate", "Result", "Two-sided p"];
+    let header = [
+        Text("Test or estimate"),
+        Text("Result"),
+        Number("Two-sided p"),
+    ];
     format!(
         "## Statistics: {}\n\n{}\nThe paired t-test on persona means is the primary test; the \
          sign-flip test must agree with it; the others inform.\n{}",

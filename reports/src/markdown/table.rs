@@ -1,12 +1,24 @@
 //! Markdown tables.
 
-/// Returns a table whose first column is flush left and whose others are flush right. Cells must
-/// be escaped already.
-pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
-    let rule: Vec<&str> = (0..header.len())
-        .map(|idx| if idx == 0 { ":--" } else { "--:" })
-        .collect();
-    let mut text = format!("| {} |\n| {} |\n", header.join(" | "), rule.join(" | "));
+/// A column's head, escaped already, with the side its cells stand on.
+#[derive(Clone, Copy)]
+pub(super) enum Column<'a> {
+    /// Words, flush left.
+    Text(&'a str),
+    /// Numbers, flush right.
+    Number(&'a str),
+}
+
+/// Returns a table. Cells must be escaped already.
+pub(super) fn table(columns: &[Column], rows: &[Vec<String>]) -> String {
+    let (heads, rules): (Vec<&str>, Vec<&str>) = columns
+        .iter()
+        .map(|column| match column {
+            Column::Text(head) => (*head, ":--"),
+            Column::Number(head) => (*head, "--:"),
+        })
+        .unzip();
+    let mut text = format!("| {} |\n| {} |\n", heads.join(" | "), rules.join(" | "));
     for row in rows {
         text.push_str(&format!("| {} |\n", row.join(" | ")));
     }

@@ -4,6 +4,7 @@ use comfy_table::{
     CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, Width, presets,
 };
 
+use super::columns::{Column, Widths};
 use crate::inert_text::one_line;
 
 /// Colours text, or not.
@@ -72,40 +73,51 @@ pub(super) fn list(items: &[String], width: usize) -> String {
     rendered(&table)
 }
 
-/// Widest content of a number's column, which never wraps; a long model name above it does.
-const NUMBER_WIDTH: u16 = 20;
-
-/// Narrowest text column after the first; no word of a verdict is longer, so none is broken.
-const VERDICT_WIDTH: u16 = 8;
-
-/// Returns a table whose first `n_text` columns wrap as needed; the others hold numbers and stand
-/// flush right. Cells are made inert, but for the line breaks that a cell's own layout needs.
-pub(super) fn table(
-    header: &[&str],
-    n_text: usize,
-    rows: Vec<Vec<String>>,
-    width: usize,
-) -> String {
+/// Returns a table of `columns`, with line breaks only where a cell's own layout has them and where
+/// words must wrap. Cells are made inert.
+pub(super) fn table(columns: &[Column], rows: Vec<Vec<String>>, width: usize) -> String {
+    let rows: Vec<Vec<String>> = rows.into_iter().map(inert_row).collect();
     let mut table = plain_table(width);
-    table.style_mut().header_separator = LineStyle::none().fill('─').junction('─');
-    table.set_header(header.iter().map(|text| one_line(text)));
-    table.add_rows(rows.into_iter().map(inert_row));
-    let content_widths = table.column_max_content_widths();
-    for (idx, column) in table.column_iter_mut().enumerate() {
-        let is_last = idx + 1 == header.len();
-        column.set_padding((0, if is_last { 0 } else { 2 }));
-        if (1..n_text).contains(&idx) {
-            let padded = VERDICT_WIDTH + column.padding_width();
-            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(padded)));
-        }
-        if idx >= n_text {
+    table.style_mut().header_separator = LineStyle::none().fill('─');
+    table.set_header(inert_row(heads(columns)));
+    table.add_rows(&rows);
+    let mut widths = widths(&table, columns, &rows);
+    widths.fit(width);
+    let gap = u16::try_from(widths.gap).unwrap_or(u16::MAX);
+    for ((idx, column), content) in table.column_iter_mut().enumerate().zip(widths.iter()) {
+        let is_last = idx + 1 == columns.len();
+        let padding = if is_last { 0 } else { gap };
+        column.set_padding((0, padding));
+        let padded = u16::try_from(content)
+            .unwrap_or(u16::MAX)
+            .saturating_add(padding);
+        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(padded)));
+        if matches!(columns[idx], Column::Number { .. }) {
             column.set_cell_alignment(CellAlignment::Right);
-            if content_widths[idx] <= NUMBER_WIDTH {
-                column.set_constraint(ColumnConstraint::ContentWidth);
-            }
         }
     }
     rendered(&table)
+}
+
+/// Tells whether a table of `columns` and `rows` fits `width` without a broken word.
+pub(super) fn fits(columns: &[Column], rows: &[Vec<String>], width: usize) -> bool {
+    let rows: Vec<Vec<String>> = rows.iter().cloned().map(inert_row).collect();
+    let mut table = plain_table(width);
+    table.set_header(inert_row(heads(columns)));
+    widths(&table, columns, &rows).can_fit(width)
+}
+
+fn heads(columns: &[Column]) -> Vec<String> {
+    columns
+        .iter()
+        .map(|column| column.head().to_owned())
+        .collect()
+}
+
+fn widths(table: &Table, columns: &[Column], rows: &[Vec<String>]) -> Widths {
+    let full = table.column_max_content_widths();
+    let full: Vec<usize> = full.into_iter().map(usize::from).collect();
+    Widths::new(columns, rows, &full)
 }
 
 fn inert_row(cells: Vec<String>) -> Vec<String> {

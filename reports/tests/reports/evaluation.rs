@@ -195,8 +195,9 @@ const ZERO_EVENTS: ZeroEvents = ZeroEvents {
 
 fn zero_violations() -> Reason {
     Reason::ZeroViolations {
-        criteria: 1,
+        criteria: vec!["no_diagnosis".into()],
         conversations: PERSONAS * REPEATS,
+        personas: PERSONAS,
         by_conversation: ZERO_EVENTS.by_conversation,
         by_persona: ZERO_EVENTS.by_persona,
     }
@@ -558,6 +559,7 @@ fn comparison(arm: &Arm) -> CandidateComparison {
         safety: vec![SafetyComparison {
             criterion: "no_diagnosis".into(),
             baseline_violations: 0,
+            baseline_conversations: PERSONAS * REPEATS,
             violations: u32::from(arm.violates),
             conversations: PERSONAS * REPEATS,
             personas: PERSONAS,

@@ -2,8 +2,8 @@ use shipworthy_reports::{
     compare_terminal, decision_json, markdown, scores_csv, terminal, transcripts_jsonl,
 };
 use shipworthy_schema::{
-    EarlyStopping, Evaluation, InterimLook, InterimNumbers, JudgePlan, LookOutcome, ModelRef,
-    ModelSource, PoolLook, Reason, Sampling, ServedIdentity,
+    CleanRecord, EarlyStopping, Evaluation, InterimLook, InterimNumbers, JudgePlan, LookOutcome,
+    ModelRef, ModelSource, PoolLook, Reason, Sampling, ServedIdentity, ZeroEvents,
 };
 use test_case::test_case;
 
@@ -123,16 +123,91 @@ fn looks_read_well() {
     insta::assert_snapshot!("markdown_looks", format!("{verdict}…\n\n## Looks{section}"));
 }
 
-#[test]
-fn scores_from_elsewhere_read_well() {
-    let mut evaluation = evaluation(&[hold()]);
+/// Returns the evaluation of `arm` with what is known of scores from elsewhere.
+fn from_elsewhere(arm: Arm) -> Evaluation {
+    let mut evaluation = evaluation(&[arm]);
     for summary in &mut evaluation.comparison.models {
         summary.terminations.clear();
         (summary.mean_turns, summary.mean_reply_words) = (None, None);
     }
+    let candidate = &mut evaluation.comparison.candidates[0];
+    let regressions = candidate.safety.iter_mut().flat_map(|s| &mut s.regressions);
+    regressions.for_each(|violation| violation.reason.clear());
+    evaluation
+}
+
+fn compared(evaluation: &Evaluation, width: usize) -> String {
     let (comparison, decisions) = (&evaluation.comparison, &evaluation.decisions);
-    let text = compare_terminal(comparison, decisions, &evaluation.recommended, 80, false);
+    compare_terminal(comparison, decisions, &evaluation.recommended, width, false)
+}
+
+#[test]
+fn scores_from_elsewhere_read_well() {
+    let text = compared(&from_elsewhere(hold()), 80);
     insta::assert_snapshot!("terminal_compare", text);
+    let text = compared(&from_elsewhere(ship()), 80);
+    assert!(!text.contains("limits of this evidence"), "{text}");
+    assert!(text.contains("think of what this cannot show"), "{text}");
+}
+
+/// More criteria and violations than fit, and long names.
+#[test]
+fn many_criteria_from_elsewhere_read_well() {
+    let mut evaluation = from_elsewhere(do_not_deploy());
+    let candidate = &mut evaluation.comparison.candidates[0];
+    let gained = candidate.criteria[0].clone();
+    for n in 0..21 {
+        let mut other = gained.clone();
+        other.criterion = format!("asks-about-what-matters-{n}");
+        other.difference = 0.01 * f64::from(n) * if n % 2 == 0 { 1.0 } else { -1.0 };
+        other.mean = other.baseline_mean + other.difference;
+        candidate.criteria.push(other);
+    }
+    let safety = &mut candidate.safety[0];
+    safety.baseline_conversations = 0;
+    safety.regressions = vec![safety.regressions[0].clone(); 5];
+    let text = compared(&evaluation, 60);
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 60),
+        "{text}"
+    );
+    insta::assert_snapshot!("terminal_compare_many_60", text);
+}
+
+/// Safety criteria scored in all conversations, in some and in few; most are named together.
+#[test]
+fn clean_records_read_well() {
+    let mut evaluation = evaluation(&[ship()]);
+    let often = evaluation.comparison.candidates[0].safety[0].clone();
+    let mut seldom = often.clone();
+    seldom.criterion = "handles_crisis".into();
+    (seldom.conversations, seldom.personas) = (3, 2);
+    seldom.baseline_conversations = 4;
+    seldom.zero_events = Some(ZeroEvents {
+        by_conversation: 0.632,
+        by_persona: 0.776,
+    });
+    let mut second = often.clone();
+    second.criterion = "no_guarantees".into();
+    let safety = vec![often, seldom, second];
+    let reasons = CleanRecord::all(&safety).into_iter().map(|record| {
+        let bounds = record.zero_events;
+        Reason::ZeroViolations {
+            criteria: record.criteria,
+            conversations: record.conversations,
+            personas: record.personas,
+            by_conversation: bounds.by_conversation,
+            by_persona: bounds.by_persona,
+        }
+    });
+    evaluation.decisions[0].reasons = reasons.collect();
+    evaluation.comparison.candidates[0].safety = safety;
+    let markdown = markdown(&evaluation);
+    let mut sections = markdown.split("\n## ");
+    let section = |name: &str| sections.find(|s| s.starts_with(name)).unwrap().to_owned();
+    let parts = ["Safety", "Limits"].map(section).join("\n## ");
+    let terminal = terminal(&evaluation, 80, false);
+    insta::assert_snapshot!("clean_records", format!("{terminal}\n\n## {parts}"));
 }
 
 #[test]

@@ -66,7 +66,7 @@ impl Shown<'_> {
             let share = |idx: usize| {
                 let of = row.verdicts.get(idx);
                 of.map_or(String::new(), |of| {
-                    format!("{:.3}±{:.3}", of.share, of.error)
+                    format!("{:.3} ±{:.3}", of.share, of.error)
                 })
             };
             let effect = format!("{:.2}", row.effect);
