@@ -245,3 +245,30 @@ fn killed_at_any_moment_and_resumed_it_decides_the_same_and_repeats_no_stored_ca
     found.retain(|body, count| *count < expected.get(body).copied().unwrap_or(0));
     assert!(found.is_empty(), "calls are missing");
 }
+
+#[test]
+fn a_run_under_way_is_not_resumed_by_another_process() {
+    let server = FakeOpenAi::start(options());
+    let project = project(&server);
+    let mut first = project
+        .command(&["eval", "--exit-zero"])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    while server.calls() == 0 {
+        assert!(first.try_wait().unwrap().is_none());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let second = project.run(&["eval", "--resume"]);
+    assert_eq!(second.code, 2, "{second:?}");
+    assert!(
+        second
+            .stderr
+            .contains("is being evaluated by another process"),
+        "{second:?}"
+    );
+    assert!(
+        first.wait().unwrap().success(),
+        "the first one goes on undisturbed"
+    );
+}

@@ -65,6 +65,12 @@ pub enum EvaluationError {
         /// The run.
         run: String,
     },
+    /// Another process is at it.
+    #[error("run {run} is being evaluated by another process")]
+    Busy {
+        /// The run.
+        run: String,
+    },
     /// There is nothing to resume.
     #[error("there is no run of this plan to resume")]
     NothingToResume,
@@ -115,6 +121,9 @@ pub async fn evaluate(
             }
             run.id
         }
+    };
+    let Some(_lock) = store.lock_run(&run)? else {
+        return Err(EvaluationError::Busy { run });
     };
     let asking = Asking::new(store.clone(), run.clone(), plan.call_timeout_s, listener)?;
     let under_test = models.under_test.clone();

@@ -91,6 +91,7 @@ impl From<StoreError> for Failure {
         match error {
             StoreError::Sqlite { .. }
             | StoreError::Directory { .. }
+            | StoreError::Lock { .. }
             | StoreError::Stopped { .. } => Self::new(Kind::InputOutput, error).hint(
                 "what was stored is kept: free disk space or mend the permissions, then run \
                  `shipworthy eval --resume`",
@@ -163,6 +164,8 @@ impl From<EvaluationError> for Failure {
                 Self::new(kind, error)
                     .hint("bring back what was planned, or run without `--resume` to begin anew")
             }
+            EvaluationError::Busy { .. } => Self::new(Kind::Usage, error)
+                .hint("wait for it, or begin a run of its own without `--resume`"),
             EvaluationError::Incomplete { .. } => {
                 Self::new(Kind::Data, error).hint("evaluate anew, without `--resume`")
             }

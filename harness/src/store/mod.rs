@@ -5,6 +5,7 @@
 
 mod call;
 mod ledger;
+mod lock;
 mod run;
 mod usage;
 mod writer;
@@ -15,6 +16,7 @@ use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 
 pub use call::{CallKey, StoredCall};
+pub use lock::RunLock;
 pub use run::{NewRun, Run, RunState};
 pub use usage::RoleUsage;
 use writer::Writer;
@@ -37,6 +39,14 @@ pub enum StoreError {
     #[error("failed to create `{path}`: {source}")]
     Directory {
         /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The lock of a run cannot be taken.
+    #[error("failed to lock `{path}`: {source}")]
+    Lock {
+        /// The lock.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
