@@ -21,7 +21,7 @@ DIFFERENCES = np.array(
 
 def sign_flip():
     test = stats.permutation_test(
-        (DIFFERENCES,), np.sum, permutation_type="samples", vectorized=False, n_resamples=np.inf
+        (DIFFERENCES,), np.sum, permutation_type="samples", vectorized=True, n_resamples=np.inf
     )
     return test.pvalue
 
