@@ -6,6 +6,7 @@ use shipworthy_schema::{
 };
 use shipworthy_stats::{Random, Spread, StatsError};
 
+use crate::comparison::{Depth, Evidence};
 use crate::ruling::Ruling;
 
 /// True mean differences that are usually asked about.
@@ -156,7 +157,14 @@ impl Simulation {
         }
         let models = [people.baseline.clone(), people.candidate.clone()];
         let planned = self.personas * self.repeats;
-        match Ruling::deciding(&people.baseline, &models, planned, scores, &self.gate) {
+        let evidence = Evidence {
+            baseline: &people.baseline,
+            models: &models,
+            planned,
+            conversations: &[],
+            scores,
+        };
+        match Ruling::on(Depth::Deciding, &evidence, &self.gate) {
             Ok(ruling) => {
                 let verdict = ruling.verdict();
                 for (count, of) in counts.verdicts.iter_mut().zip(Verdict::ALL) {

@@ -95,6 +95,7 @@ mod tests {
     use shipworthy_schema::Gate;
 
     use super::Pilot;
+    use crate::comparison::Depth;
     use crate::ruling::Ruling;
     use crate::score_table::{ScoreTable, TableOptions};
 
@@ -133,9 +134,8 @@ mod tests {
             ..TableOptions::default()
         };
         let table = ScoreTable::parse(Path::new("s.csv"), text.as_bytes(), &options).unwrap();
-        let (models, scores) = (&table.models, &table.scores);
-        let gate = Gate::default();
-        let ruling = Ruling::on(&table.baseline, models, table.planned, scores, &gate).unwrap();
+        let scores = &table.scores;
+        let ruling = Ruling::on(Depth::Full, &table.evidence(), &Gate::default()).unwrap();
         assert!(Pilot::of(scores, &ruling.comparison, &table.baseline).is_none());
         Pilot::of(scores, &ruling.comparison, &ruling.recommended)
             .unwrap()

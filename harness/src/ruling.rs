@@ -1,8 +1,6 @@
 //! Scores in, verdicts out: comparison and decision for scores that need not be an evaluation's.
 
-use shipworthy_schema::{
-    Comparison, ConversationScore, Decision, Gate, MissingRule, ModelName, Verdict,
-};
+use shipworthy_schema::{Comparison, Decision, Gate, MissingRule, ModelName, Verdict};
 
 use crate::comparison::{ComparisonError, Depth, Evidence, compare_to};
 use crate::decision::{decide, recommend};
@@ -19,45 +17,8 @@ pub struct Ruling {
 }
 
 impl Ruling {
-    /// Compares and decides. `models` holds the baseline and at least one more; `planned` is the
-    /// number of conversations each model should have.
-    pub fn on(
-        baseline: &ModelName,
-        models: &[ModelName],
-        planned: u32,
-        scores: &[ConversationScore],
-        gate: &Gate,
-    ) -> Result<Self, ComparisonError> {
-        let evidence = Evidence {
-            baseline,
-            models,
-            planned,
-            conversations: &[],
-            scores,
-        };
-        Self::to(Depth::Full, &evidence, gate)
-    }
-
-    /// Does the same with no more than the numbers that decide, for simulations that rule thousands
-    /// of times.
-    pub(crate) fn deciding(
-        baseline: &ModelName,
-        models: &[ModelName],
-        planned: u32,
-        scores: &[ConversationScore],
-        gate: &Gate,
-    ) -> Result<Self, ComparisonError> {
-        let evidence = Evidence {
-            baseline,
-            models,
-            planned,
-            conversations: &[],
-            scores,
-        };
-        Self::to(Depth::Deciding, &evidence, gate)
-    }
-
-    fn to(depth: Depth, evidence: &Evidence<'_>, gate: &Gate) -> Result<Self, ComparisonError> {
+    /// Compares and decides.
+    pub fn on(depth: Depth, evidence: &Evidence<'_>, gate: &Gate) -> Result<Self, ComparisonError> {
         let comparison = compare_to(depth, evidence, gate, &MissingRule::default())?;
         let decisions = decide(&comparison, gate, &|_| gate.alpha);
         let recommended =

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use shipworthy_harness::comparison::Depth;
 use shipworthy_harness::ruling::Ruling;
 use shipworthy_harness::score_table::{ScoreTable, TableOptions};
 use shipworthy_schema::Gate;
@@ -44,21 +45,9 @@ impl Compare {
             pass_threshold: self.pass_threshold,
         };
         let table = ScoreTable::read(&self.scores, &options)?;
-        let ScoreTable {
-            baseline,
-            models,
-            planned,
-            scores,
-            ..
-        } = &table;
-        let ruling = Ruling::on(
-            baseline,
-            models,
-            *planned,
-            scores,
-            &self.gate.gate(&Gate::default()),
-        )
-        .map_err(|error| table.locate(error))?;
+        let gate = self.gate.gate(&Gate::default());
+        let ruling = Ruling::on(Depth::Full, &table.evidence(), &gate)
+            .map_err(|error| table.locate(error))?;
         let Ruling {
             comparison,
             decisions,

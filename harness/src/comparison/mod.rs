@@ -46,7 +46,7 @@ pub struct Evidence<'a> {
 
 /// How much of a comparison to compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Depth {
+pub enum Depth {
     /// Everything a report shows.
     Full,
     /// No more than decides, for simulations that compare thousands of times; fewer sign vectors

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use shipworthy_schema::{ConversationId, ConversationScore, ModelName, PersonaId};
 use shipworthy_stats::StatsError;
 
-use crate::comparison::ComparisonError;
+use crate::comparison::{ComparisonError, Evidence};
 use columns::Columns;
 pub use error::{Fault, Place, ScoreTableError};
 use row::Row;
@@ -93,6 +93,17 @@ impl TableFile {
 }
 
 impl ScoreTable {
+    /// Returns the scores as there is to compare.
+    pub fn evidence(&self) -> Evidence<'_> {
+        Evidence {
+            baseline: &self.baseline,
+            models: &self.models,
+            planned: self.planned,
+            conversations: &[],
+            scores: &self.scores,
+        }
+    }
+
     /// Reads the file at `path`.
     pub fn read(path: &Path, options: &TableOptions) -> Result<Self, ScoreTableError> {
         let bytes = std::fs::read(path).map_err(|source| ScoreTableError::Read {

@@ -4,6 +4,7 @@ use shipworthy_schema::{Gate, Outcome};
 use test_case::test_case;
 
 use super::{ScoreTable, ScoreTableError, TableOptions};
+use crate::comparison::Depth;
 use crate::ruling::Ruling;
 
 const GOOD: &str = "model,persona,repeat,score,tone,harm\n\
@@ -23,14 +24,8 @@ fn parse(bytes: &[u8], options: &TableOptions) -> Result<ScoreTable, ScoreTableE
 }
 
 fn rule(table: &ScoreTable) -> Result<Ruling, ScoreTableError> {
-    Ruling::on(
-        &table.baseline,
-        &table.models,
-        table.planned,
-        &table.scores,
-        &Gate::default(),
-    )
-    .map_err(|error| table.locate(error))
+    Ruling::on(Depth::Full, &table.evidence(), &Gate::default())
+        .map_err(|error| table.locate(error))
 }
 
 /// What reading and comparing says of a table without criteria.
