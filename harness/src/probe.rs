@@ -29,43 +29,59 @@ pub enum Status {
 
 /// Asks `model` for a reply, for one cut off at one token, for the same reply twice, and for JSON
 /// by schema. Stops where the model does not answer at all.
-pub async fn probe(model: &dyn ChatModel) -> Vec<Finding> {
+pub async fn probe(model: &dyn ChatModel, system_prompt: Option<&str>) -> Vec<Finding> {
+    let asked = Asked {
+        model,
+        system_prompt,
+    };
     let mut findings = Vec::new();
-    let reply = ask(model, 24, None).await;
+    let reply = asked.reply(24, None).await;
     let answers = reply.is_ok();
     findings.push(answer(reply));
     if answers {
-        findings.push(limit(ask(model, 1, None).await));
-        findings.push(repeat(model).await);
-        findings.push(schema(model).await);
+        findings.push(limit(asked.reply(1, None).await));
+        findings.push(repeat(&asked).await);
+        findings.push(schema(&asked).await);
     }
     model.end_thread("probe");
     findings
 }
 
-async fn ask(
-    model: &dyn ChatModel,
-    max_tokens: u32,
-    response_schema: Option<ResponseSchema>,
-) -> Result<ChatReply, ChatError> {
-    let question = match &response_schema {
-        None => "Hello! How are you today?",
-        Some(_) => {
-            "Is the sky blue? Answer as JSON: {\"answer\": \"yes\"} or {\"answer\": \"no\"}."
-        }
-    };
-    let request = ChatRequest {
-        thread: "probe".to_owned(),
-        messages: vec![Message::new(Role::User, question)],
-        sampling: Sampling {
-            temperature: 0.8,
-            max_tokens,
-            seed: 7,
-            ..Sampling::default()
-        },
-        response_schema,
-    };
-    model.chat(&request).await
+/// Whom to ask, and as what.
+struct Asked<'a> {
+    model: &'a dyn ChatModel,
+    system_prompt: Option<&'a str>,
+}
+
+impl Asked<'_> {
+    async fn reply(
+        &self,
+        max_tokens: u32,
+        response_schema: Option<ResponseSchema>,
+    ) -> Result<ChatReply, ChatError> {
+        let question = match &response_schema {
+            None => "Hello! How are you today?",
+            Some(_) => {
+                "Is the sky blue? Answer as JSON: {\"answer\": \"yes\"} or {\"answer\": \"no\"}."
+            }
+        };
+        let system = self
+            .system_prompt
+            .map(|text| Message::new(Role::System, text));
+        let user = Message::new(Role::User, question);
+        let request = ChatRequest {
+            thread: "probe".to_owned(),
+            messages: system.into_iter().chain([user]).collect(),
+            sampling: Sampling {
+                temperature: 0.8,
+                max_tokens,
+                seed: 7,
+                ..Sampling::default()
+            },
+            response_schema,
+        };
+        self.model.chat(&request).await
+    }
 }
 
 fn answer(reply: Result<ChatReply, ChatError>) -> Finding {
@@ -125,9 +141,9 @@ fn limit(reply: Result<ChatReply, ChatError>) -> Finding {
     }
 }
 
-async fn repeat(model: &dyn ChatModel) -> Finding {
+async fn repeat(asked: &Asked<'_>) -> Finding {
     let check = "seed";
-    let (status, detail) = match (ask(model, 24, None).await, ask(model, 24, None).await) {
+    let (status, detail) = match (asked.reply(24, None).await, asked.reply(24, None).await) {
         (Ok(a), Ok(b)) if a.content == b.content => (
             Status::Good,
             "the same seed gave the same reply twice".to_owned(),
@@ -147,7 +163,7 @@ async fn repeat(model: &dyn ChatModel) -> Finding {
     }
 }
 
-async fn schema(model: &dyn ChatModel) -> Finding {
+async fn schema(asked: &Asked<'_>) -> Finding {
     let check = "json schema";
     let schema = serde_json::json!({
         "type": "object",
@@ -155,16 +171,11 @@ async fn schema(model: &dyn ChatModel) -> Finding {
         "required": ["answer"],
         "additionalProperties": false,
     });
-    let asked = ask(
-        model,
-        64,
-        Some(ResponseSchema {
-            name: "probe".to_owned(),
-            schema,
-        }),
-    )
-    .await;
-    let (status, detail) = match asked {
+    let wanted = ResponseSchema {
+        name: "probe".to_owned(),
+        schema,
+    };
+    let (status, detail) = match asked.reply(64, Some(wanted)).await {
         Err(error) => (
             Status::Doubtful,
             format!("refused, so it cannot judge by schema: {error}"),

@@ -96,7 +96,7 @@ impl Doctor {
         };
         Ok(Subject {
             name: self.target.clone(),
-            found: examine_model(&location).await,
+            found: examine_model(&location, None).await,
         })
     }
 }
@@ -120,8 +120,11 @@ async fn examine_project(file: &Path) -> Result<Vec<Subject>, Failure> {
         entries.push(("judge".to_owned(), &entry.model));
     }
     for (name, entry) in entries {
+        // Simulator and judge get prompts of their own.
+        let is_under_test = name.starts_with("models.");
+        let system_prompt = config.system_prompt.as_deref().filter(|_| is_under_test);
         let found = match entry.locate(directory_of(file), &environment) {
-            Ok(location) => examine_model(&location).await,
+            Ok(location) => examine_model(&location, system_prompt).await,
             Err(error) => Err(Failure::new(Kind::Usage, error)),
         };
         subjects.push(Subject { name, found });
@@ -142,7 +145,10 @@ fn inputs_finding(inputs: &Inputs) -> Finding {
     }
 }
 
-async fn examine_model(location: &ModelLocation) -> Result<Vec<Finding>, Failure> {
+async fn examine_model(
+    location: &ModelLocation,
+    system_prompt: Option<&str>,
+) -> Result<Vec<Finding>, Failure> {
     let opened = open(location).await?;
     let detail = match &opened.source {
         ModelSource::Gguf { path, digest, .. } | ModelSource::Scripted { path, digest } => {
@@ -163,7 +169,7 @@ async fn examine_model(location: &ModelLocation) -> Result<Vec<Finding>, Failure
     }];
     // Replies from a file answer the planned conversations only.
     if !matches!(opened.source, ModelSource::Scripted { .. }) {
-        findings.extend(probe(opened.model.as_ref()).await);
+        findings.extend(probe(opened.model.as_ref(), system_prompt).await);
     }
     Ok(findings)
 }
