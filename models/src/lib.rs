@@ -1,0 +1,31 @@
+//! A model on disk: reading checkpoints and adapters, and merging the two.
+//!
+//! Files are memory-mapped and streamed tensor by tensor, so that memory does not grow with the
+//! model; no GPU and no tensor framework is needed. Every file is treated as hostile: what is wrong
+//! with it is an error that names the file and the offset or tensor.
+//!
+//! Read the modules in this order: what is read from disk ([`Checkpoint`], [`Adapter`]), then what
+//! is done with it ([`merge`]).
+
+mod error;
+
+mod json_file;
+mod mapped_file;
+mod number_format;
+mod tensor_file;
+
+mod adapter;
+mod checkpoint;
+mod model_config;
+mod shard_index;
+
+mod merge;
+
+pub use adapter::{Adapter, AdapterConfig};
+pub use checkpoint::Checkpoint;
+pub use error::{
+    AdapterProblem, CheckpointProblem, HeaderProblem, IndexProblem, MergeProblem, ModelError,
+    OutputProblem, TensorProblem,
+};
+pub use merge::{MergeOptions, Merged, OutputFormat, Progress, merge};
+pub use model_config::{Family, ModelConfig};

@@ -1,0 +1,404 @@
+//! Base and adapter in, one model out: streamed, so that memory does not grow with the model.
+
+mod arithmetic;
+mod output;
+mod plan;
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use safetensors::Dtype;
+use serde_json::{Map, Value, json};
+
+use arithmetic::LowRank;
+use output::{OutputDirectory, OutputFile};
+use plan::{Change, Plan, Planned, PlannedFile};
+
+use crate::adapter::Adapter;
+use crate::checkpoint::Checkpoint;
+use crate::error::{MergeProblem, ModelError};
+use crate::number_format::NumberFormat;
+use crate::{model_config, shard_index};
+
+/// Values that are in memory at a time.
+const CHUNK: usize = 1 << 20;
+
+/// The number format of the merged weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputFormat {
+    /// Every tensor's own, as in the base.
+    Base,
+    /// bfloat16, rounded to the nearest, ties to even.
+    Bf16,
+    /// 32 bits; nothing is rounded.
+    F32,
+}
+
+impl OutputFormat {
+    /// Returns what a tensor of `dtype`, which can be computed with, is written as.
+    fn of(self, dtype: Dtype) -> Dtype {
+        match self {
+            Self::Base => dtype,
+            Self::Bf16 => Dtype::BF16,
+            Self::F32 => Dtype::F32,
+        }
+    }
+
+    /// Returns what `config.json` calls it, if it is another than the base's.
+    fn config_name(self) -> Option<&'static str> {
+        match self {
+            Self::Base => None,
+            Self::Bf16 => Some("bfloat16"),
+            Self::F32 => Some("float32"),
+        }
+    }
+}
+
+/// How to merge.
+#[derive(Clone, Debug)]
+pub struct MergeOptions {
+    /// The directory to make.
+    pub output: PathBuf,
+    /// What to write the weights as.
+    pub format: OutputFormat,
+}
+
+/// How far it is, in bytes of weights written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Written so far.
+    pub done: u64,
+    /// To be written in all.
+    pub total: u64,
+}
+
+/// What was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merged {
+    /// Names of the files, in the order they were written.
+    pub files: Vec<String>,
+    /// Tensors in all.
+    pub tensors: usize,
+    /// Tensors that the adapter changed or replaced.
+    pub changed: usize,
+    /// Bytes of weights.
+    pub bytes: u64,
+    /// Files of the adapter that differ from the base's file of that name, which was taken.
+    pub differing: Vec<String>,
+    /// Whether head and embedding were one tensor and are two now.
+    pub untied: bool,
+}
+
+/// Writes `base` with `adapter` merged into it, sharded as the base is, as a new directory.
+///
+/// W + scale·B·A is computed in 32 bits and rounded once; for `DoRA` (Liu et al. 2024) the rows then
+/// get their magnitudes. The order of operations is PEFT's. `on_progress` is called between
+/// chunks and may stop it; then, as after any error, nothing is left behind.
+/// Needs room on disk for the whole result, and memory for a few chunks and the smaller factors.
+pub fn merge(
+    base: &Checkpoint,
+    adapter: &Adapter,
+    options: &MergeOptions,
+    on_progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Merged, ModelError> {
+    let plan = Plan::new(base, adapter, options.format)?;
+    let inputs = [base.directory(), adapter.directory()];
+    let output = OutputDirectory::begin(&options.output, inputs)?;
+    let companions = companions(base.directory())?;
+    let total = plan
+        .files
+        .iter()
+        .flat_map(|file| &file.tensors)
+        .map(Planned::bytes)
+        .sum();
+    let beside: u64 = companions.iter().map(|companion| companion.bytes).sum();
+    // Headers, configuration and index are small beside the slack.
+    let slack = 1 << 20;
+    output.reserve(total + beside + slack)?;
+
+    let mut writer = Writer {
+        adapter,
+        progress: Progress { done: 0, total },
+        on_progress,
+    };
+    let mut files = Vec::new();
+    for file in &plan.files {
+        writer.write_file(&output, file)?;
+        files.push(file.name.clone());
+    }
+    let mut write_json = |name: &str, value: Value| {
+        let mut file = output.create(name)?;
+        file.write(format!("{value:#}\n").as_bytes())?;
+        files.push(name.to_owned());
+        file.finish()
+    };
+    if base.is_sharded() {
+        write_json(shard_index::FILE, index(&plan, total))?;
+    }
+    let dtype = options.format.config_name();
+    let config = base.config().changed(dtype, plan.ties);
+    write_json(model_config::FILE, Value::Object(config))?;
+    let mut differing = Vec::new();
+    for companion in companions {
+        output.copy(&companion.path, &companion.name)?;
+        if differs(&companion.path, &adapter.directory().join(&companion.name)) {
+            differing.push(companion.name.clone());
+        }
+        files.push(companion.name);
+    }
+    output.finish()?;
+    let tensors = || plan.files.iter().flat_map(|file| &file.tensors);
+    Ok(Merged {
+        files,
+        tensors: tensors().count(),
+        changed: adapter.modules().len() + adapter.replacements().len(),
+        bytes: total,
+        differing,
+        untied: plan.ties == Some(false),
+    })
+}
+
+/// Returns the list of shards.
+fn index(plan: &Plan<'_>, total: u64) -> Value {
+    let mut shards: Vec<(String, Value)> = Vec::new();
+    for file in &plan.files {
+        for tensor in &file.tensors {
+            shards.push((tensor.name.clone(), file.name.clone().into()));
+        }
+    }
+    shards.sort_by(|(one, _), (other, _)| one.cmp(other));
+    json!({
+        "metadata": { "total_size": total },
+        "weight_map": shards.into_iter().collect::<Map<_, _>>(),
+    })
+}
+
+/// A file of the base that goes with the weights.
+struct Companion {
+    name: String,
+    path: PathBuf,
+    bytes: u64,
+}
+
+/// Returns the base's files to be copied: tokenizer, templates, generation settings, licence.
+///
+/// Weights in other formats belong to the unmerged model, and so does its README.
+fn companions(base: &Path) -> Result<Vec<Companion>, ModelError> {
+    let mut companions = Vec::new();
+    for (inside, folder) in ["", "additional_chat_templates/"].into_iter().enumerate() {
+        let directory = base.join(folder);
+        if inside > 0 && !directory.is_dir() {
+            continue;
+        }
+        let entries = std::fs::read_dir(&directory).map_err(ModelError::io("read", &directory))?;
+        for entry in entries {
+            let entry = entry.map_err(ModelError::io("read", &directory))?;
+            let path = entry.path();
+            let metadata = std::fs::metadata(&path).map_err(ModelError::io("read", &path))?;
+            let name = entry.file_name();
+            let Some(name) = name
+                .to_str()
+                .filter(|name| metadata.is_file() && goes_with(name))
+            else {
+                continue;
+            };
+            companions.push(Companion {
+                name: format!("{folder}{name}"),
+                path,
+                bytes: metadata.len(),
+            });
+        }
+    }
+    companions.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(companions)
+}
+
+fn goes_with(name: &str) -> bool {
+    let is_licence = ["LICENSE", "LICENCE", "NOTICE", "USE_POLICY"]
+        .iter()
+        .any(|beginning| name.to_ascii_uppercase().starts_with(beginning));
+    let extension = Path::new(name)
+        .extension()
+        .and_then(|extension| extension.to_str());
+    let is_description = matches!(
+        extension,
+        Some("json" | "jinja" | "model" | "txt" | "tiktoken")
+    );
+    let is_written_anew = name == model_config::FILE || name.ends_with(".index.json");
+    !name.starts_with('.') && (is_licence || is_description) && !is_written_anew
+}
+
+/// Tells whether `other` is there and says something else.
+fn differs(one: &Path, other: &Path) -> bool {
+    let length = |path: &Path| {
+        std::fs::metadata(path)
+            .ok()
+            .filter(std::fs::Metadata::is_file)
+    };
+    match (length(one), length(other)) {
+        (Some(first), Some(second)) => {
+            first.len() != second.len() || std::fs::read(one).ok() != std::fs::read(other).ok()
+        }
+        _ => false,
+    }
+}
+
+struct Writer<'a> {
+    adapter: &'a Adapter,
+    progress: Progress,
+    on_progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
+}
+
+impl Writer<'_> {
+    fn write_file(
+        &mut self,
+        output: &OutputDirectory,
+        planned: &PlannedFile<'_>,
+    ) -> Result<(), ModelError> {
+        let mut tensors: Vec<&Planned<'_>> = planned.tensors.iter().collect();
+        // Wide formats first, so that every tensor begins at a multiple of its own width.
+        tensors.sort_by_key(|tensor| std::cmp::Reverse(tensor.to.bitsize()));
+        let mut file = output.create(&planned.name)?;
+        file.write(&header(&tensors))?;
+        for tensor in tensors {
+            self.write_tensor(&mut file, tensor)?;
+        }
+        file.finish()
+    }
+
+    fn write_tensor(
+        &mut self,
+        file: &mut OutputFile,
+        tensor: &Planned<'_>,
+    ) -> Result<(), ModelError> {
+        let formats = NumberFormat::of(tensor.from).zip(NumberFormat::of(tensor.to));
+        let is_changed = !matches!(tensor.change, Change::Nothing);
+        let (from, to) = match formats {
+            Some(formats) if is_changed || tensor.from != tensor.to => formats,
+            _ => {
+                for piece in tensor.data.chunks(4 * CHUNK) {
+                    file.write(piece)?;
+                    self.advance(piece.len())?;
+                }
+                return Ok(());
+            }
+        };
+        let (_, columns) = tensor.rows_and_columns();
+        let mut low_rank = match tensor.change {
+            Change::Weight(lora) => Some(LowRank::new(self.adapter, lora)),
+            _ => None,
+        };
+        let added = match tensor.change {
+            #[expect(clippy::cast_possible_truncation, reason = "rounding is meant")]
+            Change::Bias(lora, bias) => {
+                let scale = lora.scale as f32;
+                let values = self.adapter.values(bias).into_iter();
+                Some(values.map(|value| value * scale).collect::<Vec<f32>>())
+            }
+            _ => None,
+        };
+        // Without a change any length will do for a row.
+        let columns = if is_changed {
+            columns
+        } else {
+            columns.min(CHUNK)
+        };
+        if columns == 0 {
+            return Ok(());
+        }
+        let row_bytes = columns * from.size();
+        let chunk_rows = (CHUNK / columns).max(1);
+        let mut values = vec![0.0; chunk_rows * columns];
+        if let Some(low_rank) = low_rank
+            .as_mut()
+            .filter(|low_rank| low_rank.needs_column_norms())
+        {
+            let mut squares = vec![0.0f32; columns];
+            for (chunk_idx, chunk) in tensor.data.chunks(chunk_rows * row_bytes).enumerate() {
+                let values = &mut values[..chunk.len() / from.size()];
+                let rows = values
+                    .par_chunks_mut(columns)
+                    .zip(chunk.par_chunks(row_bytes));
+                rows.enumerate()
+                    .for_each_init(Vec::new, |room, (idx, (row, bytes))| {
+                        from.decode(bytes, row);
+                        low_rank.add(chunk_idx * chunk_rows + idx, row, room);
+                    });
+                for row in values.chunks(columns) {
+                    for (square, value) in squares.iter_mut().zip(row) {
+                        *square += value * value;
+                    }
+                }
+                self.advance(0)?;
+            }
+            low_rank.set_column_norms(&squares);
+        }
+        let low_rank = low_rank;
+        let mut rounded = vec![0; chunk_rows * columns * to.size()];
+        for (chunk_idx, chunk) in tensor.data.chunks(chunk_rows * row_bytes).enumerate() {
+            let count = chunk.len() / from.size();
+            let rounded = &mut rounded[..count * to.size()];
+            values[..count]
+                .par_chunks_mut(columns)
+                .zip(chunk.par_chunks(row_bytes))
+                .zip(rounded.par_chunks_mut(columns * to.size()))
+                .enumerate()
+                .try_for_each_init(Vec::new, |room, (idx, ((row, bytes), rounded))| {
+                    let row_idx = chunk_idx * chunk_rows + idx;
+                    from.decode(bytes, row);
+                    if let Some(low_rank) = &low_rank {
+                        low_rank.merge(row_idx, row, room);
+                    }
+                    if let Some(added) = &added {
+                        for (value, added) in row.iter_mut().zip(added) {
+                            *value += added;
+                        }
+                    }
+                    if to.encode(row, rounded) {
+                        Ok(())
+                    } else {
+                        Err(row_idx)
+                    }
+                })
+                .map_err(|row| ModelError::Merge {
+                    tensor: tensor.name.clone(),
+                    problem: MergeProblem::NotFinite { row },
+                })?;
+            file.write(rounded)?;
+            self.advance(rounded.len())?;
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, bytes: usize) -> Result<(), ModelError> {
+        self.progress.done += bytes as u64;
+        match (self.on_progress)(self.progress) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(ModelError::Interrupted),
+        }
+    }
+}
+
+/// Returns the beginning of a safetensors file, padded to a multiple of eight bytes.
+fn header(tensors: &[&Planned<'_>]) -> Vec<u8> {
+    let mut entries = Map::new();
+    // Readers in Python refuse a file that does not say which library it is for.
+    entries.insert("__metadata__".to_owned(), json!({ "format": "pt" }));
+    let mut end = 0;
+    for tensor in tensors {
+        let start = end;
+        end += tensor.bytes();
+        let entry = json!({
+            "dtype": tensor.to.to_string(),
+            "shape": tensor.shape,
+            "data_offsets": [start, end],
+        });
+        entries.insert(tensor.name.clone(), entry);
+    }
+    let mut text = Value::Object(entries).to_string().into_bytes();
+    text.resize(text.len().next_multiple_of(8), b' ');
+    let mut header = (text.len() as u64).to_le_bytes().to_vec();
+    header.append(&mut text);
+    header
+}
