@@ -19,6 +19,8 @@ mod checkpoint;
 mod model_config;
 mod shard_index;
 
+mod weights;
+
 mod merge;
 
 pub use adapter::{Adapter, AdapterConfig};
@@ -27,5 +29,6 @@ pub use error::{
     AdapterProblem, CheckpointProblem, HeaderProblem, IndexProblem, MergeProblem, ModelError,
     OutputProblem, TensorProblem,
 };
-pub use merge::{MergeOptions, Merged, OutputFormat, Progress, merge};
+pub use merge::{MergeOptions, Merged, Progress, merge};
 pub use model_config::{Family, ModelConfig};
+pub use weights::OutputFormat;
