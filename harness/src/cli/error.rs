@@ -6,6 +6,7 @@ use shipworthy_harness::preparation::{LibraryError, PreparationError};
 use shipworthy_harness::run_directory::WriteError;
 use shipworthy_harness::score_table::ScoreTableError;
 use shipworthy_harness::store::StoreError;
+use shipworthy_models::{ModelError, OutputProblem};
 use shipworthy_personas::PoolError;
 use shipworthy_personas::leak::LeakError;
 
@@ -173,6 +174,23 @@ impl From<EvaluationError> for Failure {
                 Self::new(Kind::Usage, error).hint("run without `--resume`")
             }
             EvaluationError::Personas(error) => error.into(),
+        }
+    }
+}
+
+impl From<ModelError> for Failure {
+    fn from(error: ModelError) -> Self {
+        match &error {
+            ModelError::InputOutput { .. } => Self::new(Kind::InputOutput, error),
+            ModelError::Output { problem, .. } => match problem {
+                OutputProblem::Space { .. } => Self::new(Kind::InputOutput, error)
+                    .hint("nothing was written: free some space, or write to another disk"),
+                OutputProblem::NotEmpty | OutputProblem::Input { .. } => {
+                    Self::new(Kind::Usage, error).hint("name another one with `--out`")
+                }
+            },
+            ModelError::Interrupted => super::interrupted().hint("nothing was left behind"),
+            _ => Self::new(Kind::Data, error),
         }
     }
 }

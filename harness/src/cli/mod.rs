@@ -1,5 +1,6 @@
 //! The command line: parses flags, reads the environment, prints and exits. Nothing else does.
 
+mod byte_progress;
 mod compare;
 mod demo;
 mod doctor;
@@ -9,6 +10,7 @@ mod exit_code;
 mod gate;
 mod gate_options;
 mod init;
+mod merge;
 mod personas;
 mod plan;
 mod printer;
@@ -62,6 +64,7 @@ enum Command {
     Report(report::Report),
     Runs(runs::Runs),
     Doctor(doctor::Doctor),
+    Merge(merge::Merge),
 }
 
 impl Command {
@@ -77,6 +80,7 @@ impl Command {
             Self::Report(report) => report.run(printer),
             Self::Runs(runs) => runs.run(printer),
             Self::Doctor(doctor) => doctor.run(printer),
+            Self::Merge(merge) => merge.run(printer),
         }
     }
 }
