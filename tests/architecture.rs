@@ -202,7 +202,9 @@ fn libraries_neither_print_nor_read_the_environment_nor_exit() {
 #[test]
 fn pure_crates_are_synchronous() {
     for (path, text) in sources() {
-        let pure = ["schema", "stats", "models", "personas", "rubrics", "reports"];
+        let pure = [
+            "schema", "stats", "models", "personas", "rubrics", "reports",
+        ];
         if pure.iter().any(|name| path.starts_with(name)) {
             assert!(
                 !text.contains("async fn"),

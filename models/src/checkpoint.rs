@@ -94,10 +94,6 @@ impl Checkpoint {
     pub(crate) fn tensor(&self, place: TensorPlace) -> &StoredTensor {
         &self.shards[place.shard_idx].tensors()[place.tensor_idx]
     }
-
-    pub(crate) fn data(&self, place: TensorPlace) -> &[u8] {
-        self.shards[place.shard_idx].data(self.tensor(place))
-    }
 }
 
 /// Opens the files an index names, and checks that they hold what it says, no less and no more; so

@@ -173,6 +173,9 @@ pub enum TensorProblem {
         /// Bytes it has.
         found: u64,
     },
+    /// A value is infinite or NaN.
+    #[error("a value is infinite or NaN; training went wrong, or the file is damaged")]
+    NotFinite,
 }
 
 /// What can be wrong with `model.safetensors.index.json`.

@@ -20,6 +20,8 @@ mod checkpoint;
 mod model_config;
 mod shard_index;
 
+mod weights;
+
 mod merge;
 
 pub mod gguf;
@@ -30,5 +32,6 @@ pub use error::{
     AdapterProblem, CheckpointProblem, HeaderProblem, IndexProblem, MergeProblem, ModelError,
     OutputProblem, TensorProblem,
 };
-pub use merge::{MergeOptions, Merged, OutputFormat, Progress, merge};
+pub use merge::{MergeOptions, Merged, Progress, merge};
 pub use model_config::{Family, ModelConfig};
+pub use weights::OutputFormat;

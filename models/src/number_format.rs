@@ -1,4 +1,4 @@
-use half::{bf16, f16};
+use half::f16;
 use safetensors::Dtype;
 
 /// A floating-point format whose values can be computed with.
@@ -17,6 +17,32 @@ impl NumberFormat {
             Dtype::BF16 => Some(Self::Bf16),
             Dtype::F16 => Some(Self::F16),
             _ => None,
+        }
+    }
+
+    /// Returns what a file calls it.
+    pub(crate) fn dtype(self) -> Dtype {
+        match self {
+            Self::F32 => Dtype::F32,
+            Self::Bf16 => Dtype::BF16,
+            Self::F16 => Dtype::F16,
+        }
+    }
+
+    /// Rounds `values` to what the format can hold, to the nearest, ties to even.
+    pub(crate) fn round(self, values: &mut [f32]) {
+        match self {
+            Self::F32 => {}
+            Self::Bf16 => {
+                for value in values {
+                    *value = round_to_bf16(*value);
+                }
+            }
+            Self::F16 => {
+                for value in values {
+                    *value = f16::from_f32(*value).to_f32();
+                }
+            }
         }
     }
 
@@ -70,9 +96,10 @@ impl NumberFormat {
             }
             Self::Bf16 => {
                 for (value, bytes) in values.iter().zip(bytes.as_chunks_mut().0) {
-                    let rounded = bf16::from_f32(*value);
+                    let rounded = round_to_bf16(*value);
                     finite &= rounded.is_finite();
-                    *bytes = rounded.to_le_bytes();
+                    let [_, _, low, high] = rounded.to_le_bytes();
+                    *bytes = [low, high];
                 }
             }
             Self::F16 => {
@@ -85,6 +112,16 @@ impl NumberFormat {
         }
         finite
     }
+}
+
+/// Rounds to the nearest value with eight bits of precision, ties to even; a NaN stays one.
+///
+/// Written so that the compiler makes vectors of it.
+fn round_to_bf16(value: f32) -> f32 {
+    let bits = value.to_bits();
+    let rounded = bits.wrapping_add(0x7FFF + ((bits >> 16) & 1)) & 0xFFFF_0000;
+    let quiet = (bits | 0x0040_0000) & 0xFFFF_0000;
+    f32::from_bits(if value.is_nan() { quiet } else { rounded })
 }
 
 #[cfg(test)]
@@ -111,6 +148,21 @@ mod tests {
         assert!(!NumberFormat::F16.encode(&[65520.0], &mut [0; 2]));
         assert!(NumberFormat::F16.encode(&[65519.0], &mut [0; 2]));
         assert!(!NumberFormat::F32.encode(&[f32::NAN], &mut [0; 4]));
+    }
+
+    #[test]
+    fn rounding_to_bf16_is_that_of_half() {
+        let mut bits = 1u32;
+        for _ in 0..100_000 {
+            bits = bits.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let value = f32::from_bits(bits);
+            let expected = half::bf16::from_f32(value).to_f32();
+            assert_eq!(
+                round_to_bf16(value).to_bits(),
+                expected.to_bits(),
+                "{bits:#x}"
+            );
+        }
     }
 
     #[test]

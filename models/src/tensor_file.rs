@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,13 @@ pub(crate) struct StoredTensor {
     pub(crate) shape: Vec<usize>,
     start: usize,
     end: usize,
+}
+
+impl StoredTensor {
+    /// Returns where in the file its values begin, in bytes.
+    pub(crate) fn offset(&self) -> u64 {
+        self.start as u64
+    }
 }
 
 impl TensorFile {
@@ -175,13 +183,15 @@ impl<'de> Deserialize<'de> for Header {
                 while let Some(name) = map.next_key::<String>()? {
                     if name == "__metadata__" {
                         map.next_value::<IgnoredAny>()?;
-                    } else if tensors.contains_key(&name) {
-                        return Err(A::Error::custom(format_args!(
-                            "tensor `{name}` is there twice"
-                        )));
                     } else {
-                        let info = map.next_value()?;
-                        tensors.insert(name, info);
+                        match tensors.entry(name) {
+                            Entry::Vacant(place) => place.insert(map.next_value()?),
+                            Entry::Occupied(place) => {
+                                let name = place.key();
+                                let twice = format_args!("tensor `{name}` is there twice");
+                                return Err(A::Error::custom(twice));
+                            }
+                        };
                     }
                 }
                 Ok(Header(tensors))

@@ -2,7 +2,10 @@
 //!
 //! The data, the versions and the script that made them lie in `tests/golden/models`.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic like tests")]
+
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +21,15 @@ fn folder() -> PathBuf {
 
 fn read(path: &Path) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn digest(data: &[u8]) -> String {
+    Sha256::digest(data)
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            write!(text, "{byte:02x}").unwrap();
+            text
+        })
 }
 
 /// Merges one case and returns the digests of all tensors, by name.
@@ -49,11 +61,7 @@ fn merged(
     {
         let bytes = std::fs::read(out.join(name)).unwrap();
         for (name, view) in SafeTensors::deserialize(&bytes).unwrap().tensors() {
-            let digest: String = Sha256::digest(view.data())
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
-            assert!(digests.insert(name, digest).is_none());
+            assert!(digests.insert(name, digest(view.data())).is_none());
         }
     }
     // What was written is a checkpoint again.
@@ -113,11 +121,7 @@ fn a_merge_changes_what_it_should_and_nothing_else() {
     let bytes = std::fs::read(base).unwrap();
     let mut changed = 0;
     for (name, view) in SafeTensors::deserialize(&bytes).unwrap().tensors() {
-        let digest: String = Sha256::digest(view.data())
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        let differs = golden["bf16"][&name] != digest.as_str();
+        let differs = golden["bf16"][&name] != digest(view.data()).as_str();
         let is_target = ["q_proj", "k_proj", "v_proj", "o_proj"]
             .iter()
             .any(|module| name.contains(module));

@@ -148,6 +148,10 @@ impl Adapter {
         &self.replacements
     }
 
+    pub(crate) fn file(&self) -> &TensorFile {
+        &self.file
+    }
+
     pub(crate) fn tensor(&self, idx: usize) -> &StoredTensor {
         &self.file.tensors()[idx]
     }
@@ -208,7 +212,7 @@ fn sort(tensors: &[StoredTensor]) -> Result<Sorted, AdapterProblem> {
             }
             continue;
         }
-        let is_whole = name.ends_with(".weight") || name.ends_with(".bias");
+        let is_whole = [".weight", ".bias"].iter().any(|end| name.ends_with(end));
         if !is_whole || name.contains("lora_") || name.contains("token_adapter") {
             return Err(AdapterProblem::Unknown {
                 tensor: tensor.name.clone(),

@@ -1,59 +1,23 @@
 //! Base and adapter in, one model out: streamed, so that memory does not grow with the model.
 
-mod arithmetic;
 mod output;
-mod plan;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use safetensors::Dtype;
 use serde_json::{Map, Value, json};
 
-use arithmetic::LowRank;
 use output::{OutputDirectory, OutputFile};
-use plan::{Change, Plan, Planned, PlannedFile};
 
 use crate::adapter::Adapter;
 use crate::checkpoint::Checkpoint;
-use crate::error::{MergeProblem, ModelError};
-use crate::number_format::NumberFormat;
+use crate::error::ModelError;
+use crate::weights::{OutputFormat, Plan, Planned, PlannedFile, Rows};
 use crate::{model_config, shard_index};
 
 /// Values that are in memory at a time.
 const CHUNK: usize = 1 << 20;
-
-/// The number format of the merged weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OutputFormat {
-    /// Every tensor's own, as in the base.
-    Base,
-    /// bfloat16, rounded to the nearest, ties to even.
-    Bf16,
-    /// 32 bits; nothing is rounded.
-    F32,
-}
-
-impl OutputFormat {
-    /// Returns what a tensor of `dtype`, which can be computed with, is written as.
-    fn of(self, dtype: Dtype) -> Dtype {
-        match self {
-            Self::Base => dtype,
-            Self::Bf16 => Dtype::BF16,
-            Self::F32 => Dtype::F32,
-        }
-    }
-
-    /// Returns what `config.json` calls it, if it is another than the base's.
-    fn config_name(self) -> Option<&'static str> {
-        match self {
-            Self::Base => None,
-            Self::Bf16 => Some("bfloat16"),
-            Self::F32 => Some("float32"),
-        }
-    }
-}
 
 /// How to merge.
 #[derive(Clone, Debug)]
@@ -92,7 +56,7 @@ pub struct Merged {
 
 /// Writes `base` with `adapter` merged into it, sharded as the base is, as a new directory.
 ///
-/// W + scale·B·A is computed in 32 bits and rounded once; for `DoRA` (Liu et al. 2024) the rows then
+/// W + scale·B·A is computed in 32 bits and rounded once; for DoRA (Liu et al. 2024) the rows then
 /// get their magnitudes. The order of operations is PEFT's. `on_progress` is called between
 /// chunks and may stop it; then, as after any error, nothing is left behind.
 /// Needs room on disk for the whole result, and memory for a few chunks and the smaller factors.
@@ -102,7 +66,7 @@ pub fn merge(
     options: &MergeOptions,
     on_progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Merged, ModelError> {
-    let plan = Plan::new(base, adapter, options.format)?;
+    let plan = Plan::new(base, Some(adapter), options.format)?;
     let inputs = [base.directory(), adapter.directory()];
     let output = OutputDirectory::begin(&options.output, inputs)?;
     let companions = companions(base.directory())?;
@@ -258,7 +222,7 @@ impl Writer<'_> {
     ) -> Result<(), ModelError> {
         let mut tensors: Vec<&Planned<'_>> = planned.tensors.iter().collect();
         // Wide formats first, so that every tensor begins at a multiple of its own width.
-        tensors.sort_by_key(|tensor| std::cmp::Reverse(tensor.to.bitsize()));
+        tensors.sort_by_key(|tensor| std::cmp::Reverse(tensor.dtype().bitsize()));
         let mut file = output.create(&planned.name)?;
         file.write(&header(&tensors))?;
         for tensor in tensors {
@@ -272,101 +236,38 @@ impl Writer<'_> {
         file: &mut OutputFile,
         tensor: &Planned<'_>,
     ) -> Result<(), ModelError> {
-        let formats = NumberFormat::of(tensor.from).zip(NumberFormat::of(tensor.to));
-        let is_changed = !matches!(tensor.change, Change::Nothing);
-        let (from, to) = match formats {
-            Some(formats) if is_changed || tensor.from != tensor.to => formats,
-            _ => {
-                for piece in tensor.data.chunks(4 * CHUNK) {
-                    file.write(piece)?;
-                    self.advance(piece.len())?;
-                }
-                return Ok(());
+        let mut on_chunk = || (self.on_progress)(self.progress);
+        let rows = Rows::new(Some(self.adapter), tensor, &mut on_chunk)?;
+        let (Some(rows), Some((_, to))) = (rows, tensor.formats) else {
+            for piece in tensor.source.data.chunks(4 * CHUNK) {
+                file.write(piece)?;
+                self.advance(piece.len())?;
             }
+            return Ok(());
         };
-        let (_, columns) = tensor.rows_and_columns();
-        let mut low_rank = match tensor.change {
-            Change::Weight(lora) => Some(LowRank::new(self.adapter, lora)),
-            _ => None,
-        };
-        let added = match tensor.change {
-            #[expect(clippy::cast_possible_truncation, reason = "rounding is meant")]
-            Change::Bias(lora, bias) => {
-                let scale = lora.scale as f32;
-                let values = self.adapter.values(bias).into_iter();
-                Some(values.map(|value| value * scale).collect::<Vec<f32>>())
-            }
-            _ => None,
-        };
-        // Without a change any length will do for a row.
-        let columns = if is_changed {
-            columns
-        } else {
-            columns.min(CHUNK)
-        };
+        let columns = rows.columns();
         if columns == 0 {
             return Ok(());
         }
-        let row_bytes = columns * from.size();
-        let chunk_rows = (CHUNK / columns).max(1);
-        let mut values = vec![0.0; chunk_rows * columns];
-        if let Some(low_rank) = low_rank
-            .as_mut()
-            .filter(|low_rank| low_rank.needs_column_norms())
-        {
-            let mut squares = vec![0.0f32; columns];
-            for (chunk_idx, chunk) in tensor.data.chunks(chunk_rows * row_bytes).enumerate() {
-                let values = &mut values[..chunk.len() / from.size()];
-                let rows = values
-                    .par_chunks_mut(columns)
-                    .zip(chunk.par_chunks(row_bytes));
-                rows.enumerate()
-                    .for_each_init(Vec::new, |room, (idx, (row, bytes))| {
-                        from.decode(bytes, row);
-                        low_rank.add(chunk_idx * chunk_rows + idx, row, room);
-                    });
-                for row in values.chunks(columns) {
-                    for (square, value) in squares.iter_mut().zip(row) {
-                        *square += value * value;
-                    }
-                }
-                self.advance(0)?;
-            }
-            low_rank.set_column_norms(&squares);
-        }
-        let low_rank = low_rank;
-        let mut rounded = vec![0; chunk_rows * columns * to.size()];
-        for (chunk_idx, chunk) in tensor.data.chunks(chunk_rows * row_bytes).enumerate() {
-            let count = chunk.len() / from.size();
-            let rounded = &mut rounded[..count * to.size()];
-            values[..count]
-                .par_chunks_mut(columns)
-                .zip(chunk.par_chunks(row_bytes))
-                .zip(rounded.par_chunks_mut(columns * to.size()))
+        let chunk_rows = (CHUNK / columns).clamp(1, rows.count().max(1));
+        let row_bytes = columns * to.size();
+        let mut bytes = vec![0; chunk_rows * row_bytes];
+        for start in (0..rows.count()).step_by(chunk_rows) {
+            let count = chunk_rows.min(rows.count() - start);
+            let bytes = &mut bytes[..count * row_bytes];
+            bytes
+                .par_chunks_mut(row_bytes)
                 .enumerate()
-                .try_for_each_init(Vec::new, |room, (idx, ((row, bytes), rounded))| {
-                    let row_idx = chunk_idx * chunk_rows + idx;
-                    from.decode(bytes, row);
-                    if let Some(low_rank) = &low_rank {
-                        low_rank.merge(row_idx, row, room);
-                    }
-                    if let Some(added) = &added {
-                        for (value, added) in row.iter_mut().zip(added) {
-                            *value += added;
-                        }
-                    }
-                    if to.encode(row, rounded) {
+                .try_for_each_init(
+                    || (vec![0.0; columns], Vec::new()),
+                    |(values, room), (idx, bytes)| {
+                        rows.read(start + idx, values, room)?;
+                        to.encode(values, bytes);
                         Ok(())
-                    } else {
-                        Err(row_idx)
-                    }
-                })
-                .map_err(|row| ModelError::Merge {
-                    tensor: tensor.name.clone(),
-                    problem: MergeProblem::NotFinite { row },
-                })?;
-            file.write(rounded)?;
-            self.advance(rounded.len())?;
+                    },
+                )?;
+            file.write(bytes)?;
+            self.advance(bytes.len())?;
         }
         Ok(())
     }
@@ -390,7 +291,7 @@ fn header(tensors: &[&Planned<'_>]) -> Vec<u8> {
         let start = end;
         end += tensor.bytes();
         let entry = json!({
-            "dtype": tensor.to.to_string(),
+            "dtype": tensor.dtype().to_string(),
             "shape": tensor.shape,
             "data_offsets": [start, end],
         });

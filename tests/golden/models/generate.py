@@ -4,7 +4,7 @@
 
 For each family a tiny random checkpoint (`FAMILY/base`, bf16); for each case an adapter with random
 weights (`FAMILY/CASE`) and in it `merged.json`: the SHA-256 of every tensor PEFT's `merge_and_unload`
-changes, merged in f32 and in bf16, with the values of the ones that a reader may want to measure.
+changes, merged in f32 and in bf16.
 """
 
 import hashlib
@@ -104,13 +104,6 @@ def digest(tensor):
     return hashlib.sha256(data).hexdigest()
 
 
-def bits(tensor):
-    """Returns the values as unsigned integers of their bits."""
-    kind = torch.int32 if tensor.dtype == torch.float32 else torch.int16
-    mask = 0xFFFFFFFF if tensor.dtype == torch.float32 else 0xFFFF
-    return [value & mask for value in tensor.contiguous().flatten().view(kind).tolist()]
-
-
 def merged(base, adapter, dtype):
     """Returns all tensors of the merged model, a tied head apart."""
     model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
@@ -157,6 +150,8 @@ def main():
             path = adapter / "adapter_config.json"
             text = json.loads(path.read_text())
             text["base_model_name_or_path"] = f"{family}/base"
+            # A set in PEFT, in another order every time.
+            text["target_modules"].sort()
             path.write_text(json.dumps(text, indent=1) + "\n")
             exact, tied = merged(base, adapter, torch.float32)
             rounded, _ = merged(base, adapter, torch.bfloat16)

@@ -13,6 +13,8 @@ pub(super) struct LowRank<'a> {
     columns: usize,
     scale: f32,
     magnitude: Option<Magnitude>,
+    /// What the change is rounded to before it is added, where PEFT does so.
+    rounding: Option<NumberFormat>,
 }
 
 /// What says how the rows are combined: (rows, rank), or its transpose.
@@ -23,7 +25,7 @@ struct Left<'a> {
     transposed_rows: Option<usize>,
 }
 
-/// `DoRA`'s magnitudes: of rows, or of an embedding's columns.
+/// DoRA's magnitudes: of rows, or of an embedding's columns.
 enum Magnitude {
     Rows(Vec<f32>),
     /// Magnitude over norm, once [`LowRank::set_column_norms`] has been told the norms.
@@ -31,8 +33,9 @@ enum Magnitude {
 }
 
 impl<'a> LowRank<'a> {
-    /// Reads what is small: all but the tensor with a row for each of the weight's.
-    pub(super) fn new(adapter: &'a Adapter, lora: &Lora) -> Self {
+    /// Reads what is small: all but the tensor with a row for each of the weight's. The weight will be
+    /// rounded to `format`.
+    pub(super) fn new(adapter: &'a Adapter, lora: &Lora, format: NumberFormat) -> Self {
         let (left, right) = if lora.is_embedding {
             (lora.a, transposed(&adapter.values(lora.b), lora.rank))
         } else {
@@ -59,6 +62,7 @@ impl<'a> LowRank<'a> {
             // PyTorch multiplies a tensor by a Python number in the tensor's precision.
             #[expect(clippy::cast_possible_truncation, reason = "rounding is meant")]
             scale: lora.scale as f32,
+            rounding: (lora.is_embedding && magnitude.is_none()).then_some(format),
             magnitude,
         }
     }
@@ -84,8 +88,18 @@ impl<'a> LowRank<'a> {
         let (left, product) = room.split_at_mut(self.rank);
         self.left.row(row_idx, left);
         combine(left, &self.right, product);
-        for (weight, product) in weight.iter_mut().zip(product) {
-            *weight += *product * self.scale;
+        if let Some(format) = self.rounding {
+            for product in &mut *product {
+                *product *= self.scale;
+            }
+            format.round(product);
+            for (weight, product) in weight.iter_mut().zip(product) {
+                *weight += *product;
+            }
+        } else {
+            for (weight, product) in weight.iter_mut().zip(product) {
+                *weight += *product * self.scale;
+            }
         }
     }
 

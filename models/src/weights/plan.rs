@@ -7,8 +7,9 @@ use safetensors::Dtype;
 use super::OutputFormat;
 use crate::adapter::{Adapter, Lora, Replacement};
 use crate::checkpoint::{Checkpoint, SINGLE_FILE, TensorPlace};
-use crate::error::{MergeProblem, ModelError};
+use crate::error::{MergeProblem, ModelError, TensorProblem};
 use crate::number_format::NumberFormat;
+use crate::tensor_file::{StoredTensor, TensorFile};
 
 /// Name of the head's weights.
 const HEAD: &str = "lm_head.weight";
@@ -24,30 +25,39 @@ const PREFIXES: [&str; 4] = [
 ];
 
 /// The files to write, with their tensors in order.
-pub(super) struct Plan<'a> {
-    pub(super) files: Vec<PlannedFile<'a>>,
+pub(crate) struct Plan<'a> {
+    pub(crate) files: Vec<PlannedFile<'a>>,
     /// Whether head and embedding are one tensor, where that changes.
-    pub(super) ties: Option<bool>,
+    pub(crate) ties: Option<bool>,
 }
 
-pub(super) struct PlannedFile<'a> {
-    pub(super) name: String,
-    pub(super) tensors: Vec<Planned<'a>>,
+/// A file of the checkpoint.
+pub(crate) struct PlannedFile<'a> {
+    pub(crate) name: String,
+    pub(crate) tensors: Vec<Planned<'a>>,
 }
 
 /// One tensor of the result.
-pub(super) struct Planned<'a> {
-    pub(super) name: String,
-    pub(super) shape: Vec<usize>,
-    pub(super) data: &'a [u8],
-    pub(super) from: Dtype,
-    pub(super) to: Dtype,
-    pub(super) change: Change<'a>,
+pub(crate) struct Planned<'a> {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) source: Source<'a>,
+    /// What it is read as and what it becomes; `None` if its values are no floating-point numbers.
+    pub(crate) formats: Option<(NumberFormat, NumberFormat)>,
+    pub(crate) change: Change<'a>,
+}
+
+/// Where a tensor's values come from.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a> {
+    file: &'a TensorFile,
+    tensor: &'a StoredTensor,
+    pub(crate) data: &'a [u8],
 }
 
 /// What is done to a tensor's values.
 #[derive(Clone, Copy)]
-pub(super) enum Change<'a> {
+pub(crate) enum Change<'a> {
     Nothing,
     Weight(&'a Lora),
     Bias(&'a Lora, usize),
@@ -61,15 +71,51 @@ struct Changes<'a> {
     bias: Option<(&'a Lora, usize)>,
 }
 
+impl<'a> Source<'a> {
+    fn new(file: &'a TensorFile, tensor: &'a StoredTensor) -> Self {
+        Self {
+            file,
+            tensor,
+            data: file.data(tensor),
+        }
+    }
+
+    /// Returns the number format it is stored in.
+    pub(crate) fn dtype(&self) -> Dtype {
+        self.tensor.dtype
+    }
+
+    /// Returns the error of a value that is infinite or NaN, so many bytes within the tensor.
+    pub(crate) fn not_finite(&self, within: usize) -> ModelError {
+        ModelError::Tensor {
+            path: self.file.path().to_owned(),
+            tensor: self.tensor.name.clone(),
+            offset: self.tensor.offset() + within as u64,
+            problem: TensorProblem::NotFinite,
+        }
+    }
+}
+
 impl Planned<'_> {
+    /// Returns what it is called in the result.
+    pub(crate) fn dtype(&self) -> Dtype {
+        match self.formats {
+            Some((_, to)) => to.dtype(),
+            None => self.source.dtype(),
+        }
+    }
+
     /// Returns the bytes of its values in the result.
-    pub(super) fn bytes(&self) -> u64 {
-        let elements = self.data.len() as u64 * 8 / self.from.bitsize().max(1) as u64;
-        elements * self.to.bitsize() as u64 / 8
+    pub(crate) fn bytes(&self) -> u64 {
+        let bytes = self.source.data.len() as u64;
+        match self.formats {
+            Some((from, to)) => bytes / from.size() as u64 * to.size() as u64,
+            None => bytes,
+        }
     }
 
     /// Returns rows and columns; a tensor of one dimension is a row.
-    pub(super) fn rows_and_columns(&self) -> (usize, usize) {
+    pub(crate) fn rows_and_columns(&self) -> (usize, usize) {
         match self.shape[..] {
             [rows, columns] => (rows, columns),
             _ => (1, self.shape.iter().product()),
@@ -78,40 +124,17 @@ impl Planned<'_> {
 }
 
 impl<'a> Plan<'a> {
-    pub(super) fn new(
+    /// Plans `base` with `adapter`'s changes; without one, as it is.
+    pub(crate) fn new(
         base: &'a Checkpoint,
-        adapter: &'a Adapter,
+        adapter: Option<&'a Adapter>,
         format: OutputFormat,
     ) -> Result<Self, ModelError> {
         let names = Names::of(base);
-        let mut changes: BTreeMap<TensorPlace, Changes<'a>> = BTreeMap::new();
-        let not_in_base = |name: &str| merge_error(name, MergeProblem::NotInBase);
-        for (module, lora) in adapter.modules() {
-            let name = format!("{module}.weight");
-            if name == HEAD && base.config().ties_embeddings() {
-                return Err(merge_error(&name, MergeProblem::TiedHead));
-            }
-            let place = names.find(&name).ok_or_else(|| not_in_base(&name))?;
-            let change = changes.entry(place).or_default();
-            change.weight = Some(lora);
-            if let Some(bias) = lora.bias {
-                let name = format!("{module}.bias");
-                let place = names.find(&name).ok_or_else(|| not_in_base(&name))?;
-                changes.entry(place).or_default().bias = Some((lora, bias));
-            }
-        }
-        let mut head = None;
-        for (name, replacement) in adapter.replacements() {
-            let is_tied_head = name == HEAD && base.config().ties_embeddings();
-            if is_tied_head {
-                head = Some(*replacement);
-            }
-            if let Some(place) = names.find(name) {
-                changes.entry(place).or_default().replacement = Some(*replacement);
-            } else if !is_tied_head {
-                return Err(not_in_base(name));
-            }
-        }
+        let (mut changes, head) = match adapter {
+            Some(adapter) => changes(base, adapter, &names)?,
+            None => Default::default(),
+        };
         let mut files = Vec::with_capacity(base.shards().len());
         for (shard_idx, shard) in base.shards().iter().enumerate() {
             let mut tensors = Vec::with_capacity(shard.tensors().len());
@@ -129,9 +152,52 @@ impl<'a> Plan<'a> {
                 tensors,
             });
         }
-        let ties = untie(base, adapter, &names, head, format, &mut files)?;
+        let ties = match adapter {
+            Some(adapter) => untie(base, adapter, &names, head, format, &mut files)?,
+            None => None,
+        };
         Ok(Self { files, ties })
     }
+}
+
+/// What changes, by tensor of the base; and what takes the place of a head that is the embedding.
+type AllChanges<'a> = (BTreeMap<TensorPlace, Changes<'a>>, Option<Replacement>);
+
+/// Finds the base's tensors that the adapter changes.
+fn changes<'a>(
+    base: &Checkpoint,
+    adapter: &'a Adapter,
+    names: &Names<'_>,
+) -> Result<AllChanges<'a>, ModelError> {
+    let mut changes: BTreeMap<TensorPlace, Changes<'a>> = BTreeMap::new();
+    let not_in_base = |name: &str| merge_error(name, MergeProblem::NotInBase);
+    for (module, lora) in adapter.modules() {
+        let name = format!("{module}.weight");
+        if name == HEAD && base.config().ties_embeddings() {
+            return Err(merge_error(&name, MergeProblem::TiedHead));
+        }
+        let place = names.find(&name).ok_or_else(|| not_in_base(&name))?;
+        let change = changes.entry(place).or_default();
+        change.weight = Some(lora);
+        if let Some(bias) = lora.bias {
+            let name = format!("{module}.bias");
+            let place = names.find(&name).ok_or_else(|| not_in_base(&name))?;
+            changes.entry(place).or_default().bias = Some((lora, bias));
+        }
+    }
+    let mut head = None;
+    for (name, replacement) in adapter.replacements() {
+        let is_tied_head = name == HEAD && base.config().ties_embeddings();
+        if is_tied_head {
+            head = Some(*replacement);
+        }
+        if let Some(place) = names.find(name) {
+            changes.entry(place).or_default().replacement = Some(*replacement);
+        } else if !is_tied_head {
+            return Err(not_in_base(name));
+        }
+    }
+    Ok((changes, head))
 }
 
 /// Gives the head a tensor of its own where the adapter parts it from the embedding.
@@ -175,7 +241,7 @@ fn untie<'a>(
             replacement: head,
             ..Changes::default()
         };
-        let tensor = planned(base, adapter, embedding, &changes, format)?;
+        let tensor = planned(base, Some(adapter), embedding, &changes, format)?;
         let last = files.last_mut().expect("the embedding is in a file");
         last.tensors.push(Planned {
             name: HEAD.to_owned(),
@@ -188,21 +254,15 @@ fn untie<'a>(
 /// Decides about one tensor of the base, and checks that shapes and formats fit.
 fn planned<'a>(
     base: &'a Checkpoint,
-    adapter: &'a Adapter,
+    adapter: Option<&'a Adapter>,
     place: TensorPlace,
     changes: &Changes<'a>,
     format: OutputFormat,
 ) -> Result<Planned<'a>, ModelError> {
     let tensor = base.tensor(place);
     let wrong = |problem| merge_error(&tensor.name, problem);
-    let mut planned = Planned {
-        name: tensor.name.clone(),
-        shape: tensor.shape.clone(),
-        data: base.data(place),
-        from: tensor.dtype,
-        to: tensor.dtype,
-        change: Change::Nothing,
-    };
+    let mut source = Source::new(&base.shards()[place.shard_idx], tensor);
+    let mut change = Change::Nothing;
     let fits = |adapter: Vec<usize>| {
         if adapter == tensor.shape {
             Ok(())
@@ -211,35 +271,42 @@ fn planned<'a>(
             Err(wrong(MergeProblem::Shape { base, adapter }))
         }
     };
-    if let Some(Replacement { tensor_idx, .. }) = changes.replacement {
-        fits(adapter.tensor(tensor_idx).shape.clone())?;
-        planned.data = adapter.data(tensor_idx);
-        planned.from = adapter.tensor(tensor_idx).dtype;
+    if let Some(adapter) = adapter {
+        if let Some(Replacement { tensor_idx, .. }) = changes.replacement {
+            fits(adapter.tensor(tensor_idx).shape.clone())?;
+            source = Source::new(adapter.file(), adapter.tensor(tensor_idx));
+        }
+        if let Some(lora) = changes.weight {
+            let inputs = adapter.tensor(lora.a).shape[1];
+            let outputs = adapter.tensor(lora.b).shape[0];
+            fits(if lora.is_embedding {
+                vec![inputs, outputs]
+            } else {
+                vec![outputs, inputs]
+            })?;
+            change = Change::Weight(lora);
+        }
+        if let Some((lora, bias)) = changes.bias {
+            fits(adapter.tensor(bias).shape.clone())?;
+            change = Change::Bias(lora, bias);
+        }
     }
-    if let Some(lora) = changes.weight {
-        let (inputs, outputs) = (
-            adapter.tensor(lora.a).shape[1],
-            adapter.tensor(lora.b).shape[0],
-        );
-        fits(if lora.is_embedding {
-            vec![inputs, outputs]
-        } else {
-            vec![outputs, inputs]
-        })?;
-        planned.change = Change::Weight(lora);
-    }
-    if let Some((lora, bias)) = changes.bias {
-        fits(adapter.tensor(bias).shape.clone())?;
-        planned.change = Change::Bias(lora, bias);
-    }
-    let is_changed = !matches!(planned.change, Change::Nothing);
+    let is_changed = !matches!(change, Change::Nothing) || changes.replacement.is_some();
     let dtype = tensor.dtype;
-    if NumberFormat::of(dtype).is_some() {
-        planned.to = format.of(dtype);
-    } else if is_changed || changes.replacement.is_some() || is_floating(dtype) {
-        return Err(wrong(MergeProblem::Format { dtype }));
-    }
-    Ok(planned)
+    let formats = match (NumberFormat::of(dtype), NumberFormat::of(source.dtype())) {
+        (Some(base), Some(from)) => Some((from, format.of(base))),
+        _ if is_changed || is_floating(dtype) => {
+            return Err(wrong(MergeProblem::Format { dtype }));
+        }
+        _ => None,
+    };
+    Ok(Planned {
+        name: tensor.name.clone(),
+        shape: tensor.shape.clone(),
+        source,
+        formats,
+        change,
+    })
 }
 
 /// Tells whether a format that cannot be computed with holds weights nevertheless.
