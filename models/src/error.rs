@@ -2,6 +2,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::gguf::{GgufError, WriteError};
+
 /// Says what is wrong with a model's files, or why they could not be merged.
 #[derive(Debug, Error)]
 pub enum ModelError {
@@ -95,6 +97,12 @@ pub enum ModelError {
         /// Why not.
         problem: OutputProblem,
     },
+    /// A GGUF file is wrong.
+    #[error(transparent)]
+    Gguf(#[from] GgufError),
+    /// A GGUF file could not be written.
+    #[error(transparent)]
+    GgufWrite(#[from] WriteError),
     /// The caller stopped it; nothing was left behind.
     #[error("interrupted")]
     Interrupted,

@@ -5,8 +5,9 @@
 //! with it is an error that names the file and the offset or tensor.
 //!
 //! Read the modules in this order: what is read from disk ([`Checkpoint`], [`Adapter`]), then what
-//! is done with it ([`merge`]).
+//! is done with it ([`merge`]), then the format it leaves in ([`gguf`]).
 
+mod disk_space;
 mod error;
 
 mod json_file;
@@ -22,6 +23,8 @@ mod shard_index;
 mod weights;
 
 mod merge;
+
+pub mod gguf;
 
 pub use adapter::{Adapter, AdapterConfig};
 pub use checkpoint::Checkpoint;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use crate::disk_space;
 use crate::error::{ModelError, OutputProblem};
 
 /// A directory beside the one wanted, which takes its name at the end and goes when dropped before.
@@ -51,13 +52,7 @@ impl OutputDirectory {
 
     /// Errors unless the disk has room for so many bytes.
     pub(super) fn reserve(&self, needed: u64) -> Result<(), ModelError> {
-        match free_space(self.temporary.path()) {
-            Some(available) if available < needed => Err(ModelError::Output {
-                path: self.wanted.clone(),
-                problem: OutputProblem::Space { needed, available },
-            }),
-            _ => Ok(()),
-        }
+        disk_space::reserve(self.temporary.path(), &self.wanted, needed)
     }
 
     /// Begins a file in it.
@@ -121,17 +116,6 @@ fn resolved(path: &Path) -> PathBuf {
         (Some(parent), Some(name)) => resolved(parent).join(name),
         _ => path.to_owned(),
     }
-}
-
-#[cfg(unix)]
-fn free_space(directory: &Path) -> Option<u64> {
-    let disk = rustix::fs::statvfs(directory).ok()?;
-    disk.f_bavail.checked_mul(disk.f_frsize)
-}
-
-#[cfg(not(unix))]
-fn free_space(_: &Path) -> Option<u64> {
-    None
 }
 
 /// Temporary directories are born private.
