@@ -1,0 +1,8 @@
+//! Fewer bits for each weight: which type each tensor gets, and ggml's own routines to get there.
+
+mod block;
+mod mix;
+
+pub use block::QuantizeError;
+pub(crate) use block::{is_available, quantize_rows};
+pub(crate) use mix::Mix;
