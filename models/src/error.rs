@@ -95,6 +95,9 @@ pub enum ModelError {
         /// Why not.
         problem: OutputProblem,
     },
+    /// The tokenizer cannot be written into a model file.
+    #[error(transparent)]
+    Tokenizer(#[from] crate::tokenizer::TokenizerError),
     /// The caller stopped it; nothing was left behind.
     #[error("interrupted")]
     Interrupted,

@@ -19,6 +19,8 @@ mod checkpoint;
 mod model_config;
 mod shard_index;
 
+mod tokenizer;
+
 mod merge;
 
 pub use adapter::{Adapter, AdapterConfig};
@@ -29,3 +31,7 @@ pub use error::{
 };
 pub use merge::{MergeOptions, Merged, OutputFormat, Progress, merge};
 pub use model_config::{Family, ModelConfig};
+pub use tokenizer::{
+    SpecialToken, Token, TokenKind, TokenizerError, TokenizerProblem, Vocabulary, VocabularyModel,
+    VocabularyValue,
+};
