@@ -103,6 +103,9 @@ pub enum ModelError {
     /// A GGUF file could not be written.
     #[error(transparent)]
     GgufWrite(#[from] WriteError),
+    /// The tokenizer cannot be written into a model file.
+    #[error(transparent)]
+    Tokenizer(#[from] crate::tokenizer::TokenizerError),
     /// The caller stopped it; nothing was left behind.
     #[error("interrupted")]
     Interrupted,

@@ -21,6 +21,7 @@ mod model_config;
 mod shard_index;
 
 mod weights;
+mod tokenizer;
 
 mod merge;
 
@@ -35,3 +36,7 @@ pub use error::{
 pub use merge::{MergeOptions, Merged, Progress, merge};
 pub use model_config::{Family, ModelConfig};
 pub use weights::OutputFormat;
+pub use tokenizer::{
+    SpecialToken, Token, TokenKind, TokenizerError, TokenizerProblem, Vocabulary, VocabularyModel,
+    VocabularyValue,
+};
