@@ -89,6 +89,17 @@ pub enum ModelError {
         /// What is wrong.
         problem: MergeProblem,
     },
+    /// A tensor cannot be converted.
+    #[error("tensor `{tensor}`: {problem}")]
+    Convert {
+        /// The tensor, as the checkpoint calls it, or as GGUF does.
+        tensor: String,
+        /// What is wrong.
+        problem: crate::convert::ConvertProblem,
+    },
+    /// The weights cannot be quantised.
+    #[error(transparent)]
+    Quantize(#[from] crate::quantize::QuantizeError),
     /// Nothing can be written there.
     #[error("`{path}` {problem}")]
     Output {

@@ -23,6 +23,19 @@ pub enum Family {
     Gemma3,
 }
 
+impl Family {
+    /// Returns what the family is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Llama => "Llama",
+            Self::Mistral => "Mistral",
+            Self::Qwen2 => "Qwen2",
+            Self::Qwen3 => "Qwen3",
+            Self::Gemma3 => "Gemma 3",
+        }
+    }
+}
+
 /// Families, what `model_type` calls them, and what `architectures` does.
 const FAMILIES: [(Family, &[&str], &[&str]); 5] = [
     (Family::Llama, &["llama"], &["LlamaForCausalLM"]),

@@ -36,6 +36,8 @@ const GEMMA3_NORMS: [(&str, &str); 3] = [
 pub(crate) struct Layout {
     /// Its name in GGUF.
     pub(crate) name: String,
+    /// Its layer, from 0, if it is in one.
+    pub(crate) layer: Option<u32>,
     /// The order of its rows.
     pub(crate) order: RowOrder,
     /// Whether 1 is added to every value: Gemma's norms scale by one more than they store.
@@ -101,6 +103,7 @@ pub(crate) fn place(family: Family, name: &str) -> Place {
         _ => RowOrder::Kept,
     };
     Place::At(Layout {
+        layer: layer(&gguf),
         order,
         adds_one: family == Family::Gemma3 && bare.ends_with("norm.weight"),
         is_embedding: matches!(gguf.as_str(), "token_embd.weight" | "output.weight"),
@@ -126,6 +129,12 @@ fn gguf_name(family: Family, name: &str) -> Option<String> {
     let mut modules = gemma.iter().chain(&MODULES);
     let (_, gguf) = modules.find(|(known, _)| *known == module)?;
     Some(format!("blk.{layer}.{gguf}.{kind}"))
+}
+
+/// Returns the layer of a name as GGUF has it.
+pub(crate) fn layer(name: &str) -> Option<u32> {
+    let (layer, _) = name.strip_prefix("blk.")?.split_once('.')?;
+    layer.parse().ok()
 }
 
 /// Returns the row of the checkpoint that is row `row` of the file, in a tensor of heads of so many

@@ -1,5 +1,7 @@
-use crate::convert::FileType;
+use crate::convert::layer;
 use crate::gguf::{TensorDescription, TensorType};
+use crate::hyper_parameters::HyperParameters;
+use crate::metadata::FileType;
 use crate::model_config::Family;
 
 /// Which type each tensor of a model gets: llama-quantize's choice without an importance matrix.
@@ -17,31 +19,35 @@ pub(crate) struct Mix {
     pub(crate) has_small_values: bool,
 }
 
-impl Mix {
-    pub(crate) fn new(
-        file_type: FileType,
-        family: Family,
-        layers: u32,
-        is_grouped: bool,
-        is_tied: bool,
-    ) -> Self {
-        let has_small_values = layers == 80
-            && match family {
-                Family::Llama | Family::Mistral => is_grouped,
-                Family::Qwen2 => true,
-                Family::Qwen3 | Family::Gemma3 => false,
-            };
-        Self {
-            file_type,
-            layers,
-            is_tied,
-            has_small_values,
-        }
+/// Returns the type that most tensors of a file have, if they are quantised.
+pub(crate) fn usual_type(file_type: FileType) -> Option<TensorType> {
+    match file_type {
+        FileType::F32 | FileType::F16 | FileType::Bf16 => None,
+        FileType::Q8_0 => Some(TensorType::Q8_0),
+        FileType::Q4_K_M => Some(TensorType::Q4_K),
+        FileType::Q5_K_M => Some(TensorType::Q5_K),
+        FileType::Q6_K => Some(TensorType::Q6_K),
     }
+}
 
-    /// Returns what a tensor is stored as that would have `plain` in a file of 16 or 32 bits.
-    pub(crate) fn tensor_type(&self, tensor: &TensorDescription, plain: TensorType) -> TensorType {
-        let Some(usual) = self.file_type.quantized() else {
+/// Tells whether a model's value projections are small beside the rest: those of the 70B models of
+/// some families.
+pub(crate) fn has_small_values(family: Family, parameters: &HyperParameters) -> bool {
+    let is_grouped = parameters.num_attention_heads != parameters.num_key_value_heads;
+    parameters.num_hidden_layers == 80
+        && match family {
+            Family::Llama | Family::Mistral => is_grouped,
+            Family::Qwen2 => true,
+            Family::Qwen3 | Family::Gemma3 => false,
+        }
+}
+
+impl Mix {
+    /// Returns what a tensor described with its plain type is stored as, and whether its rows do not
+    /// fill the blocks of the type it should have had.
+    pub(crate) fn tensor_type(&self, tensor: &TensorDescription) -> (TensorType, bool) {
+        let plain = (tensor.tensor_type, false);
+        let Some(usual) = usual_type(self.file_type) else {
             return plain;
         };
         // Dimensions of one value at the end do not count.
@@ -52,7 +58,9 @@ impl Mix {
             return plain;
         }
         let columns = dimensions.first().copied().unwrap_or(0);
-        fallback(self.wanted(name, usual, columns), columns)
+        let wanted = self.wanted(name, usual, columns);
+        let fitting = fitting(wanted, columns);
+        (fitting, fitting != wanted)
     }
 
     /// Returns the type a tensor of these columns should have, whether or not its rows fill blocks.
@@ -65,7 +73,7 @@ impl Mix {
                 _ => TensorType::Q6_K,
             };
         }
-        let is_mixed = matches!(self.file_type, FileType::Q4KM | FileType::Q5KM);
+        let is_mixed = matches!(self.file_type, FileType::Q4_K_M | FileType::Q5_K_M);
         let gets_more = is_mixed && layer(name).is_some_and(|layer| self.gets_more_bits(layer));
         if name.ends_with("attn_v.weight") {
             match usual {
@@ -90,7 +98,7 @@ impl Mix {
 }
 
 /// Returns what a type gives way to where a row does not fill its blocks.
-fn fallback(wanted: TensorType, columns: u64) -> TensorType {
+fn fitting(wanted: TensorType, columns: u64) -> TensorType {
     let fits = |tensor_type: TensorType| columns % tensor_type.block_size() == 0;
     if fits(wanted) {
         return wanted;
@@ -108,12 +116,6 @@ fn fallback(wanted: TensorType, columns: u64) -> TensorType {
     }
 }
 
-/// Returns the layer of a name as GGUF has it.
-fn layer(name: &str) -> Option<u32> {
-    let (layer, _) = name.strip_prefix("blk.")?.split_once('.')?;
-    layer.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use test_case::test_case;
@@ -121,7 +123,12 @@ mod tests {
     use super::*;
 
     fn mix(file_type: FileType, layers: u32, is_tied: bool) -> Mix {
-        Mix::new(file_type, Family::Llama, layers, true, is_tied)
+        Mix {
+            file_type,
+            layers,
+            is_tied,
+            has_small_values: layers == 80,
+        }
     }
 
     fn type_of(mix: Mix, name: &str, dimensions: &[u64]) -> TensorType {
@@ -130,12 +137,12 @@ mod tests {
             dimensions: dimensions.to_vec(),
             tensor_type: TensorType::BF16,
         };
-        mix.tensor_type(&tensor, TensorType::BF16)
+        mix.tensor_type(&tensor).0
     }
 
     #[test]
     fn about_half_of_32_layers_get_more_bits() {
-        let mix = mix(FileType::Q4KM, 32, false);
+        let mix = mix(FileType::Q4_K_M, 32, false);
         let more: Vec<u32> = (0..32).filter(|&layer| mix.gets_more_bits(layer)).collect();
         assert_eq!(
             more,
@@ -156,13 +163,13 @@ mod tests {
     #[test_case("blk.6.attn_q.weight", 48, TensorType::F16)]
     #[test_case("blk.6.attn_q.bias", 4096, TensorType::BF16)]
     fn q4_k_m_is_mixed(name: &str, columns: u64, expected: TensorType) {
-        let mix = mix(FileType::Q4KM, 32, false);
+        let mix = mix(FileType::Q4_K_M, 32, false);
         assert_eq!(type_of(mix, name, &[columns, 7]), expected);
     }
 
     #[test]
     fn a_tied_embedding_is_treated_as_the_head() {
-        let tied = mix(FileType::Q5KM, 32, true);
+        let tied = mix(FileType::Q5_K_M, 32, true);
         assert_eq!(
             type_of(tied, "token_embd.weight", &[256, 7]),
             TensorType::Q6_K
@@ -180,12 +187,12 @@ mod tests {
 
     #[test]
     fn small_value_projections_of_70b_models_get_a_bit_more() {
-        let large = mix(FileType::Q4KM, 80, false);
+        let large = mix(FileType::Q4_K_M, 80, false);
         assert_eq!(
             type_of(large, "blk.10.attn_v.weight", &[256, 7]),
             TensorType::Q5_K
         );
-        let small = mix(FileType::Q4KM, 79, false);
+        let small = mix(FileType::Q4_K_M, 79, false);
         assert_eq!(
             type_of(small, "blk.10.attn_v.weight", &[256, 7]),
             TensorType::Q4_K

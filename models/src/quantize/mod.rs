@@ -5,4 +5,4 @@ mod mix;
 
 pub use block::QuantizeError;
 pub(crate) use block::{is_available, quantize_rows};
-pub(crate) use mix::Mix;
+pub(crate) use mix::{Mix, has_small_values, usual_type};
