@@ -21,7 +21,8 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, ModelError> {
     })
 }
 
-fn read_bytes(path: &Path) -> Result<Vec<u8>, ModelError> {
+/// Reads a whole file of bounded size.
+pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, ModelError> {
     let metadata = std::fs::metadata(path).map_err(ModelError::io("read", path))?;
     if !metadata.is_file() {
         // Opening a named pipe would wait for its writer.

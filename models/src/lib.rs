@@ -21,7 +21,13 @@ mod shard_index;
 
 mod merge;
 
+mod chat_template;
+
 pub use adapter::{Adapter, AdapterConfig};
+pub use chat_template::{
+    ChatInput, ChatTemplate, ChatTemplateError, ChatTemplates, LocalTime, RenderedChat,
+    SpecialTokens, TemplateFault,
+};
 pub use checkpoint::Checkpoint;
 pub use error::{
     AdapterProblem, CheckpointProblem, HeaderProblem, IndexProblem, MergeProblem, ModelError,
