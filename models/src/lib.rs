@@ -20,14 +20,21 @@ mod checkpoint;
 mod model_config;
 mod shard_index;
 
-mod weights;
 mod tokenizer;
 
+mod weights;
+
 mod merge;
+
+mod chat_template;
 
 pub mod gguf;
 
 pub use adapter::{Adapter, AdapterConfig};
+pub use chat_template::{
+    ChatInput, ChatTemplate, ChatTemplateError, ChatTemplates, LocalTime, RenderedChat,
+    SpecialTokens, TemplateFault,
+};
 pub use checkpoint::Checkpoint;
 pub use error::{
     AdapterProblem, CheckpointProblem, HeaderProblem, IndexProblem, MergeProblem, ModelError,
