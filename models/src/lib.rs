@@ -17,6 +17,7 @@ mod tensor_file;
 
 mod adapter;
 mod checkpoint;
+mod companions;
 mod model_config;
 mod shard_index;
 

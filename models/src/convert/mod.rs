@@ -6,12 +6,14 @@ mod metadata;
 mod plan;
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
 use crate::adapter::Adapter;
+use crate::chat_template::ChatTemplates;
 use crate::checkpoint::Checkpoint;
+use crate::companions;
 use crate::error::ModelError;
 use crate::gguf::{Existing, TensorType, Writer};
 use crate::merge::Progress;
@@ -37,6 +39,8 @@ pub struct ConvertOptions {
     pub file_type: FileType,
     /// What to do if the file is there.
     pub existing: Existing,
+    /// Where tokenizer and chat template are, if not with the base.
+    pub tokenizer: Option<PathBuf>,
 }
 
 /// What was made.
@@ -52,6 +56,8 @@ pub struct Converted {
     pub fallbacks: usize,
     /// Tensors of the checkpoint that are no part of the language model.
     pub left_out: usize,
+    /// What the adapter brings along too, and brings otherwise: `tokenizer.json`, `chat template`.
+    pub differing: Vec<&'static str>,
 }
 
 /// Writes `base`, with `adapter` merged into it, as a GGUF file for llama.cpp.
@@ -71,7 +77,8 @@ pub fn convert(
         _ => OutputFormat::Base,
     };
     let weights = Plan::new(base, adapter, format)?;
-    let plan = plan::plan(base, adapter, &weights, options.file_type)?;
+    let tokenizer = options.tokenizer.as_deref().unwrap_or(base.directory());
+    let plan = plan::plan(base, adapter, &weights, options.file_type, tokenizer)?;
     let descriptions = plan.tensors.iter().map(|tensor| tensor.description.clone());
     let writer = Writer::begin(
         &options.output,
@@ -96,7 +103,25 @@ pub fn convert(
         types: plan.types(),
         fallbacks: plan.fallbacks,
         left_out: plan.left_out,
+        differing: match adapter {
+            Some(adapter) => differing(tokenizer, adapter.directory())?,
+            None => Vec::new(),
+        },
     })
+}
+
+/// Returns what both directories have and do not agree on.
+fn differing(taken: &Path, other: &Path) -> Result<Vec<&'static str>, ModelError> {
+    let mut differing = Vec::new();
+    let file = "tokenizer.json";
+    if companions::differ(&taken.join(file), &other.join(file)) {
+        differing.push(file);
+    }
+    let templates = ChatTemplates::read(other)?;
+    if !templates.is_empty() && templates != ChatTemplates::read(taken)? {
+        differing.push("chat template");
+    }
+    Ok(differing)
 }
 
 struct Job<'a> {

@@ -1,6 +1,7 @@
 //! What the file will have, decided and checked before a byte is written.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::error::ConvertProblem;
 use super::layout::{self, Layout, Place, RowOrder};
@@ -67,12 +68,14 @@ impl ConversionPlan<'_> {
     }
 }
 
-/// Plans the conversion of `weights`, which are `base`'s with `adapter`'s changes.
+/// Plans the conversion of `weights`, which are `base`'s with `adapter`'s changes, with the tokenizer
+/// that lies in `tokenizer`.
 pub(super) fn plan<'a>(
     base: &Checkpoint,
     adapter: Option<&Adapter>,
     weights: &'a Plan<'a>,
     file_type: FileType,
+    tokenizer: &Path,
 ) -> Result<ConversionPlan<'a>, ModelError> {
     if let Some(quantized) = quantize::usual_type(file_type) {
         quantize::is_available(quantized)?;
@@ -80,7 +83,7 @@ pub(super) fn plan<'a>(
     let family = base.config().family();
     let parameters = base.config().hyper_parameters()?;
     let vocab_size = usize::try_from(parameters.vocab_size).unwrap_or(usize::MAX);
-    let vocabulary = Vocabulary::read(base.directory(), family, vocab_size)?;
+    let vocabulary = Vocabulary::read(tokenizer, family, vocab_size)?;
     let tokens = vocabulary.tokens().len();
     let mut tensors = Vec::new();
     let mut left_out = 0;
@@ -112,14 +115,9 @@ pub(super) fn plan<'a>(
     check_complete(&tensors, &parameters)?;
     let fallbacks = choose_types(&mut tensors, family, &parameters, file_type);
     let elements = tensors.iter().filter_map(|t| t.description.elements());
-    let key_values = metadata::key_values(
-        base,
-        adapter,
-        &parameters,
-        &vocabulary,
-        file_type,
-        elements.sum(),
-    )?;
+    let mut key_values =
+        metadata::of_model(base, adapter, &parameters, file_type, elements.sum())?;
+    metadata::put_tokenizer(&mut key_values, &vocabulary, tokenizer)?;
     Ok(ConversionPlan {
         key_values,
         tensors,

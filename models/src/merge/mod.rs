@@ -12,6 +12,7 @@ use output::{OutputDirectory, OutputFile};
 
 use crate::adapter::Adapter;
 use crate::checkpoint::Checkpoint;
+use crate::companions::{self, companions};
 use crate::error::ModelError;
 use crate::weights::{OutputFormat, Plan, Planned, PlannedFile, Rows};
 use crate::{model_config, shard_index};
@@ -106,7 +107,7 @@ pub fn merge(
     let mut differing = Vec::new();
     for companion in companions {
         output.copy(&companion.path, &companion.name)?;
-        if differs(&companion.path, &adapter.directory().join(&companion.name)) {
+        if companions::differ(&companion.path, &adapter.directory().join(&companion.name)) {
             differing.push(companion.name.clone());
         }
         files.push(companion.name);
@@ -136,76 +137,6 @@ fn index(plan: &Plan<'_>, total: u64) -> Value {
         "metadata": { "total_size": total },
         "weight_map": shards.into_iter().collect::<Map<_, _>>(),
     })
-}
-
-/// A file of the base that goes with the weights.
-struct Companion {
-    name: String,
-    path: PathBuf,
-    bytes: u64,
-}
-
-/// Returns the base's files to be copied: tokenizer, templates, generation settings, licence.
-///
-/// Weights in other formats belong to the unmerged model, and so does its README.
-fn companions(base: &Path) -> Result<Vec<Companion>, ModelError> {
-    let mut companions = Vec::new();
-    for (inside, folder) in ["", "additional_chat_templates/"].into_iter().enumerate() {
-        let directory = base.join(folder);
-        if inside > 0 && !directory.is_dir() {
-            continue;
-        }
-        let entries = std::fs::read_dir(&directory).map_err(ModelError::io("read", &directory))?;
-        for entry in entries {
-            let entry = entry.map_err(ModelError::io("read", &directory))?;
-            let path = entry.path();
-            let metadata = std::fs::metadata(&path).map_err(ModelError::io("read", &path))?;
-            let name = entry.file_name();
-            let Some(name) = name
-                .to_str()
-                .filter(|name| metadata.is_file() && goes_with(name))
-            else {
-                continue;
-            };
-            companions.push(Companion {
-                name: format!("{folder}{name}"),
-                path,
-                bytes: metadata.len(),
-            });
-        }
-    }
-    companions.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(companions)
-}
-
-fn goes_with(name: &str) -> bool {
-    let is_licence = ["LICENSE", "LICENCE", "NOTICE", "USE_POLICY"]
-        .iter()
-        .any(|beginning| name.to_ascii_uppercase().starts_with(beginning));
-    let extension = Path::new(name)
-        .extension()
-        .and_then(|extension| extension.to_str());
-    let is_description = matches!(
-        extension,
-        Some("json" | "jinja" | "model" | "txt" | "tiktoken")
-    );
-    let is_written_anew = name == model_config::FILE || name.ends_with(".index.json");
-    !name.starts_with('.') && (is_licence || is_description) && !is_written_anew
-}
-
-/// Tells whether `other` is there and says something else.
-fn differs(one: &Path, other: &Path) -> bool {
-    let length = |path: &Path| {
-        std::fs::metadata(path)
-            .ok()
-            .filter(std::fs::Metadata::is_file)
-    };
-    match (length(one), length(other)) {
-        (Some(first), Some(second)) => {
-            first.len() != second.len() || std::fs::read(one).ok() != std::fs::read(other).ok()
-        }
-        _ => false,
-    }
 }
 
 struct Writer<'a> {

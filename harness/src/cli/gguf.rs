@@ -1,0 +1,156 @@
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use indicatif::HumanBytes;
+use serde_json::json;
+use shipworthy_models::gguf::Existing;
+use shipworthy_models::{
+    Adapter, AdapterConversion, Checkpoint, ConvertOptions, Converted, FileType, convert,
+    convert_adapter,
+};
+use shipworthy_reports::one_line;
+
+use super::byte_progress::ByteProgress;
+use super::error::{Failure, Kind};
+use super::printer::Printer;
+use super::{Outcome, exit_code};
+
+/// Make a GGUF file for llama.cpp: merge, convert and quantise in one pass and little memory
+///
+/// What PEFT's merge, llama.cpp's converter and llama-quantize give one after another, without the
+/// files between them. The file appears whole or not at all.
+#[derive(Args)]
+pub(crate) struct Gguf {
+    /// The model: a directory with config.json, safetensors and a tokenizer
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// An adapter to merge into it
+    #[arg(long, value_name = "DIR")]
+    adapter: Option<PathBuf>,
+    /// What to store the weights as
+    #[arg(long = "type", value_enum, value_name = "TYPE", default_value_t = Type::Q8_0)]
+    file_type: Type,
+    /// The file to make
+    #[arg(short, long, value_name = "FILE")]
+    out: PathBuf,
+    /// Write the adapter alone, for `llama-server --lora`; its weights are bf16, f16 or f32
+    #[arg(long, requires = "adapter")]
+    adapter_only: bool,
+    /// Take tokenizer and chat template from another directory, e.g. the adapter's
+    #[arg(long, value_name = "DIR", conflicts_with = "adapter_only")]
+    tokenizer: Option<PathBuf>,
+    /// Replace the file if it is there
+    #[arg(long)]
+    overwrite: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+#[value(rename_all = "snake_case")]
+#[expect(non_camel_case_types, reason = "they are llama.cpp's names")]
+enum Type {
+    /// bfloat16
+    Bf16,
+    /// IEEE half precision
+    F16,
+    /// 32 bits
+    F32,
+    /// 8 bits: hardly a loss
+    Q8_0,
+    /// Mostly 4 bits, the tensors that matter most 6
+    Q4_K_M,
+    /// Mostly 5 bits, the tensors that matter most 6
+    Q5_K_M,
+    /// 6 bits
+    Q6_K,
+}
+
+impl From<Type> for FileType {
+    fn from(file_type: Type) -> Self {
+        match file_type {
+            Type::Bf16 => Self::Bf16,
+            Type::F16 => Self::F16,
+            Type::F32 => Self::F32,
+            Type::Q8_0 => Self::Q8_0,
+            Type::Q4_K_M => Self::Q4_K_M,
+            Type::Q5_K_M => Self::Q5_K_M,
+            Type::Q6_K => Self::Q6_K,
+        }
+    }
+}
+
+impl Gguf {
+    pub(crate) fn run(&self, printer: &Printer) -> Outcome {
+        let options = ConvertOptions {
+            output: self.out.clone(),
+            file_type: self.file_type.into(),
+            existing: if self.overwrite {
+                Existing::Overwrite
+            } else {
+                Existing::Keep
+            },
+            tokenizer: self.tokenizer.clone(),
+        };
+        let model = Checkpoint::open(&self.model)?;
+        let adapter = self.adapter.as_deref().map(Adapter::open).transpose()?;
+        let progress = ByteProgress::start(printer, "writing");
+        let converted = convert(&model, adapter.as_ref(), &options, &mut progress.callback());
+        progress.finish();
+        let converted = converted?;
+        printer.value(&self.json(&converted));
+        printer.text(&self.text(&converted));
+        Ok(exit_code::SUCCESS)
+    }
+
+    fn json(&self, converted: &Converted) -> serde_json::Value {
+        let types = converted.types.iter().map(|(tensor_type, tensors, bytes)| {
+            json!({ "type": tensor_type.name(), "tensors": tensors, "bytes": bytes })
+        });
+        json!({
+            "format": 1,
+            "file": self.out,
+            "file_type": FileType::from(self.file_type).name(),
+            "bytes": converted.bytes,
+            "tensors": converted.tensors,
+            "types": types.collect::<Vec<_>>(),
+            "fallback_tensors": converted.fallbacks,
+            "left_out_tensors": converted.left_out,
+            "differing_files": converted.differing,
+        })
+    }
+
+    fn text(&self, converted: &Converted) -> String {
+        let types = converted.types.iter();
+        let types: Vec<String> = types
+            .map(|(tensor_type, tensors, _)| format!("{tensors} {}", tensor_type.name()))
+            .collect();
+        let mut text = format!(
+            "wrote {}: {}, {} tensors ({})\n",
+            self.out.display(),
+            HumanBytes(converted.bytes),
+            converted.tensors,
+            types.join(", "),
+        );
+        if converted.fallbacks > 0 {
+            text.push_str(&format!(
+                "  {} of them have rows that do not fill the blocks of {} and got another type, as \
+                 llama-quantize does it\n",
+                converted.fallbacks,
+                FileType::from(self.file_type).name(),
+            ));
+        }
+        if converted.left_out > 0 {
+            text.push_str(&format!(
+                "  {} tensors are no part of the language model and were left out\n",
+                converted.left_out,
+            ));
+        }
+        for name in &converted.differing {
+            text.push_str(&format!(
+                "  {} is the model's; the adapter's differs: if it was trained with its own, give \
+                 `--tokenizer` its directory\n",
+                one_line(name),
+            ));
+        }
+        text
+    }
+}

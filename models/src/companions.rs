@@ -1,0 +1,76 @@
+//! The files that lie beside a checkpoint's weights and go with them.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::ModelError;
+use crate::model_config;
+
+/// A file of the base that goes with the weights.
+pub(crate) struct Companion {
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    pub(crate) bytes: u64,
+}
+
+/// Returns the base's files to be copied: tokenizer, templates, generation settings, licence.
+///
+/// Weights in other formats belong to the unmerged model, and so does its README.
+pub(crate) fn companions(base: &Path) -> Result<Vec<Companion>, ModelError> {
+    let mut companions = Vec::new();
+    for (inside, folder) in ["", "additional_chat_templates/"].into_iter().enumerate() {
+        let directory = base.join(folder);
+        if inside > 0 && !directory.is_dir() {
+            continue;
+        }
+        let entries = std::fs::read_dir(&directory).map_err(ModelError::io("read", &directory))?;
+        for entry in entries {
+            let entry = entry.map_err(ModelError::io("read", &directory))?;
+            let path = entry.path();
+            let metadata = std::fs::metadata(&path).map_err(ModelError::io("read", &path))?;
+            let name = entry.file_name();
+            let Some(name) = name
+                .to_str()
+                .filter(|name| metadata.is_file() && goes_with(name))
+            else {
+                continue;
+            };
+            companions.push(Companion {
+                name: format!("{folder}{name}"),
+                path,
+                bytes: metadata.len(),
+            });
+        }
+    }
+    companions.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(companions)
+}
+
+fn goes_with(name: &str) -> bool {
+    let is_licence = ["LICENSE", "LICENCE", "NOTICE", "USE_POLICY"]
+        .iter()
+        .any(|beginning| name.to_ascii_uppercase().starts_with(beginning));
+    let extension = Path::new(name)
+        .extension()
+        .and_then(|extension| extension.to_str());
+    let is_description = matches!(
+        extension,
+        Some("json" | "jinja" | "model" | "txt" | "tiktoken")
+    );
+    let is_written_anew = name == model_config::FILE || name.ends_with(".index.json");
+    !name.starts_with('.') && (is_licence || is_description) && !is_written_anew
+}
+
+/// Tells whether both files are there and say something else.
+pub(crate) fn differ(one: &Path, other: &Path) -> bool {
+    let length = |path: &Path| {
+        std::fs::metadata(path)
+            .ok()
+            .filter(std::fs::Metadata::is_file)
+    };
+    match (length(one), length(other)) {
+        (Some(first), Some(second)) => {
+            first.len() != second.len() || std::fs::read(one).ok() != std::fs::read(other).ok()
+        }
+        _ => false,
+    }
+}
