@@ -10,6 +10,7 @@
 mod disk_space;
 mod error;
 
+mod bounded_file;
 mod json_file;
 mod mapped_file;
 mod number_format;
@@ -18,6 +19,7 @@ mod tensor_file;
 mod adapter;
 mod checkpoint;
 mod companions;
+mod hyper_parameters;
 mod model_config;
 mod shard_index;
 
@@ -31,20 +33,35 @@ mod chat_template;
 
 pub mod gguf;
 
+mod metadata;
+mod quantize;
+
+mod convert;
+
 pub use adapter::{Adapter, AdapterConfig};
 pub use chat_template::{
     ChatInput, ChatTemplate, ChatTemplateError, ChatTemplates, LocalTime, RenderedChat,
     SpecialTokens, TemplateFault,
 };
 pub use checkpoint::Checkpoint;
+pub use convert::{ConvertOptions, ConvertProblem, Converted, convert};
 pub use error::{
     AdapterProblem, CheckpointProblem, HeaderProblem, IndexProblem, MergeProblem, ModelError,
     OutputProblem, TensorProblem,
 };
+pub use hyper_parameters::{
+    Activation, FieldError, FieldProblem, HyperParameters, LayerType, Llama3Scaling, Rope,
+    RopeScaling, YarnScaling,
+};
 pub use merge::{MergeOptions, Merged, Progress, merge};
+pub use metadata::{
+    FileType, Lineage, ModelCard, ModelCardError, ModelCardProblem, Sampling, Source, architecture,
+    model_metadata,
+};
 pub use model_config::{Family, ModelConfig};
-pub use weights::OutputFormat;
+pub use quantize::QuantizeError;
 pub use tokenizer::{
     SpecialToken, Token, TokenKind, TokenizerError, TokenizerProblem, Vocabulary, VocabularyModel,
     VocabularyValue,
 };
+pub use weights::OutputFormat;

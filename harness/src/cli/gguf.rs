@@ -4,14 +4,10 @@ use clap::{Args, ValueEnum};
 use indicatif::HumanBytes;
 use serde_json::json;
 use shipworthy_models::gguf::Existing;
-use shipworthy_models::{
-    Adapter, AdapterConversion, Checkpoint, ConvertOptions, Converted, FileType, convert,
-    convert_adapter,
-};
+use shipworthy_models::{Adapter, Checkpoint, ConvertOptions, Converted, FileType, convert};
 use shipworthy_reports::one_line;
 
 use super::byte_progress::ByteProgress;
-use super::error::{Failure, Kind};
 use super::printer::Printer;
 use super::{Outcome, exit_code};
 

@@ -9,6 +9,7 @@ mod eval;
 mod exit_code;
 mod gate;
 mod gate_options;
+mod gguf;
 mod init;
 mod merge;
 mod personas;
@@ -65,6 +66,7 @@ enum Command {
     Runs(runs::Runs),
     Doctor(doctor::Doctor),
     Merge(merge::Merge),
+    Gguf(gguf::Gguf),
 }
 
 impl Command {
@@ -81,6 +83,7 @@ impl Command {
             Self::Runs(runs) => runs.run(printer),
             Self::Doctor(doctor) => doctor.run(printer),
             Self::Merge(merge) => merge.run(printer),
+            Self::Gguf(gguf) => gguf.run(printer),
         }
     }
 }

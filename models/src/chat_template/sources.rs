@@ -8,7 +8,7 @@ use super::sandbox::SOURCE_LIMIT;
 use super::special_tokens::object;
 use super::template::ChatTemplate;
 use crate::error::ModelError;
-use crate::json_file;
+use crate::{bounded_file, json_file};
 
 /// Name of the template that is taken if nothing else is said.
 const DEFAULT: &str = "default";
@@ -162,8 +162,8 @@ impl ChatTemplates {
 
 /// Reads a template's file as Python reads text: every line end becomes `\n`.
 fn read_text(path: &Path) -> Result<String, ChatTemplateError> {
-    let bytes =
-        json_file::read_bytes(path).map_err(|error| ChatTemplateError::File(Box::new(error)))?;
+    let bytes = bounded_file::read(path, json_file::LIMIT)
+        .map_err(|error| ChatTemplateError::File(Box::new(error)))?;
     let fail = |fault| ChatTemplateError::Template {
         name: path.display().to_string(),
         line: None,

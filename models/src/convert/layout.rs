@@ -162,15 +162,51 @@ mod tests {
 
     #[test_case(Family::Llama, "model.embed_tokens.weight", "token_embd.weight")]
     #[test_case(Family::Llama, "lm_head.weight", "output.weight")]
-    #[test_case(Family::Llama, "model.layers.17.mlp.down_proj.weight", "blk.17.ffn_down.weight")]
-    #[test_case(Family::Llama, "model.layers.0.post_attention_layernorm.weight", "blk.0.ffn_norm.weight")]
-    #[test_case(Family::Gemma3, "model.layers.0.post_attention_layernorm.weight", "blk.0.post_attention_norm.weight")]
-    #[test_case(Family::Gemma3, "model.layers.0.pre_feedforward_layernorm.weight", "blk.0.ffn_norm.weight")]
-    #[test_case(Family::Gemma3, "language_model.model.norm.weight", "output_norm.weight")]
-    #[test_case(Family::Gemma3, "model.language_model.layers.3.self_attn.q_norm.weight", "blk.3.attn_q_norm.weight")]
-    #[test_case(Family::Gemma3, "model.vision_tower.encoder.layers.0.mlp.fc1.weight", "Nowhere")]
-    #[test_case(Family::Llama, "model.layers.0.self_attn.rotary_emb.inv_freq", "Nowhere")]
-    #[test_case(Family::Qwen2, "model.layers.1.self_attn.k_proj.bias", "blk.1.attn_k.bias")]
+    #[test_case(
+        Family::Llama,
+        "model.layers.17.mlp.down_proj.weight",
+        "blk.17.ffn_down.weight"
+    )]
+    #[test_case(
+        Family::Llama,
+        "model.layers.0.post_attention_layernorm.weight",
+        "blk.0.ffn_norm.weight"
+    )]
+    #[test_case(
+        Family::Gemma3,
+        "model.layers.0.post_attention_layernorm.weight",
+        "blk.0.post_attention_norm.weight"
+    )]
+    #[test_case(
+        Family::Gemma3,
+        "model.layers.0.pre_feedforward_layernorm.weight",
+        "blk.0.ffn_norm.weight"
+    )]
+    #[test_case(
+        Family::Gemma3,
+        "language_model.model.norm.weight",
+        "output_norm.weight"
+    )]
+    #[test_case(
+        Family::Gemma3,
+        "model.language_model.layers.3.self_attn.q_norm.weight",
+        "blk.3.attn_q_norm.weight"
+    )]
+    #[test_case(
+        Family::Gemma3,
+        "model.vision_tower.encoder.layers.0.mlp.fc1.weight",
+        "Nowhere"
+    )]
+    #[test_case(
+        Family::Llama,
+        "model.layers.0.self_attn.rotary_emb.inv_freq",
+        "Nowhere"
+    )]
+    #[test_case(
+        Family::Qwen2,
+        "model.layers.1.self_attn.k_proj.bias",
+        "blk.1.attn_k.bias"
+    )]
     #[test_case(Family::Llama, "model.layers.x.mlp.down_proj.weight", "Unknown")]
     #[test_case(Family::Llama, "model.layers.0.mlp.experts.0.w1.weight", "Unknown")]
     #[test_case(Family::Llama, "model.layers.0.mlp.down_proj.weight_scale", "Unknown")]

@@ -75,7 +75,10 @@ fn put_templates(key_values: &mut KeyValues, templates: &ChatTemplates) {
     }
     if !named.is_empty() {
         let names = named.keys().collect::<StringArray>();
-        key_values.insert("tokenizer.chat_templates", Value::Array(Array::String(names)));
+        key_values.insert(
+            "tokenizer.chat_templates",
+            Value::Array(Array::String(names)),
+        );
     }
     if let Some(source) = &templates.default {
         key_values.insert("tokenizer.chat_template", source.as_str());

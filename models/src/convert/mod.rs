@@ -86,7 +86,11 @@ pub fn convert(
         descriptions.collect(),
         options.existing,
     )?;
-    let total = plan.tensors.iter().filter_map(|t| t.description.bytes()).sum();
+    let total = plan
+        .tensors
+        .iter()
+        .filter_map(|t| t.description.bytes())
+        .sum();
     let mut job = Job {
         writer,
         progress: Progress { done: 0, total },
@@ -171,7 +175,9 @@ impl Job<'_> {
         to: TensorType,
     ) -> Result<(), ModelError> {
         let columns = source.rows.columns();
-        let row_bytes = to.row_bytes(columns as u64).and_then(|n| usize::try_from(n).ok());
+        let row_bytes = to
+            .row_bytes(columns as u64)
+            .and_then(|n| usize::try_from(n).ok());
         let row_bytes = row_bytes.expect("the writer has counted the bytes");
         if row_bytes == 0 {
             return Ok(());
@@ -216,12 +222,7 @@ struct Source<'a> {
 
 impl Source<'_> {
     /// Reads what is row `row` of the file.
-    fn read(
-        &self,
-        row: usize,
-        values: &mut [f32],
-        room: &mut Vec<f32>,
-    ) -> Result<(), ModelError> {
+    fn read(&self, row: usize, values: &mut [f32], room: &mut Vec<f32>) -> Result<(), ModelError> {
         let is_kept = self.layout.order == RowOrder::Kept;
         if is_kept {
             self.rows.read(row, values, room)?;

@@ -115,8 +115,7 @@ pub(super) fn plan<'a>(
     check_complete(&tensors, &parameters)?;
     let fallbacks = choose_types(&mut tensors, family, &parameters, file_type);
     let elements = tensors.iter().filter_map(|t| t.description.elements());
-    let mut key_values =
-        metadata::of_model(base, adapter, &parameters, file_type, elements.sum())?;
+    let mut key_values = metadata::of_model(base, adapter, &parameters, file_type, elements.sum())?;
     metadata::put_tokenizer(&mut key_values, &vocabulary, tokenizer)?;
     Ok(ConversionPlan {
         key_values,
@@ -139,7 +138,10 @@ fn converted<'a>(
         let dtype = planned.source.dtype();
         return Err(wrong(ConvertProblem::Format { dtype }));
     };
-    if layout.layer.is_some_and(|layer| layer >= parameters.num_hidden_layers) {
+    if layout
+        .layer
+        .is_some_and(|layer| layer >= parameters.num_hidden_layers)
+    {
         let layers = parameters.num_hidden_layers;
         return Err(wrong(ConvertProblem::Layer { layers }));
     }
@@ -174,9 +176,8 @@ fn converted<'a>(
         let rows = ordered;
         return Err(wrong(ConvertProblem::Heads { rows, heads }));
     }
-    let is_plain = is_vector
-        || layout.name.ends_with("_norm.weight")
-        || !layout.name.ends_with(".weight");
+    let is_plain =
+        is_vector || layout.name.ends_with("_norm.weight") || !layout.name.ends_with(".weight");
     let mut dimensions = vec![values as u64];
     if !is_vector {
         dimensions.push(kept as u64);
@@ -240,7 +241,10 @@ fn check_complete(
     tensors: &[ConvertedTensor<'_>],
     parameters: &HyperParameters,
 ) -> Result<(), ModelError> {
-    let names: BTreeSet<&str> = tensors.iter().map(|t| t.description.name.as_str()).collect();
+    let names: BTreeSet<&str> = tensors
+        .iter()
+        .map(|t| t.description.name.as_str())
+        .collect();
     let need = |name: &str| {
         if names.contains(name) {
             Ok(())

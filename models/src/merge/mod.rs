@@ -3,7 +3,7 @@
 mod output;
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
@@ -194,7 +194,7 @@ impl Writer<'_> {
                     |(values, room), (idx, bytes)| {
                         rows.read(start + idx, values, room)?;
                         to.encode(values, bytes);
-                        Ok(())
+                        Ok::<(), ModelError>(())
                     },
                 )?;
             file.write(bytes)?;

@@ -91,9 +91,7 @@ impl Mix {
     /// Tells whether a layer is in the first or last eighth, or a third one between.
     fn gets_more_bits(&self, layer: u32) -> bool {
         let (layer, layers) = (u64::from(layer), u64::from(self.layers));
-        layer < layers / 8
-            || layer >= 7 * layers / 8
-            || (layer - layers / 8) % 3 == 2
+        layer < layers / 8 || layer >= 7 * layers / 8 || (layer - layers / 8) % 3 == 2
     }
 }
 

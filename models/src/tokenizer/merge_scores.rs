@@ -43,7 +43,11 @@ const LONGEST: usize = 128;
 /// Counts the pairs of tokens that make a token and are not in the list of merges.
 pub(super) fn unlisted_merges(json: &TokenizerJson) -> usize {
     let vocab = &json.model.vocab.0;
-    let added: HashSet<&str> = json.added_tokens.iter().map(|it| it.content.as_str()).collect();
+    let added: HashSet<&str> = json
+        .added_tokens
+        .iter()
+        .map(|it| it.content.as_str())
+        .collect();
     let merges = &json.model.merges.0;
     let listed: HashSet<(&str, &str)> = merges.iter().map(Merge::pair).collect();
     // A byte, or a token found before text is split, is never part of a merge.
@@ -52,7 +56,10 @@ pub(super) fn unlisted_merges(json: &TokenizerJson) -> usize {
     texts
         .filter(|text| text.len() <= LONGEST)
         .map(|text| {
-            let splits = text.char_indices().skip(1).map(|(index, _)| text.split_at(index));
+            let splits = text
+                .char_indices()
+                .skip(1)
+                .map(|(index, _)| text.split_at(index));
             splits
                 .filter(|pair| merged(pair.0) && merged(pair.1) && !listed.contains(pair))
                 .count()
@@ -62,6 +69,8 @@ pub(super) fn unlisted_merges(json: &TokenizerJson) -> usize {
 
 /// Tells whether a token is SentencePiece's spelling of a byte, `<0x0A>`.
 pub(super) fn is_byte(text: &str) -> bool {
-    let digits = text.strip_prefix("<0x").and_then(|rest| rest.strip_suffix('>'));
+    let digits = text
+        .strip_prefix("<0x")
+        .and_then(|rest| rest.strip_suffix('>'));
     digits.is_some_and(|it| it.len() == 2 && it.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }

@@ -9,7 +9,7 @@ use super::sentencepiece_model::{ModelKind, ModelProto, PieceKind};
 use super::tokenizer_config::TokenizerConfig;
 use super::tokenizer_json::TokenizerJson;
 use super::vocabulary::{Token, TokenKind, Tokens, VocabularyModel};
-use crate::json_file;
+use crate::{bounded_file, json_file};
 
 /// SentencePiece's own file.
 pub(super) const FILE: &str = "tokenizer.model";
@@ -26,7 +26,7 @@ pub(super) fn read(
     json: Option<&TokenizerJson>,
     vocab_size: usize,
 ) -> Result<Tokens, TokenizerError> {
-    let bytes = json_file::read_bytes(path)?;
+    let bytes = bounded_file::read(path, json_file::LIMIT)?;
     let mut tokens = pieces(path, &bytes, vocab_size)?;
     for id in tokens.len()..vocab_size {
         tokens.push(unused(id, true));
@@ -104,7 +104,10 @@ fn pieces(path: &Path, bytes: &[u8], vocab_size: usize) -> Result<Vec<Token>, To
             };
             return Err(wrong(format!("pieces[{id}].score"), problem));
         }
-        let kind = match piece.kind.map_or(Ok(PieceKind::Normal), PieceKind::try_from) {
+        let kind = match piece
+            .kind
+            .map_or(Ok(PieceKind::Normal), PieceKind::try_from)
+        {
             Ok(PieceKind::Unknown) => TokenKind::Unknown,
             Ok(PieceKind::Control) => TokenKind::Control,
             Ok(PieceKind::Unused) => TokenKind::Unused,

@@ -314,11 +314,7 @@ impl Vocabulary {
 }
 
 /// Refuses a token that stands there twice: llama.cpp stops the whole process at one.
-fn refuse_twins(
-    tokens: &[Token],
-    directory: &Path,
-    has_model: bool,
-) -> Result<(), TokenizerError> {
+fn refuse_twins(tokens: &[Token], directory: &Path, has_model: bool) -> Result<(), TokenizerError> {
     let mut seen = std::collections::HashMap::with_capacity(tokens.len());
     for (id, token) in (0_u32..).zip(tokens) {
         if let Some(first) = seen.insert(token.text.as_str(), id) {
