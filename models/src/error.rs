@@ -3,6 +3,8 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::gguf::{GgufError, WriteError};
+use crate::hyper_parameters::FieldError;
+use crate::metadata::ModelCardError;
 
 /// Says what is wrong with a model's files, or why they could not be merged.
 #[derive(Debug, Error)]
@@ -97,6 +99,12 @@ pub enum ModelError {
         /// Why not.
         problem: OutputProblem,
     },
+    /// A field of a description is wrong.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    /// A model card cannot be read.
+    #[error(transparent)]
+    ModelCard(#[from] ModelCardError),
     /// A GGUF file is wrong.
     #[error(transparent)]
     Gguf(#[from] GgufError),

@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read as _;
 use std::marker::PhantomData;
 use std::path::Path;
 
 use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::bounded_file;
 use crate::error::ModelError;
 
 /// Bytes a description may have; the index of a model with a million tensors stays below.
@@ -14,33 +14,11 @@ const LIMIT: u64 = 100_000_000;
 
 /// Reads a whole JSON file of bounded size.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, ModelError> {
-    let text = read_bytes(path)?;
+    let text = bounded_file::read(path, LIMIT)?;
     serde_json::from_slice(&text).map_err(|source| ModelError::Json {
         path: path.to_owned(),
         source,
     })
-}
-
-fn read_bytes(path: &Path) -> Result<Vec<u8>, ModelError> {
-    let metadata = std::fs::metadata(path).map_err(ModelError::io("read", path))?;
-    if !metadata.is_file() {
-        // Opening a named pipe would wait for its writer.
-        let source = std::io::Error::other("not a file");
-        return Err(ModelError::io("read", path)(source));
-    }
-    let file = std::fs::File::open(path).map_err(ModelError::io("read", path))?;
-    let mut text = Vec::new();
-    file.take(LIMIT + 1)
-        .read_to_end(&mut text)
-        .map_err(ModelError::io("read", path))?;
-    if text.len() as u64 > LIMIT {
-        return Err(ModelError::TooLarge {
-            path: path.to_owned(),
-            length: metadata.len(),
-            limit: LIMIT,
-        });
-    }
-    Ok(text)
 }
 
 /// A JSON object in which no key stands twice.

@@ -10,6 +10,7 @@
 mod disk_space;
 mod error;
 
+mod bounded_file;
 mod json_file;
 mod mapped_file;
 mod number_format;
@@ -17,6 +18,7 @@ mod tensor_file;
 
 mod adapter;
 mod checkpoint;
+mod hyper_parameters;
 mod model_config;
 mod shard_index;
 
@@ -26,12 +28,22 @@ mod merge;
 
 pub mod gguf;
 
+mod metadata;
+
 pub use adapter::{Adapter, AdapterConfig};
 pub use checkpoint::Checkpoint;
 pub use error::{
     AdapterProblem, CheckpointProblem, HeaderProblem, IndexProblem, MergeProblem, ModelError,
     OutputProblem, TensorProblem,
 };
+pub use hyper_parameters::{
+    Activation, FieldError, FieldProblem, HyperParameters, LayerType, Llama3Scaling, Rope,
+    RopeScaling, YarnScaling,
+};
 pub use merge::{MergeOptions, Merged, Progress, merge};
+pub use metadata::{
+    FileType, Lineage, ModelCard, ModelCardError, ModelCardProblem, Sampling, Source, architecture,
+    model_metadata,
+};
 pub use model_config::{Family, ModelConfig};
 pub use weights::OutputFormat;

@@ -1,8 +1,9 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
 use crate::error::{CheckpointProblem, ModelError};
+use crate::hyper_parameters::HyperParameters;
 use crate::json_file;
 
 /// Name of the file that describes a checkpoint.
@@ -36,9 +37,10 @@ const FAMILIES: [(Family, &[&str], &[&str]); 5] = [
     ),
 ];
 
-/// What `config.json` says that merging needs.
+/// What `config.json` says.
 #[derive(Clone, Debug)]
 pub struct ModelConfig {
+    path: PathBuf,
     family: Family,
     ties_embeddings: bool,
     fields: Map<String, Value>,
@@ -77,6 +79,7 @@ impl ModelConfig {
             // What transformers takes for granted where nothing is said.
             .unwrap_or(family == Family::Gemma3);
         Ok(Self {
+            path,
             family,
             ties_embeddings,
             fields,
@@ -91,6 +94,25 @@ impl ModelConfig {
     /// Tells whether the head's weights are the embedding's.
     pub fn ties_embeddings(&self) -> bool {
         self.ties_embeddings
+    }
+
+    /// Returns the model's sizes and constants.
+    ///
+    /// Errors with file and field for what is missing, impossible or not supported; merging needs
+    /// none of it, so it is looked at here only.
+    pub fn hyper_parameters(&self) -> Result<HyperParameters, ModelError> {
+        let (family, ties) = (self.family, self.ties_embeddings);
+        Ok(HyperParameters::read(
+            &self.path,
+            family,
+            ties,
+            &self.fields,
+        )?)
+    }
+
+    /// Returns a field that is a string and stands outside of `text_config`.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.fields.get(name).and_then(Value::as_str)
     }
 
     /// Returns all of the file, with the number format of the weights and whether the head is tied

@@ -263,7 +263,7 @@ impl Writer<'_> {
                     |(values, room), (idx, bytes)| {
                         rows.read(start + idx, values, room)?;
                         to.encode(values, bytes);
-                        Ok(())
+                        Ok::<(), ModelError>(())
                     },
                 )?;
             file.write(bytes)?;
