@@ -30,6 +30,8 @@ pub mod gguf;
 
 mod metadata;
 
+mod inspect;
+
 pub use adapter::{Adapter, AdapterConfig};
 pub use checkpoint::Checkpoint;
 pub use error::{
@@ -39,6 +41,9 @@ pub use error::{
 pub use hyper_parameters::{
     Activation, FieldError, FieldProblem, HyperParameters, LayerType, Llama3Scaling, Rope,
     RopeScaling, YarnScaling,
+};
+pub use inspect::{
+    AdapterDescription, GgufDescription, SpecialToken, TensorTypeCount, TokenizerDescription,
 };
 pub use merge::{MergeOptions, Merged, Progress, merge};
 pub use metadata::{
