@@ -47,8 +47,8 @@ pub use inspect::{
 };
 pub use merge::{MergeOptions, Merged, Progress, merge};
 pub use metadata::{
-    FileType, Lineage, ModelCard, ModelCardError, ModelCardProblem, Sampling, Source, architecture,
-    model_metadata,
+    FileType, Lineage, ModelCard, ModelCardError, ModelCardProblem, Sampling, Source,
+    adapter_metadata, architecture, model_metadata,
 };
 pub use model_config::{Family, ModelConfig};
 pub use weights::OutputFormat;

@@ -304,7 +304,7 @@ TYPES = {
     "f16": gguf.LlamaFileType.MOSTLY_F16,
     "bf16": gguf.LlamaFileType.MOSTLY_BF16,
 }
-# Name of a model, number of parameters (0 if not known).
+# Name of a model, number of parameters (0 if not known, below 0 for those that an adapter changes).
 NAMES = [
     ("meta-llama/Llama-3.2-1B-Instruct", 1235814400),
     ("meta-llama/Llama-3.2-1B-Instruct", 100),
@@ -342,6 +342,9 @@ NAMES = [
     ("Model-0.5B-8K-vision", 500000000),
     ("Model-xxl", 11000000000),
     ("4x7B-x-2T", 2000000000000),
+    ("My-LoRA-7B-8K-tuned", -6000000000),
+    ("My-Tuning-70B-lora-v2", -6000000000),
+    ("base-LORA", -8),
 ]
 SIZE_LABELS = [1, 9, 99, 100, 999, 1000, 1049, 9949, 9950, 99499, 99500, 1000000, 1000001, 9500000, 134515008]
 SIZE_LABELS += [999999999, 1000000000, 1000000001, 1235814400, 7241732096, 9999999999, 70553706496, 10**12 + 1]
