@@ -5,12 +5,13 @@
 //! with it is an error that names the file and the offset or tensor.
 //!
 //! Read the modules in this order: what is read from disk ([`Checkpoint`], [`Adapter`]), then what
-//! is done with it ([`merge`]), then the format it leaves in ([`gguf`]).
+//! is done with it ([`merge`]), then the format it leaves in ([`gguf`]) and what a file of that format
+//! says of a model ([`model_metadata`]), or is found to say ([`GgufDescription`]).
 
-mod disk_space;
 mod error;
 
 mod bounded_file;
+mod disk_space;
 mod json_file;
 mod mapped_file;
 mod number_format;
@@ -28,9 +29,8 @@ mod merge;
 
 pub mod gguf;
 
-mod metadata;
-
 mod inspect;
+mod metadata;
 
 pub use adapter::{Adapter, AdapterConfig};
 pub use checkpoint::Checkpoint;
