@@ -5,12 +5,13 @@
 //! with it is an error that names the file and the offset or tensor.
 //!
 //! Read the modules in this order: what is read from disk ([`Checkpoint`], [`Adapter`]), then what
-//! is done with it ([`merge`]), then the format it leaves in ([`gguf`]).
+//! is done with it ([`merge`]), then the format it leaves in ([`gguf`]) and what a file of that format
+//! says of a model ([`model_metadata`]), or is found to say ([`GgufDescription`]).
 
-mod disk_space;
 mod error;
 
 mod bounded_file;
+mod disk_space;
 mod json_file;
 mod mapped_file;
 mod number_format;
@@ -37,6 +38,7 @@ mod metadata;
 mod quantize;
 
 mod convert;
+mod inspect;
 
 pub use adapter::{Adapter, AdapterConfig};
 pub use chat_template::{
@@ -57,6 +59,13 @@ pub use merge::{MergeOptions, Merged, Progress, merge};
 pub use metadata::{
     FileType, Lineage, ModelCard, ModelCardError, ModelCardProblem, Sampling, Source, architecture,
     model_metadata,
+pub use inspect::{
+    AdapterDescription, GgufDescription, SpecialToken, TensorTypeCount, TokenizerDescription,
+};
+pub use merge::{MergeOptions, Merged, Progress, merge};
+pub use metadata::{
+    FileType, Lineage, ModelCard, ModelCardError, ModelCardProblem, Sampling, Source,
+    adapter_metadata, architecture, model_metadata,
 };
 pub use model_config::{Family, ModelConfig};
 pub use quantize::QuantizeError;

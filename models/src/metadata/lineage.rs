@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::model_card::{ModelCard, Source, is_path};
-use super::model_id::{ModelId, title};
+use super::model_id::{Extent, ModelId, title};
 use super::sampling::Sampling;
 use super::size_label::size_label;
 use crate::adapter::AdapterConfig;
@@ -35,9 +35,9 @@ impl Lineage {
         // A name that the model was loaded by; more than one slash is a path on somebody's machine.
         let loaded_as = config.text("_name_or_path");
         if let Some(id) = loaded_as.filter(|id| id.matches('/').count() <= 1) {
-            complete(&mut card, id, parameters);
+            complete(&mut card, id, Extent::Model(parameters));
         }
-        complete(&mut card, &name(directory), parameters);
+        complete(&mut card, &name(directory), Extent::Model(parameters));
         Self::with(card, directory, parameters)
     }
 
@@ -61,16 +61,26 @@ impl Lineage {
         card.datasets = card.datasets.or(of_base.datasets);
         card.tags = card.tags.or(of_base.tags);
         card.languages = card.languages.or(of_base.languages);
-        let named = card.base_models.filter(|models| !models.is_empty());
-        let trained_on = || {
-            let id = adapter_config.base_model.as_deref();
-            let id = id.filter(|id| !id.is_empty() && !is_path(id));
-            let id = id.or_else(|| config.text("_name_or_path").filter(|id| !is_path(id)));
-            vec![Source::of_id(id.unwrap_or(&name(base)))]
-        };
-        card.base_models = Some(named.unwrap_or_else(trained_on));
-        complete(&mut card, &name(adapter), parameters);
+        let loaded_as = config.text("_name_or_path").filter(|id| !is_path(id));
+        let own = loaded_as.map_or_else(|| name(base), str::to_owned);
+        comes_from(&mut card, adapter_config, Some(&own));
+        complete(&mut card, &name(adapter), Extent::Model(parameters));
         Self::with(card, base, parameters)
+    }
+
+    /// Reads what is said of an adapter that stays one.
+    ///
+    /// `parameters`: how many of the base's values the adapter changes; it is not written, because it
+    /// is not how many values the adapter has.
+    pub fn of_adapter(
+        directory: &Path,
+        config: &AdapterConfig,
+        parameters: u64,
+    ) -> Result<Self, ModelError> {
+        let mut card = ModelCard::read(directory)?;
+        comes_from(&mut card, config, None);
+        complete(&mut card, &name(directory), Extent::Adapter(parameters));
+        Self::with(card, directory, 0)
     }
 
     fn with(mut card: ModelCard, base: &Path, parameters: u64) -> Result<Self, ModelError> {
@@ -82,9 +92,25 @@ impl Lineage {
     }
 }
 
+/// Fills in what an adapter was trained on: its card's word, its configuration's, or `own`.
+///
+/// A path on somebody's machine tells nothing, but for its last part where nothing else is known.
+fn comes_from(card: &mut ModelCard, config: &AdapterConfig, own: Option<&str>) {
+    if card
+        .base_models
+        .as_ref()
+        .is_some_and(|models| !models.is_empty())
+    {
+        return;
+    }
+    let given = config.base_model.as_deref().filter(|id| !id.is_empty());
+    let id = given.filter(|id| !is_path(id)).or(own).or(given);
+    card.base_models = id.map(|id| vec![Source::of_id(id)]);
+}
+
 /// Fills in what a name tells and nothing before it did.
-fn complete(card: &mut ModelCard, id: &str, parameters: u64) {
-    let id = ModelId::parse(id, parameters);
+fn complete(card: &mut ModelCard, id: &str, extent: Extent) {
+    let id = ModelId::parse(id, extent);
     let fill = |field: &mut Option<String>, found: Option<String>| {
         if field.is_none() {
             *field = found;

@@ -55,6 +55,22 @@ pub fn model_metadata(
     values
 }
 
+/// Returns all keys of a LoRA adapter, which has no tokenizer.
+///
+/// What it computes is multiplied by `alpha` over its rank; a scale of another form is put into `alpha`
+/// by the caller.
+pub fn adapter_metadata(family: Family, lineage: &Lineage, alpha: f32) -> KeyValues {
+    let mut values = KeyValues::new();
+    values.insert("general.architecture", architecture(family));
+    values.insert("general.type", "adapter");
+    values.insert("adapter.type", "lora");
+    values.extend(lineage.sampling.key_values().clone());
+    put_card(&mut values, &lineage.card);
+    values.insert("adapter.lora.alpha", alpha);
+    values.insert("general.quantization_version", QUANTIZATION_VERSION);
+    values
+}
+
 /// Puts a string that says anything.
 fn put_text(values: &mut KeyValues, key: &str, text: Option<&str>) {
     if let Some(text) = text.filter(|text| !text.is_empty()) {

@@ -3,7 +3,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::front_matter::{self, FrontMatter, Node};
-use super::model_id::{ModelId, title};
+use super::model_id::{Extent, ModelId, title};
 use crate::error::ModelError;
 
 /// Name of the file that a model's card is.
@@ -213,8 +213,7 @@ impl Source {
     }
 
     fn named(id: &str) -> Self {
-        // No size is looked at.
-        let id = ModelId::parse(id, 0);
+        let id = ModelId::parse(id, Extent::Unknown);
         Self {
             name: id.name.as_deref().map(title),
             organization: id.organization.as_deref().map(title),

@@ -18,6 +18,17 @@ pub(super) struct ModelId {
     pub(super) size_label: Option<String>,
 }
 
+/// What is known of a model's size, by which a size in its name is told from the length of a context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// Nothing.
+    Unknown,
+    /// A model has so many parameters.
+    Model(u64),
+    /// An adapter changes so many parameters; it need not reach all of the model.
+    Adapter(u64),
+}
+
 /// What a part of a name was found to be; a part may be several.
 #[derive(Clone, Copy, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "it is a set")]
@@ -63,9 +74,8 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
 });
 
 impl ModelId {
-    /// Reads a name; `parameters` of the model tell a size from the length of a context, where they
-    /// are known and not 0.
-    pub(super) fn parse(id: &str, parameters: u64) -> Self {
+    /// Reads a name.
+    pub(super) fn parse(id: &str, extent: Extent) -> Self {
         if id.contains(' ') {
             // A sentence of a person's.
             return Self {
@@ -84,7 +94,7 @@ impl ModelId {
             .filter(|part| !part.is_empty())
             .map(str::to_owned)
             .collect();
-        let kinds = kinds(&mut parts, parameters);
+        let kinds = kinds(&mut parts, extent);
         let joined = |is: fn(&Kinds) -> bool| {
             let chosen = parts.iter().zip(&kinds).filter(|(_, kinds)| is(kinds));
             let chosen: Vec<&str> = chosen.map(|(part, _)| part.as_str()).collect();
@@ -114,7 +124,7 @@ impl ModelId {
 }
 
 /// Finds what each part is, and brings sizes and types into their usual form.
-fn kinds(parts: &mut [String], parameters: u64) -> Vec<Kinds> {
+fn kinds(parts: &mut [String], extent: Extent) -> Vec<Kinds> {
     let mut all = vec![Kinds::default(); parts.len()];
     for (idx, (part, kinds)) in parts.iter_mut().zip(&mut all).enumerate() {
         if PATTERNS.version.is_match(part) {
@@ -123,12 +133,15 @@ fn kinds(parts: &mut [String], parameters: u64) -> Vec<Kinds> {
             kinds.number_type = true;
             *part = part.to_uppercase();
         } else if idx > 0 && PATTERNS.size.is_match(part) {
-            let (size, is_context) = normal_size(part, parameters);
+            let (size, is_context) = normal_size(part, extent);
             *part = size;
             kinds.finetune = is_context;
             kinds.size_label = !is_context;
         } else if idx > 0 && PATTERNS.finetune.is_match(part) {
-            kinds.finetune = true;
+            // That an adapter is a LoRA goes without saying.
+            let is_kind = matches!(extent, Extent::Adapter(_)) && part.eq_ignore_ascii_case("lora");
+            kinds.number_type = is_kind;
+            kinds.finetune = !is_kind;
         }
     }
     // `large` says less than `7B`.
@@ -159,7 +172,7 @@ fn kinds(parts: &mut [String], parameters: u64) -> Vec<Kinds> {
 }
 
 /// Returns a size in its usual form, and whether it is rather the length of a context.
-fn normal_size(part: &str, parameters: u64) -> (String, bool) {
+fn normal_size(part: &str, extent: Extent) -> (String, bool) {
     let mut chars: Vec<char> = part.replace('_', ".").chars().collect();
     if let [.., unit, last] = chars[..]
         && last.is_numeric()
@@ -174,15 +187,16 @@ fn normal_size(part: &str, parameters: u64) -> (String, bool) {
     {
         last.make_ascii_uppercase();
     }
-    let is_context = parameters != 0 && is_far_from(&chars, parameters);
+    let is_context = is_far_from(&chars, extent);
     if is_context && let Some(last) = chars.last_mut() {
         last.make_ascii_lowercase();
     }
     (chars.into_iter().collect(), is_context)
 }
 
-/// Tells whether a size differs from the number of parameters by more than 7/8 of it.
-fn is_far_from(size: &[char], parameters: u64) -> bool {
+/// Tells whether a size differs from a model's number of parameters by more than 7/8 of it, or is less
+/// than 1/8 of an adapter's.
+fn is_far_from(size: &[char], extent: Extent) -> bool {
     let Some((unit, digits)) = size.split_last() else {
         return false;
     };
@@ -200,7 +214,14 @@ fn is_far_from(size: &[char], parameters: u64) -> bool {
         _ => return false,
     };
     let said = number * 1000f64.powi(power);
-    (said - parameters as f64).abs() > (u128::from(parameters) * 7 / 8) as f64
+    match extent {
+        Extent::Unknown | Extent::Model(0) => false,
+        Extent::Model(parameters) => {
+            let most = (u128::from(parameters) * 7 / 8) as f64;
+            (said - parameters as f64).abs() > most
+        }
+        Extent::Adapter(parameters) => said < (parameters / 8) as f64,
+    }
 }
 
 /// Returns a name as people write it: words for dashes, capitals at the start of words that have none.

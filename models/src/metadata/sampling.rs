@@ -1,42 +1,42 @@
 use std::path::Path;
 
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use crate::error::ModelError;
-use crate::gguf::KeyValues;
+use crate::gguf::{KeyValues, Value};
 use crate::hyper_parameters::Fields;
 use crate::json_file;
 
 /// Name of the file in which a model's makers say how to sample from it.
 const FILE: &str = "generation_config.json";
 
-/// Numbers by the file's names and ours.
-const NUMBERS: [(&[&str], &str); 8] = [
-    (&["top_p"], "top_p"),
-    (&["min_p"], "min_p"),
-    (&["xtc_probability"], "xtc_probability"),
-    (&["xtc_threshold"], "xtc_threshold"),
-    (&["temperature"], "temp"),
-    (&["penalty_repeat", "repetition_penalty"], "penalty_repeat"),
-    (&["mirostat_tau"], "mirostat_tau"),
-    (&["mirostat_eta"], "mirostat_eta"),
-];
-/// Whole numbers by the file's names, which are ours.
-const INTEGERS: [&str; 3] = ["top_k", "penalty_last_n", "mirostat"];
-/// The order in a GGUF file.
-const ORDER: [&str; 12] = [
-    "sequence",
-    "top_k",
-    "top_p",
-    "min_p",
-    "xtc_probability",
-    "xtc_threshold",
-    "temp",
-    "penalty_last_n",
-    "penalty_repeat",
-    "mirostat",
-    "mirostat_tau",
-    "mirostat_eta",
+/// What a value is.
+#[derive(Clone, Copy)]
+enum Kind {
+    Text,
+    Integer,
+    Number,
+}
+
+/// Our names in the order of a GGUF file, what they hold, and the names in `generation_config.json`, of
+/// which the first that is there counts.
+const VALUES: [(&str, Kind, &[&str]); 12] = [
+    ("sequence", Kind::Text, &["sequence"]),
+    ("top_k", Kind::Integer, &["top_k"]),
+    ("top_p", Kind::Number, &["top_p"]),
+    ("min_p", Kind::Number, &["min_p"]),
+    ("xtc_probability", Kind::Number, &["xtc_probability"]),
+    ("xtc_threshold", Kind::Number, &["xtc_threshold"]),
+    ("temp", Kind::Number, &["temperature"]),
+    ("penalty_last_n", Kind::Integer, &["penalty_last_n"]),
+    (
+        "penalty_repeat",
+        Kind::Number,
+        &["penalty_repeat", "repetition_penalty"],
+    ),
+    ("mirostat", Kind::Integer, &["mirostat"]),
+    ("mirostat_tau", Kind::Number, &["mirostat_tau"]),
+    ("mirostat_eta", Kind::Number, &["mirostat_eta"]),
 ];
 
 /// How a model's makers would sample from it: `general.sampling.*`.
@@ -52,22 +52,25 @@ impl Sampling {
         if !path.is_file() {
             return Ok(Self::default());
         }
-        let all: Map<String, Value> = json_file::read(&path)?;
+        let all: Map<String, serde_json::Value> = json_file::read(&path)?;
         let fields = Fields::new(&path, &all);
         let mut values = KeyValues::new();
-        for name in ORDER {
-            let key = format!("general.sampling.{name}");
-            if name == "sequence" {
-                let text = fields.text(name)?.filter(|text| !text.is_empty());
-                values.extend(text.map(|text| (key, text)));
-            } else if INTEGERS.contains(&name) {
-                values.extend(fields.integer(name)?.map(|value| (key, value)));
-            } else if let Some((names, _)) = NUMBERS.iter().find(|(_, ours)| *ours == name) {
-                let there = names.iter().find(|name| fields.is_mentioned(name));
-                let number = there.map_or(Ok(None), |name| fields.number(name))?;
+        for (name, kind, names) in VALUES {
+            let Some(field) = names.iter().find(|name| fields.is_mentioned(name)) else {
+                continue;
+            };
+            let value = match kind {
+                Kind::Text => {
+                    let text = fields.text(field)?.filter(|text| !text.is_empty());
+                    text.map(Value::from)
+                }
+                Kind::Integer => fields.integer(field)?.map(Value::from),
                 #[expect(clippy::cast_possible_truncation, reason = "the file has f32")]
-                values.extend(number.map(|value| (key, value as f32)));
-            }
+                Kind::Number => fields
+                    .number(field)?
+                    .map(|number| Value::from(number as f32)),
+            };
+            values.extend(value.map(|value| (format!("general.sampling.{name}"), value)));
         }
         Ok(Self(values))
     }

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
-use super::model_id::{ModelId, title};
+use super::model_id::{Extent, ModelId, title};
 use super::size_label::size_label;
 use super::*;
 use crate::adapter::AdapterConfig;
@@ -17,7 +17,14 @@ fn golden() -> Json {
 fn names_tell_what_gguf_py_reads_in_them() {
     for row in golden()["names"].as_array().unwrap() {
         let name = row[0].as_str().unwrap();
-        let found = ModelId::parse(name, row[1].as_u64().unwrap());
+        // An adapter's number is below 0 there.
+        let parameters = row[1].as_i64().unwrap();
+        let extent = match parameters {
+            0 => Extent::Unknown,
+            1.. => Extent::Model(parameters.unsigned_abs()),
+            _ => Extent::Adapter(parameters.unsigned_abs()),
+        };
+        let found = ModelId::parse(name, extent);
         let found = [
             found.name,
             found.organization,
@@ -183,4 +190,30 @@ fn the_name_of_a_directory_is_found_however_it_is_written() {
         assert_eq!(lineage.card.name.as_deref(), Some("Some 7B"), "{path:?}");
         assert_eq!(lineage.card.size_label.as_deref(), Some("7B"));
     }
+}
+
+#[test]
+fn an_adapter_says_that_it_is_one_and_what_it_is_for() {
+    let place = Place::new("", "", "/home/me/My-Base-7B");
+    let adapter = place.0.path().join("my-tuning-v2");
+    let config = AdapterConfig::read(&adapter).unwrap();
+    let lineage = Lineage::of_adapter(&adapter, &config, 1000).unwrap();
+    let values = adapter_metadata(Family::Mistral, &lineage, 16.0);
+    let expected: [(&str, Value); 10] = [
+        ("general.architecture", "llama".into()),
+        ("general.type", "adapter".into()),
+        ("adapter.type", "lora".into()),
+        ("general.name", "My Tuning v2".into()),
+        ("general.version", "v2".into()),
+        ("general.basename", "my-tuning".into()),
+        ("general.base_model.count", 1u32.into()),
+        ("general.base_model.0.name", "My Base 7B".into()),
+        ("adapter.lora.alpha", 16f32.into()),
+        ("general.quantization_version", 2u32.into()),
+    ];
+    let found: Vec<(&str, Value)> = values
+        .iter()
+        .map(|(key, value)| (key, value.clone()))
+        .collect();
+    assert_eq!(found, expected);
 }
