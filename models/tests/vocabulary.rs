@@ -29,21 +29,23 @@ fn vocabulary(name: &str, family: Family) -> Vocabulary {
 
 /// Returns keys, types and values as the golden data has them.
 fn entries(vocabulary: &Vocabulary, template: Option<&Value>) -> Vec<Value> {
-    let entry = |key: &str, kind: &str, value: Value| {
-        json!({"key": key, "type": kind, "value": value})
-    };
-    let entries = vocabulary.metadata().into_iter().filter_map(|(key, value)| {
-        Some(match value {
-            VocabularyValue::String(text) => entry(key, "string", json!(text)),
-            VocabularyValue::Bool(value) => entry(key, "bool", json!(value)),
-            VocabularyValue::Id(id) => entry(key, "uint32", json!(id)),
-            VocabularyValue::Strings(texts) => entry(key, "array", json!(texts)),
-            VocabularyValue::Scores(scores) => entry(key, "array", json!(scores)),
-            VocabularyValue::Kinds(kinds) => entry(key, "array", json!(kinds)),
-            // Who writes the template is tested elsewhere; where it stands is tested here.
-            VocabularyValue::ChatTemplate => template?.clone(),
-        })
-    });
+    let entry =
+        |key: &str, kind: &str, value: Value| json!({"key": key, "type": kind, "value": value});
+    let entries = vocabulary
+        .metadata()
+        .into_iter()
+        .filter_map(|(key, value)| {
+            Some(match value {
+                VocabularyValue::String(text) => entry(key, "string", json!(text)),
+                VocabularyValue::Bool(value) => entry(key, "bool", json!(value)),
+                VocabularyValue::Id(id) => entry(key, "uint32", json!(id)),
+                VocabularyValue::Strings(texts) => entry(key, "array", json!(texts)),
+                VocabularyValue::Scores(scores) => entry(key, "array", json!(scores)),
+                VocabularyValue::Kinds(kinds) => entry(key, "array", json!(kinds)),
+                // Who writes the template is tested elsewhere; where it stands is tested here.
+                VocabularyValue::ChatTemplate => template?.clone(),
+            })
+        });
     entries.collect()
 }
 
@@ -81,7 +83,10 @@ fn without_tokenizer_model_only_scores_and_kinds_are_others(name: &str, family: 
     let vocabulary = vocabulary(name, family);
     let found = entries(&vocabulary, template);
     let keys = |entries: &[Value]| -> Vec<String> {
-        entries.iter().map(|entry| entry["key"].as_str().unwrap().to_owned()).collect()
+        entries
+            .iter()
+            .map(|entry| entry["key"].as_str().unwrap().to_owned())
+            .collect()
     };
     assert_eq!(keys(&found), keys(&golden));
     for (found, expected) in found.iter().zip(&golden) {
@@ -144,5 +149,8 @@ fn roles_are_read() {
     assert_eq!(vocabulary.tokens()[eos].text, "<|eot_id|>");
     assert_eq!(vocabulary.tokens()[eos].kind, TokenKind::Control);
     assert_eq!(vocabulary.special(SpecialToken::Padding), None);
-    assert_eq!((vocabulary.add_bos(), vocabulary.add_eos()), (Some(true), Some(false)));
+    assert_eq!(
+        (vocabulary.add_bos(), vocabulary.add_eos()),
+        (Some(true), Some(false))
+    );
 }

@@ -63,7 +63,7 @@ pub(super) fn read(
         Definition::ByteLevel { pre } => Tokens {
             model: VocabularyModel::Gpt2,
             pre,
-            tokens,
+            list: tokens,
             merges: json.model.merges.0.iter().map(escaped).collect(),
             unlisted_merges,
             space_prefix: None,
@@ -71,7 +71,7 @@ pub(super) fn read(
         Definition::SentencePiece { space_prefix } => Tokens {
             model: VocabularyModel::Llama,
             pre: "default",
-            tokens,
+            list: tokens,
             merges: Vec::new(),
             unlisted_merges,
             // llama.cpp puts one there unless told otherwise.
@@ -127,8 +127,13 @@ impl<'a> Table<'a> {
             slots: std::iter::repeat_with(|| None).take(vocab_size).collect(),
             added: HashMap::new(),
         };
-        let mut vocab: Vec<(&String, u32)> =
-            json.model.vocab.0.iter().map(|(text, id)| (text, *id)).collect();
+        let mut vocab: Vec<(&String, u32)> = json
+            .model
+            .vocab
+            .0
+            .iter()
+            .map(|(text, id)| (text, *id))
+            .collect();
         // So that the same file always has the same error.
         vocab.sort_unstable_by_key(|(text, id)| (*id, *text));
         if vocab.is_empty() {
@@ -166,7 +171,9 @@ impl<'a> Table<'a> {
         let named = config.special_tokens();
         // A new token gets the id after the last, as transformers gives it one.
         let last = self.slots.iter().rposition(Option::is_some);
-        let mut next = (0..).nth(last.map_or(0, |last| last + 1)).unwrap_or(u32::MAX);
+        let mut next = (0..)
+            .nth(last.map_or(0, |last| last + 1))
+            .unwrap_or(u32::MAX);
         for text in &named {
             if self.added.contains_key(*text) {
                 continue;

@@ -98,7 +98,10 @@ impl Definition {
             ));
         }
         for (field, affix) in [
-            ("continuing_subword_prefix", &model.continuing_subword_prefix),
+            (
+                "continuing_subword_prefix",
+                &model.continuing_subword_prefix,
+            ),
             ("end_of_word_suffix", &model.end_of_word_suffix),
         ] {
             if let Some(affix) = affix.as_deref().filter(|affix| !affix.is_empty()) {
@@ -150,7 +153,9 @@ fn byte_level(json: &TokenizerJson) -> Option<Definition> {
     let known = KNOWN.iter().find(|known| {
         known.steps == steps
             && (known.composes || !composes)
-            && known.ignores_merges.is_none_or(|value| value == ignores_merges)
+            && known
+                .ignores_merges
+                .is_none_or(|value| value == ignores_merges)
     })?;
     Some(Definition::ByteLevel { pre: known.name })
 }
@@ -225,7 +230,8 @@ fn sentencepiece(json: &TokenizerJson) -> Option<Definition> {
         (true, None) if pre_tokenizer.is_null() => prefixed,
         // Gemma's finds no space any more: they are spelt `▁` by then.
         (true, Some("Split"))
-            if pre_tokenizer.get("pattern").and_then(|it| it.get("String")) == Some(&json!(" ")) =>
+            if pre_tokenizer.get("pattern").and_then(|it| it.get("String"))
+                == Some(&json!(" ")) =>
         {
             prefixed
         }

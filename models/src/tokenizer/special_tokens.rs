@@ -122,7 +122,9 @@ pub(super) fn read(
     if let Some(fields) = &found.fields {
         for (name, role) in &ROLES[..found.n_roles] {
             let Some(role) = role else { continue };
-            if let Some(value) = fields.get(&format!("add_{name}_token")).and_then(Value::as_bool)
+            if let Some(value) = fields
+                .get(&format!("add_{name}_token"))
+                .and_then(Value::as_bool)
                 && found.special.adds(*role).is_none()
             {
                 found.special.adds.push((*role, value));
@@ -240,10 +242,11 @@ impl Search {
         let adds = separates(&between[0]) && last.is_none()
             || between.len() == 2 && separates(&between[1]);
         self.special.set_adds(SpecialToken::Separator, adds);
-        if adds && tokens.sep.is_none() {
-            if let Some(fields) = &mut self.fields {
-                put(fields, "sep_token", tokens.eos.as_ref());
-            }
+        if adds
+            && tokens.sep.is_none()
+            && let Some(fields) = &mut self.fields
+        {
+            put(fields, "sep_token", tokens.eos.as_ref());
         }
     }
 
@@ -297,8 +300,14 @@ impl Search {
             let Some(role) = role else { continue };
             let name = format!("{name}_token_id");
             let outer = fields.get(&name).filter(|value| !value.is_null());
-            let nested = || fields.get("text_config").and_then(|nested| nested.get(&name));
-            let Some(value) = outer.or_else(nested) else { continue };
+            let nested = || {
+                fields
+                    .get("text_config")
+                    .and_then(|nested| nested.get(&name))
+            };
+            let Some(value) = outer.or_else(nested) else {
+                continue;
+            };
             // Old files say -1 where there is none.
             let id = value.as_u64().and_then(|id| u32::try_from(id).ok());
             if let Some(id) = id.filter(|id| (*id as usize) < vocab_size) {

@@ -77,9 +77,7 @@ impl TokenizerConfig {
     }
 
     /// Returns `added_tokens_decoder` by id, if it is there.
-    pub(super) fn added_tokens(
-        &self,
-    ) -> Result<Option<BTreeMap<u32, AddedToken>>, TokenizerError> {
+    pub(super) fn added_tokens(&self) -> Result<Option<BTreeMap<u32, AddedToken>>, TokenizerError> {
         let field = "added_tokens_decoder";
         let Some(value) = self.fields.get(field) else {
             return Ok(None);
@@ -124,7 +122,11 @@ impl TokenizerConfig {
         };
         for source in [&self.fields, &self.special_tokens] {
             for name in NAMED {
-                source.get(name).and_then(content).into_iter().for_each(&mut push);
+                source
+                    .get(name)
+                    .and_then(content)
+                    .into_iter()
+                    .for_each(&mut push);
             }
             for name in LISTED {
                 match source.get(name) {
