@@ -187,6 +187,16 @@ fn scores_are_in_the_order_of_merges() {
 }
 
 #[test]
+fn an_added_token_without_a_row_is_left_out_as_with_tokenizer_model() {
+    let mut json = small_sentencepiece();
+    json["added_tokens"] = json!([{"id": 8, "content": "<image>", "special": true}]);
+    let found = read_json(&json, 8).unwrap();
+    assert_eq!(found.tokens().last().unwrap().text, "abc");
+    let error = read_json(&json, 7).unwrap_err();
+    assert!(error.contains("token `abc` has id 7"), "{error}");
+}
+
+#[test]
 fn spaces_in_merges_are_spelt_otherwise() {
     let changes = [
         ("/model/vocab", json!({"a": 0, " ": 1, "a ": 2})),

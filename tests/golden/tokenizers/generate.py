@@ -302,7 +302,7 @@ def gemma3():
     tokens = [added(text) for text in specials]
     for text in given:
         tokens.append(added(text, special=text in ("<start_of_turn>", "<end_of_turn>")))
-    # One beyond SentencePiece's, as the real one's image token.
+    # One beyond SentencePiece's and beyond the embedding, as the image token of the real text model.
     tokens.append(added("<image_soft_token>"))
     vocab, merges = bpe_of(model)
     tokenizer = Tokenizer(
@@ -328,7 +328,7 @@ def gemma3():
         tokenizer_class="GemmaTokenizer",
     )
     write(folder / "tokenizer_config.json", config)
-    names = {"architecture": "Gemma3ForCausalLM", "model_type": "gemma3_text", "vocab_size": 412}
+    names = {"architecture": "Gemma3ForCausalLM", "model_type": "gemma3_text", "vocab_size": 410}
     special = {"bos_token_id": 2, "eos_token_id": [1, 106], "pad_token_id": 0}
     model_config(folder, **names, **special)
 
