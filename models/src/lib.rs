@@ -55,12 +55,8 @@ pub use hyper_parameters::{
     Activation, FieldError, FieldProblem, HyperParameters, LayerType, Llama3Scaling, Rope,
     RopeScaling, YarnScaling,
 };
-pub use merge::{MergeOptions, Merged, Progress, merge};
-pub use metadata::{
-    FileType, Lineage, ModelCard, ModelCardError, ModelCardProblem, Sampling, Source, architecture,
-    model_metadata,
 pub use inspect::{
-    AdapterDescription, GgufDescription, SpecialToken, TensorTypeCount, TokenizerDescription,
+    AdapterDescription, GgufDescription, SpecialTokenDescription, TensorTypeCount, TokenizerDescription,
 };
 pub use merge::{MergeOptions, Merged, Progress, merge};
 pub use metadata::{

@@ -97,7 +97,7 @@ pub struct TokenizerDescription {
     /// How many tokens there are.
     pub tokens: u64,
     /// Tokens with a role.
-    pub special: Vec<SpecialToken>,
+    pub special: Vec<SpecialTokenDescription>,
     /// Whether the runtime puts a BOS in front.
     pub adds_bos: Option<bool>,
     /// Whether the runtime puts an EOS at the end.
@@ -106,7 +106,7 @@ pub struct TokenizerDescription {
 
 /// A token with a role.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SpecialToken {
+pub struct SpecialTokenDescription {
     /// The role, e.g. `eos`.
     pub role: &'static str,
     /// Its id.
@@ -226,7 +226,7 @@ fn tokenizer(values: &KeyValues) -> Option<TokenizerDescription> {
         let token = place
             .and_then(|place| tokens?.get(place))
             .map(str::to_owned);
-        Some(SpecialToken { role, id, token })
+        Some(SpecialTokenDescription { role, id, token })
     });
     let adds = |name: &str| values.get(&key(name)).and_then(Value::as_bool);
     Some(TokenizerDescription {
@@ -322,7 +322,7 @@ mod tests {
             [count("Q4_K", 1, 512, 288), count("F32", 2, 5, 20)]
         );
         let tokenizer = found.tokenizer.unwrap();
-        let special = |role, id, token: Option<&str>| SpecialToken {
+        let special = |role, id, token: Option<&str>| SpecialTokenDescription {
             role,
             id,
             token: token.map(str::to_owned),

@@ -3,5 +3,5 @@
 mod gguf;
 
 pub use gguf::{
-    AdapterDescription, GgufDescription, SpecialToken, TensorTypeCount, TokenizerDescription,
+    AdapterDescription, GgufDescription, SpecialTokenDescription, TensorTypeCount, TokenizerDescription,
 };

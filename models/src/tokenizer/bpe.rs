@@ -63,7 +63,7 @@ pub(super) fn read(
         Definition::ByteLevel { pre } => Tokens {
             model: VocabularyModel::Gpt2,
             pre,
-            tokens,
+            list: tokens,
             merges: json.model.merges.0.iter().map(escaped).collect(),
             unlisted_merges,
             space_prefix: None,
@@ -71,7 +71,7 @@ pub(super) fn read(
         Definition::SentencePiece { space_prefix } => Tokens {
             model: VocabularyModel::Llama,
             pre: "default",
-            tokens,
+            list: tokens,
             merges: Vec::new(),
             unlisted_merges,
             // llama.cpp puts one there unless told otherwise.
@@ -118,6 +118,9 @@ struct Table<'a> {
     json: &'a TokenizerJson,
     slots: Vec<Option<Slot>>,
     added: HashMap<String, u32>,
+    /// Whether added tokens without a row in the embedding are left out, as they are where
+    /// `tokenizer.model` is read.
+    leaves_out: bool,
 }
 
 impl<'a> Table<'a> {
@@ -126,6 +129,7 @@ impl<'a> Table<'a> {
             json,
             slots: std::iter::repeat_with(|| None).take(vocab_size).collect(),
             added: HashMap::new(),
+            leaves_out: json.model.byte_fallback == Some(true),
         };
         let mut vocab: Vec<(&String, u32)> = json
             .model
@@ -232,6 +236,8 @@ impl<'a> Table<'a> {
     ) -> Result<(), TokenizerError> {
         let vocab_size = self.slots.len();
         let problem = match self.slots.get_mut(id as usize) {
+            // Gemma 3's text models have a token for images, and no row for it.
+            None if added.is_some() && self.leaves_out => return Ok(()),
             None => TokenizerProblem::OutOfRange {
                 token: shortened(text),
                 id: id.into(),

@@ -78,6 +78,9 @@ pub enum TokenizerProblem {
     /// An embedding of no rows.
     #[error("there are no tokens")]
     Empty,
+    /// A file without SentencePiece's tokens.
+    #[error("there are none; if the file is tiktoken's, remove it and keep `tokenizer.json`")]
+    NoPieces,
     /// A token without a row in the embedding.
     #[error(
         "token `{token}` has id {id}, but the embedding has {vocab_size} rows; resize the embedding, or remove the token"

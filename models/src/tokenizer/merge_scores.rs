@@ -9,17 +9,21 @@ use super::tokenizer_json::{Merge, TokenizerJson};
 /// first merge stands in the list, that is the order of the list, as far as every pair that makes a
 /// token is in it ([`unlisted_merges`] counts those that are not). The numbers are those that
 /// SentencePiece gives: 0 for the first token made, then −1, −2 and so on; after those come the
-/// tokens that nothing is merged into, such as single characters. Up to 2^24 they are exact.
+/// tokens that nothing is merged into, such as single characters. Up to 2^24 they are exact. Added
+/// tokens are found before anything is merged and have no rank.
 #[derive(Default)]
 pub(super) struct Scores<'a>(HashMap<&'a str, usize>);
 
 impl<'a> Scores<'a> {
     /// Ranks the tokens that the merges make.
     pub(super) fn new(json: &'a TokenizerJson) -> Self {
+        let added = added(json);
         let mut ranks = HashMap::new();
         for merge in &json.model.merges.0 {
             let next = ranks.len();
-            ranks.entry(merge.joined()).or_insert(next);
+            if !added.contains(merge.joined()) {
+                ranks.entry(merge.joined()).or_insert(next);
+            }
         }
         Self(ranks)
     }
@@ -43,11 +47,7 @@ const LONGEST: usize = 128;
 /// Counts the pairs of tokens that make a token and are not in the list of merges.
 pub(super) fn unlisted_merges(json: &TokenizerJson) -> usize {
     let vocab = &json.model.vocab.0;
-    let added: HashSet<&str> = json
-        .added_tokens
-        .iter()
-        .map(|it| it.content.as_str())
-        .collect();
+    let added = added(json);
     let merges = &json.model.merges.0;
     let listed: HashSet<(&str, &str)> = merges.iter().map(Merge::pair).collect();
     // A byte, or a token found before text is split, is never part of a merge.
@@ -65,6 +65,11 @@ pub(super) fn unlisted_merges(json: &TokenizerJson) -> usize {
                 .count()
         })
         .sum()
+}
+
+fn added(json: &TokenizerJson) -> HashSet<&str> {
+    let tokens = json.added_tokens.iter();
+    tokens.map(|token| token.content.as_str()).collect()
 }
 
 /// Tells whether a token is SentencePiece's spelling of a byte, `<0x0A>`.

@@ -19,3 +19,6 @@ pub use error::{TokenizerError, TokenizerProblem};
 pub use vocabulary::{
     SpecialToken, Token, TokenKind, Vocabulary, VocabularyModel, VocabularyValue,
 };
+
+#[cfg(test)]
+mod tests;

@@ -66,7 +66,7 @@ pub(super) fn read(
     Ok(Tokens {
         model: VocabularyModel::Llama,
         pre: "default",
-        tokens,
+        list: tokens,
         merges: Vec::new(),
         unlisted_merges: 0,
         space_prefix: None,
@@ -83,7 +83,7 @@ fn pieces(path: &Path, bytes: &[u8], vocab_size: usize) -> Result<Vec<Token>, To
     // Unigram is what SentencePiece takes for granted; llama.cpp would merge it like BPE.
     let algorithm = algorithm.unwrap_or(ModelKind::Unigram as i32);
     if model.pieces.is_empty() {
-        return Err(wrong("pieces".to_owned(), TokenizerProblem::Empty));
+        return Err(wrong("pieces".to_owned(), TokenizerProblem::NoPieces));
     }
     if algorithm != ModelKind::Bpe as i32 {
         let found = match ModelKind::try_from(algorithm) {
@@ -95,7 +95,7 @@ fn pieces(path: &Path, bytes: &[u8], vocab_size: usize) -> Result<Vec<Token>, To
     }
     let pieces = model.pieces.into_iter().take(vocab_size);
     let tokens = pieces.enumerate().map(|(id, piece)| {
-        let text = piece.piece.unwrap_or_default();
+        let text = piece.text.unwrap_or_default();
         let score = piece.score.unwrap_or(0.0);
         if !score.is_finite() {
             let problem = TokenizerProblem::Score {

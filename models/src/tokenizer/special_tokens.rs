@@ -242,10 +242,11 @@ impl Search {
         let adds = separates(&between[0]) && last.is_none()
             || between.len() == 2 && separates(&between[1]);
         self.special.set_adds(SpecialToken::Separator, adds);
-        if adds && tokens.sep.is_none() {
-            if let Some(fields) = &mut self.fields {
-                put(fields, "sep_token", tokens.eos.as_ref());
-            }
+        if adds
+            && tokens.sep.is_none()
+            && let Some(fields) = &mut self.fields
+        {
+            put(fields, "sep_token", tokens.eos.as_ref());
         }
     }
 

@@ -118,11 +118,11 @@ pub enum VocabularyValue<'a> {
 /// A checkpoint's tokenizer, as a model file carries it.
 #[derive(Clone, Debug)]
 pub struct Vocabulary {
-    pub(super) model: VocabularyModel,
-    pub(super) pre: &'static str,
-    pub(super) tokens: Vec<Token>,
-    pub(super) merges: Vec<String>,
-    pub(super) unlisted_merges: usize,
+    model: VocabularyModel,
+    pre: &'static str,
+    tokens: Vec<Token>,
+    merges: Vec<String>,
+    unlisted_merges: usize,
     special: SpecialTokens,
     /// Whether a space is put before text, and whether that key stands first (else last).
     space_prefix: Option<(bool, bool)>,
@@ -132,7 +132,7 @@ pub struct Vocabulary {
 pub(super) struct Tokens {
     pub(super) model: VocabularyModel,
     pub(super) pre: &'static str,
-    pub(super) tokens: Vec<Token>,
+    pub(super) list: Vec<Token>,
     pub(super) merges: Vec<String>,
     pub(super) unlisted_merges: usize,
     /// Whether a space is put before text, where the files say something else than is usual.
@@ -156,6 +156,8 @@ impl Vocabulary {
     /// - Tokens that only `tokenizer.json` adds to `tokenizer.model` are there; where transformers 5
     ///   saved the tokenizer, the converter misses them.
     /// - Rows of the embedding beyond the tokens are filled for every kind of tokenizer.
+    /// - An added token stays as it is written; the converter decodes it like text, which changes one
+    ///   that happens to be made of byte-level characters (`é`).
     /// - An id that the embedding has no row for is never a special token's.
     ///
     /// Errors name file and field: an unknown definition, ids out of range or given twice, a token
@@ -193,7 +195,7 @@ impl Vocabulary {
                 });
             }
         };
-        refuse_twins(&read.tokens, directory, model.is_file())?;
+        refuse_twins(&read.list, directory, model.is_file())?;
         let mut special = special_tokens::read(directory, &config, json.as_ref(), vocab_size)?;
         let configured = config.add_prefix_space()?;
         let space_prefix = match family {
@@ -210,7 +212,7 @@ impl Vocabulary {
         Ok(Self {
             model: read.model,
             pre: read.pre,
-            tokens: read.tokens,
+            tokens: read.list,
             merges: read.merges,
             unlisted_merges: read.unlisted_merges,
             special,

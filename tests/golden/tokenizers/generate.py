@@ -10,6 +10,7 @@ directory without weights, and into it
   a tiny vocabulary cannot have: `get_vocab_base_pre`, and nothing else, is replaced by the right
   answer. `gemma3_json` has none: the converter refuses Gemma without `tokenizer.model`.
 - `ids.json`: transformers' ids of the texts below, without and with the tokens added around them.
+  `llama_cpp` says why llama.cpp gives others, where no vocabulary could make it give the same.
 
 Nothing random, no clock: a second run gives the same files.
 """
@@ -19,6 +20,7 @@ import json
 import shutil
 import sys
 import tempfile
+import unicodedata
 from pathlib import Path
 
 import sentencepiece
@@ -169,13 +171,8 @@ def train_sentencepiece(folder, vocab_size, **options):
 def bpe_of(model):
     """The vocabulary and merges transformers makes of a SentencePiece model."""
     vocab = {piece.piece: index for index, piece in enumerate(model.pieces)}
-    scores = {piece.piece: piece.score for piece in model.pieces if piece.type == 1}
-    # Pieces the trainer did not make (bytes, controls, given symbols) are no merges.
-    merges = [
-        (left, right)
-        for left, right in generate_merges({piece: vocab[piece] for piece in scores}, scores)
-    ]
-    return vocab, merges
+    scores = {piece.piece: piece.score for piece in model.pieces}
+    return vocab, [tuple(pair) for pair in generate_merges(vocab, scores)]
 
 
 def llama_post_processor(bos, bos_id):
@@ -305,7 +302,7 @@ def gemma3():
     tokens = [added(text) for text in specials]
     for text in given:
         tokens.append(added(text, special=text in ("<start_of_turn>", "<end_of_turn>")))
-    # One beyond SentencePiece's, as the real one's image token.
+    # One beyond SentencePiece's and beyond the embedding, as the image token of the real text model.
     tokens.append(added("<image_soft_token>"))
     vocab, merges = bpe_of(model)
     tokenizer = Tokenizer(
@@ -331,7 +328,7 @@ def gemma3():
         tokenizer_class="GemmaTokenizer",
     )
     write(folder / "tokenizer_config.json", config)
-    names = {"architecture": "Gemma3ForCausalLM", "model_type": "gemma3_text", "vocab_size": 412}
+    names = {"architecture": "Gemma3ForCausalLM", "model_type": "gemma3_text", "vocab_size": 410}
     special = {"bos_token_id": 2, "eos_token_id": [1, 106], "pad_token_id": 0}
     model_config(folder, **names, **special)
 
@@ -499,6 +496,18 @@ def converted(folder):
         return entries
 
 
+def difference(name, text):
+    """Says why llama.cpp gives other ids for a text, if it does."""
+    if name.startswith("llama2"):
+        if text[:1] in (" ", "▁"):
+            return "transformers 5 puts no space before a space, SentencePiece and llama.cpp do"
+        if name == "llama2_json" and text.startswith(("<s>", "<|im_start|>", "<tool_call>")):
+            return "transformers puts a space before the text, llama.cpp after each added token too"
+    if name == "qwen2" and unicodedata.normalize("NFC", text) != text:
+        return "llama.cpp does not compose characters (NFC)"
+    return None
+
+
 def compact(path, entries):
     """One entry a line, so that a difference can be seen."""
     lines = [json.dumps(entry, ensure_ascii=False) for entry in entries]
@@ -510,14 +519,16 @@ def main():
         for name in make():
             folder = HERE / name
             tokenizer = AutoTokenizer.from_pretrained(folder)
-            ids = [
-                {
+            ids = []
+            for text in TEXTS:
+                entry = {
                     "text": text,
                     "ids": tokenizer.encode(text, add_special_tokens=False),
                     "with_special": tokenizer.encode(text),
                 }
-                for text in TEXTS
-            ]
+                if (reason := difference(name, text)) is not None:
+                    entry["llama_cpp"] = reason
+                ids.append(entry)
             if name != "gemma3_json":
                 compact(folder / "metadata.json", converted(folder))
             compact(folder / "ids.json", ids)
