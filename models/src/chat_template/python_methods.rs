@@ -1,7 +1,7 @@
 //! Methods and filters as Python's strings, lists and dictionaries have them, where the engine's
 //! own differ or know no bounds.
 
-use minijinja::value::{Kwargs, Rest, ValueKind, from_args};
+use minijinja::value::{Kwargs, Rest, Tuple, ValueKind, from_args};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
 use minijinja_contrib::pycompat;
 
@@ -265,7 +265,7 @@ fn partition(text: &str, arguments: &[Value], from_right: bool) -> Result<Value,
         let parts = text.split_once(separator);
         parts.map_or([text, "", ""], |(a, b)| [a, separator, b])
     };
-    Ok(parts.into_iter().collect())
+    Ok(Value::from(Tuple::from(parts.map(Value::from))))
 }
 
 fn affix<'a>(arguments: &[Value], without: impl FnOnce(&str) -> &'a str) -> Result<Value, Error> {

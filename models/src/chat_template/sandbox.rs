@@ -13,7 +13,7 @@ pub(super) const SOURCE_LIMIT: usize = 1 << 18;
 /// Instructions one rendering may take; a message takes some hundred.
 pub(super) const STEP_LIMIT: u64 = 2_000_000;
 /// Bytes one rendering may write, and bytes that may pass through its operators and filters.
-pub(super) const TEXT_LIMIT: usize = 1 << 28;
+pub(super) const TEXT_LIMIT: usize = 1 << 26;
 /// Items a list may have where it is concatenated.
 const ITEM_LIMIT: usize = 1_000_000;
 /// Depth of calls of macros, and of blocks within blocks.
