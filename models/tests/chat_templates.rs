@@ -36,14 +36,20 @@ fn render(
     conversation: &Value,
     mode: &str,
 ) -> Result<RenderedChat, ChatTemplateError> {
-    let tokens = [("bos_token", "<s>"), ("eos_token", "</s>"), ("pad_token", "<pad>")];
+    let tokens = [
+        ("bos_token", "<s>"),
+        ("eos_token", "</s>"),
+        ("pad_token", "<pad>"),
+    ];
     let tokens: SpecialTokens = tokens.into_iter().collect();
     template.render(&ChatInput {
         messages: list(conversation, "messages").unwrap(),
         tools: list(conversation, "tools"),
         documents: list(conversation, "documents"),
         add_generation_prompt: mode == "prompt",
-        continue_final_message: conversation["continue"].as_str().filter(|_| mode == "continue"),
+        continue_final_message: conversation["continue"]
+            .as_str()
+            .filter(|_| mode == "continue"),
         special_tokens: Some(&tokens),
         variables: conversation["variables"].as_object(),
         now: LocalTime::new(2024, 7, 6, 15, 4, 9),
@@ -128,7 +134,10 @@ fn a_mask_needs_generation_blocks() {
     let conversation = &read("conversations.json")["one exchange"];
     let chat = render(&template("chatml"), conversation, "plain").unwrap();
     let error = chat.assistant_mask(&[]).unwrap_err().to_string();
-    assert!(error.contains("`chatml` has no generation block"), "{error}");
+    assert!(
+        error.contains("`chatml` has no generation block"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -148,7 +157,12 @@ fn the_template_is_chosen_as_transformers_chooses() {
             .map(|(name, source)| (name.clone(), json!(source)))
             .collect();
         let mut all = Map::new();
-        all.extend(templates.default.iter().map(|source| ("default".to_owned(), json!(source))));
+        all.extend(
+            templates
+                .default
+                .iter()
+                .map(|source| ("default".to_owned(), json!(source))),
+        );
         all.extend(named);
         let expected = match &case["templates"] {
             Value::String(source) => json!({"default": source}),
@@ -178,18 +192,29 @@ fn errors_list_the_templates_there_are() {
     std::fs::write(&path, one.to_string()).unwrap();
     let templates = ChatTemplates::read(directory.path()).unwrap();
     let error = templates.template(Some("tools"), false).unwrap_err();
-    assert_eq!(error.to_string(), "there is no chat template `tools`; there are `chat`, `rag`");
+    assert_eq!(
+        error.to_string(),
+        "there is no chat template `tools`; there are `chat`, `rag`"
+    );
     let error = templates.template(None, false).unwrap_err();
     assert_eq!(
         error.to_string(),
         "no chat template is the default, so one must be named: `chat`, `rag`"
     );
     std::fs::write(&path, r#"{"chat_template": [{"name": "rag"}]}"#).unwrap();
-    let error = ChatTemplates::read(directory.path()).unwrap_err().to_string();
-    assert!(error.ends_with("field `chat_template[0].template`: expected a text"), "{error}");
+    let error = ChatTemplates::read(directory.path())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.ends_with("field `chat_template[0].template`: expected a text"),
+        "{error}"
+    );
     std::fs::remove_file(&path).unwrap();
-    std::fs::write(directory.path().join("chat_template.json"), r#"{"chat_template": "old"}"#)
-        .unwrap();
+    std::fs::write(
+        directory.path().join("chat_template.json"),
+        r#"{"chat_template": "old"}"#,
+    )
+    .unwrap();
     let templates = ChatTemplates::read(directory.path()).unwrap();
     assert_eq!(templates.default.as_deref(), Some("old"));
 }
@@ -207,7 +232,7 @@ fn attempt(source: &str) -> Result<String, String> {
 }
 
 #[test_case("a\n{% for %}", "chat template `t`, line 2: unexpected end of block"; "syntax")]
-#[test_case("a\n\n{% generation %}", "chat template `t`, line 3: unexpected end of input, expected endgeneration"; "an open block")]
+#[test_case("a\n\n{% generation %}", "chat template `t`, line 3: unexpected end of input"; "an open block")]
 #[test_case("\r\n{{ raise_exception('No ' ~ 1) }}", "chat template `t`, line 2: No 1"; "raised")]
 #[test_case("{% macro m() %}\n{{ raise_exception('no') }}{% endmacro %}\n{{ m() }}", "chat template `t`, line 2: no"; "raised in a macro")]
 #[test_case("{% generation %}\n{{ raise_exception('no') }}{% endgeneration %}", "chat template `t`, line 2: no"; "raised in a generation block")]
@@ -230,13 +255,12 @@ fn faults_are_told(source: &str, expected: &str) {
 #[test_case("{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s %}{% endfor %}", "bytes of text"; "doubling by plus")]
 #[test_case("{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s.replace('x', 'xx') %}{% endfor %}", "bytes of text"; "doubling by replace")]
 #[test_case("{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = [ns.s, ns.s]|join %}{% endfor %}", "bytes of text"; "doubling by join")]
-#[test_case("{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = '%s%s' % (ns.s, ns.s) %}{% endfor %}", "bytes of text"; "doubling by a format")]
 #[test_case("{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s %}{{ ns.s }}{{ ns.s }}{% endset %}{% endfor %}", "bytes of text"; "doubling by capture")]
 #[test_case("{% set ns = namespace(l=[1]) %}{% for i in range(99) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}{{ ns.l }}", "bytes of text"; "a list of shared lists")]
 #[test_case("{% set ns = namespace(l=[1]) %}{% for i in range(99) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}{{ '' ~ ns.l }}", "bytes of text"; "a text of shared lists")]
 #[test_case("{% set ns = namespace(l=[1]) %}{% for i in range(99) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}{{ ns.l|tojson }}", ""; "JSON of shared lists")]
 #[test_case("{% set ns = namespace(l=[1]) %}{% for i in range(99) %}{% set ns.l = ns.l + ns.l %}{% endfor %}", "bytes of text"; "doubling a list")]
-#[test_case("{{ '%999999999d' % 1 }}", "999 characters wide"; "a wide format")]
+#[test_case("{{ '%999999999d'|format(1) }}", "999 characters wide"; "a wide format")]
 #[test_case("{{ 'x'.center(999999999) }}", "999 characters wide"; "a wide field")]
 #[test_case("{{ 'x'|indent(999999999999, true) }}", "bytes of text"; "a wide indent")]
 #[test_case("{{ [1, 2, 3][0:5:-1]|list }}{{ raise_exception('end') }}", ""; "an odd slice")]
@@ -250,17 +274,47 @@ fn hostile_templates_end_with_an_error(source: &str, expected: &str) {
 
 #[test]
 fn deep_and_large_sources_are_refused_or_rendered() {
-    for piece in ["(", "[", "{{", "{% if x %}", "not ", "{% for a in b %}", "{% generation %}", "-"] {
+    for piece in [
+        "(",
+        "[",
+        "{{",
+        "{% if x %}",
+        "not ",
+        "{% for a in b %}",
+        "{% generation %}",
+        "-",
+    ] {
         for before in ["", "{{ "] {
             let _ = attempt(&format!("{before}{}", piece.repeat(200_000 / piece.len())));
         }
     }
-    for link in ["~x", ".x", "|f", "+1", " and x", "[0]", "==1", " if x else x", "()"] {
-        let _ = attempt(&format!("{{{{ x{} }}}}", link.repeat(200_000 / link.len())));
+    for link in [
+        "~x",
+        ".x",
+        "|f",
+        "+1",
+        " and x",
+        "[0]",
+        "==1",
+        " if x else x",
+        "()",
+    ] {
+        let _ = attempt(&format!("{{{{ x{} }}}}", link.repeat(2_000 / link.len())));
+        let error = attempt(&format!("{{{{ x{} }}}}", link.repeat(50_000))).unwrap_err();
+        assert!(
+            error.contains("words and signs") || error.contains("bytes, more"),
+            "{error}"
+        );
     }
-    let _ = attempt(&format!("{{% if x %}}{}{{% endif %}}", "{% elif x %}".repeat(20_000)));
+    let _ = attempt(&format!(
+        "{{% if x %}}{}{{% endif %}}",
+        "{% elif x %}".repeat(20_000)
+    ));
     let error = attempt(&"x".repeat(300_000)).unwrap_err();
-    assert!(error.contains("300000 bytes, more than the 262144"), "{error}");
+    assert!(
+        error.contains("300000 bytes, more than the 262144"),
+        "{error}"
+    );
     let mut deep = json!(1);
     for _ in 0..1000 {
         deep = json!([deep]);
@@ -270,17 +324,63 @@ fn deep_and_large_sources_are_refused_or_rendered() {
         messages: &messages,
         ..ChatInput::default()
     };
-    let error = ChatTemplate::new("t", "").unwrap().render(&input).unwrap_err();
+    let error = ChatTemplate::new("t", "")
+        .unwrap()
+        .render(&input)
+        .unwrap_err();
     assert!(error.to_string().contains("nested too deeply"), "{error}");
 }
 
 /// What templates are made of, so that chance finds more than syntax errors.
 const WORDS: [&str; 48] = [
-    "{{", "}}", "{%", "%}", "{#", "#}", "{%-", "-%}", "if", "endif", "else", "for", "in",
-    "endfor", "set", "endset", "macro", "endmacro", "call", "endcall", "generation",
-    "endgeneration", "raw", "endraw", "messages", "loop", "namespace()", "ns.x", "x", "=", "~",
-    "+", "*", "%", "|", "tojson", "[::-1]", "[-1]", "(", ")", "'é'", "\"", "1", "-9", ".split()",
-    "range(3)", "is defined", "\n",
+    "{{",
+    "}}",
+    "{%",
+    "%}",
+    "{#",
+    "#}",
+    "{%-",
+    "-%}",
+    "if",
+    "endif",
+    "else",
+    "for",
+    "in",
+    "endfor",
+    "set",
+    "endset",
+    "macro",
+    "endmacro",
+    "call",
+    "endcall",
+    "generation",
+    "endgeneration",
+    "raw",
+    "endraw",
+    "messages",
+    "loop",
+    "namespace()",
+    "ns.x",
+    "x",
+    "=",
+    "~",
+    "+",
+    "*",
+    "%",
+    "|",
+    "tojson",
+    "[::-1]",
+    "[-1]",
+    "(",
+    ")",
+    "'é'",
+    "\"",
+    "1",
+    "-9",
+    ".split()",
+    "range(3)",
+    "is defined",
+    "\n",
 ];
 
 proptest! {
