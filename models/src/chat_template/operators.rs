@@ -1,10 +1,10 @@
 //! Bounds on what operators make, as the engine sets none.
 //!
 //! `x ~ x` in a loop doubles a text at every turn, so a few steps fill any memory. A filter is put
-//! behind both operands of `~`, `+`, `*` and `%`; a filter binds tighter than any operator and
+//! behind both operands of `~`, `+` and `*`; a filter binds tighter than any operator and
 //! returns what it gets, so the expression means what it did.
 
-use super::sandbox::{ADDED, FACTOR, FORMAT, TEXT};
+use super::sandbox::{ADDED, FACTOR, TEXT};
 
 /// Words that are no operands.
 const WORDS: [&str; 9] = [
@@ -20,7 +20,9 @@ const WORDS: [&str; 9] = [
 ];
 
 /// Copies the inside of a tag or expression to `out`, with the filters put in.
-pub(super) fn bound(inside: &str, out: &mut String) {
+///
+/// Returns the number of its words, strings and signs.
+pub(super) fn bound(inside: &str, out: &mut String) -> usize {
     let bytes = inside.as_bytes();
     let mut copied = 0;
     // Where the last operand ended, if the last token was one.
@@ -28,7 +30,9 @@ pub(super) fn bound(inside: &str, out: &mut String) {
     // For each open bracket, the filter that the operand after an operator is to get.
     let mut wanted: Vec<Option<&str>> = vec![None];
     let mut at = 0;
+    let mut parts = 0;
     while let Some(&byte) = bytes.get(at) {
+        parts += usize::from(!byte.is_ascii_whitespace());
         let is_string = matches!(byte, b'"' | b'\'');
         let next = match byte {
             _ if is_string => string_end(bytes, at),
@@ -36,18 +40,17 @@ pub(super) fn bound(inside: &str, out: &mut String) {
             b'*' | b'/' | b'=' if bytes.get(at + 1) == Some(&byte) => at + 2,
             _ => at + 1,
         };
-        let filters = match byte {
-            b'~' => Some((TEXT, TEXT)),
-            b'+' => Some((ADDED, ADDED)),
-            b'*' if next == at + 1 => Some((FACTOR, FACTOR)),
-            b'%' => Some((FORMAT, TEXT)),
+        let filter = match byte {
+            b'~' => Some(TEXT),
+            b'+' => Some(ADDED),
+            b'*' if next == at + 1 => Some(FACTOR),
             _ => None,
         };
-        if let (Some((left, right)), Some(end)) = (filters, operand) {
-            put(out, &inside[copied..end], left);
+        if let (Some(filter), Some(end)) = (filter, operand) {
+            put(out, &inside[copied..end], filter);
             copied = end;
             if let Some(wanted) = wanted.last_mut() {
-                *wanted = Some(right);
+                *wanted = Some(filter);
             }
         }
         match byte {
@@ -79,6 +82,7 @@ pub(super) fn bound(inside: &str, out: &mut String) {
         at = next;
     }
     out.push_str(&inside[copied..]);
+    parts
 }
 
 fn put(out: &mut String, text: &str, filter: &str) {
@@ -119,7 +123,6 @@ mod tests {
     #[test_case("x[a+1](b)+-c", "x[a|__added__+1|__added__](b)|__added__+-c|__added__"; "brackets")]
     #[test_case("a ~ (b, [c])[0] if d", "a|__text__ ~ (b, [c])[0]|__text__ if d"; "groups")]
     #[test_case("2 * n ** 3", "2|__factor__ * n|__factor__ ** 3"; "products")]
-    #[test_case("'%d' % x|f", "'%d'|__format__ % x|__text__|f"; "formats")]
     #[test_case("f(*a, **b)", "f(*a, **b)"; "arguments")]
     #[test_case("'a + b' and +c or not +d", "'a + b' and +c or not +d"; "no operators")]
     #[test_case("'é' ~ \"\\\"~\" 'x'", "'é'|__text__ ~ \"\\\"~\" 'x'"; "strings")]

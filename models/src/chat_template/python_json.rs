@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use minijinja::value::{Kwargs, Rest, ValueKind, from_args};
+use minijinja::value::{Kwargs, Rest, ValueKind, ValueOrKwargs, from_args};
 use minijinja::{Error, ErrorKind, State, Value};
 
 use super::python_values::{float, optional};
@@ -12,8 +12,9 @@ use super::sandbox::{self, DEPTH_LIMIT};
 pub(super) fn to_json(
     state: &State,
     value: &Value,
-    arguments: Rest<Value>,
+    arguments: Rest<ValueOrKwargs>,
 ) -> Result<Value, Error> {
+    let arguments = arguments.into_values();
     type Arguments = (
         Option<Value>,
         Option<Value>,

@@ -1,7 +1,7 @@
 //! Methods and filters as Python's strings, lists and dictionaries have them, where the engine's
 //! own differ or know no bounds.
 
-use minijinja::value::{Kwargs, Rest, ValueKind, from_args};
+use minijinja::value::{Kwargs, Rest, Tuple, ValueKind, ValueOrKwargs, from_args};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
 use minijinja_contrib::pycompat;
 
@@ -265,7 +265,7 @@ fn partition(text: &str, arguments: &[Value], from_right: bool) -> Result<Value,
         let parts = text.split_once(separator);
         parts.map_or([text, "", ""], |(a, b)| [a, separator, b])
     };
-    Ok(parts.into_iter().collect())
+    Ok(Value::from(Tuple::from(parts.map(Value::from))))
 }
 
 fn affix<'a>(arguments: &[Value], without: impl FnOnce(&str) -> &'a str) -> Result<Value, Error> {
@@ -363,7 +363,8 @@ fn join_filter(
 }
 
 /// Spaces or a text before every line but the first and blank ones, unless told otherwise.
-fn indent(state: &State, value: Value, arguments: Rest<Value>) -> Result<Value, Error> {
+fn indent(state: &State, value: Value, arguments: Rest<ValueOrKwargs>) -> Result<Value, Error> {
+    let arguments = arguments.into_values();
     let (width, first, blank, named): (Option<Value>, Option<Value>, Option<Value>, Kwargs) =
         from_args(&arguments)?;
     let width = optional(width, &named, "width")?;
@@ -439,13 +440,17 @@ fn zero_fill(text: &str, arguments: &[Value]) -> Result<Value, Error> {
     Ok(Value::from(format!("{sign}{zeros}{}", &text[sign.len()..])))
 }
 
-fn format_filter(state: &mut State, value: Value, arguments: Rest<Value>) -> Result<Value, Error> {
+fn format_filter(
+    state: &mut State,
+    value: Value,
+    arguments: Rest<ValueOrKwargs>,
+) -> Result<Value, Error> {
+    let arguments = arguments.into_values();
     let text = print(state, &value)?;
     check_format(state, &text)?;
-    for argument in arguments.iter() {
+    for argument in &arguments {
         print(state, argument)?;
     }
-    let arguments: Vec<Value> = arguments.0;
     let text = minijinja::formatting::format(
         minijinja::formatting::FormatStyle::Printf,
         &text,

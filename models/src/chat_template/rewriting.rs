@@ -11,6 +11,8 @@ pub(super) struct Rewritten {
     pub(super) source: String,
     /// Whether there was any.
     pub(super) found: bool,
+    /// The parts of the longest tag.
+    pub(super) longest: usize,
 }
 
 /// Replaces the two tags' names and bounds operators, so that lines and whitespace control stay.
@@ -20,6 +22,7 @@ pub(super) struct Rewritten {
 pub(super) fn rewrite(source: &str) -> Rewritten {
     let mut out = String::with_capacity(source.len() + 64);
     let mut found = false;
+    let mut longest = 0;
     let mut rest = source;
     while let Some(start) = opening(rest) {
         let (text, tag) = rest.split_at(start);
@@ -31,7 +34,11 @@ pub(super) fn rewrite(source: &str) -> Rewritten {
         };
         let Some(length) = length else {
             out.push_str(tag);
-            return Rewritten { source: out, found };
+            return Rewritten {
+                source: out,
+                found,
+                longest,
+            };
         };
         let is_text =
             tag.as_bytes()[1] == b'#' || tag_name(tag).is_some_and(|(name, _)| name == "raw");
@@ -64,11 +71,15 @@ pub(super) fn rewrite(source: &str) -> Rewritten {
             .strip_suffix(signs)
             .map_or(inside.len(), |rest| begin + rest.len());
         out.push_str(&tag[..2 + begin]);
-        operators::bound(&inside[begin..end], &mut out);
+        longest = longest.max(operators::bound(&inside[begin..end], &mut out));
         out.push_str(&tag[2 + end..]);
     }
     out.push_str(rest);
-    Rewritten { source: out, found }
+    Rewritten {
+        source: out,
+        found,
+        longest,
+    }
 }
 
 /// Returns where the next tag, expression or comment begins.

@@ -10,10 +10,12 @@ use super::python_values;
 
 /// Bytes a template's source may have; real ones have up to 20 000.
 pub(super) const SOURCE_LIMIT: usize = 1 << 18;
+/// Words, strings and signs that one tag may have; compiling takes the square of their number.
+pub(super) const TAG_LIMIT: usize = 4096;
 /// Instructions one rendering may take; a message takes some hundred.
 pub(super) const STEP_LIMIT: u64 = 2_000_000;
 /// Bytes one rendering may write, and bytes that may pass through its operators and filters.
-pub(super) const TEXT_LIMIT: usize = 1 << 28;
+pub(super) const TEXT_LIMIT: usize = 1 << 26;
 /// Items a list may have where it is concatenated.
 const ITEM_LIMIT: usize = 1_000_000;
 /// Depth of calls of macros, and of blocks within blocks.
@@ -29,7 +31,6 @@ pub(super) const DEPTH_LIMIT: usize = 200;
 pub(super) const TEXT: &str = "__text__";
 pub(super) const ADDED: &str = "__added__";
 pub(super) const FACTOR: &str = "__factor__";
-pub(super) const FORMAT: &str = "__format__";
 
 /// The name under which a rendering finds its [`Budget`].
 pub(super) const BUDGET: &str = "__budget__";
@@ -77,7 +78,6 @@ pub(super) fn confine(environment: &mut Environment<'static>) {
     environment.add_filter(TEXT, text);
     environment.add_filter(ADDED, added);
     environment.add_filter(FACTOR, factor);
-    environment.add_filter(FORMAT, format);
     // What would print the whole state, and what makes lists of any length.
     environment.remove_global("debug");
     environment.remove_filter("pprint");
@@ -159,14 +159,6 @@ fn factor(value: Value) -> Result<Value, Error> {
         ErrorKind::InvalidOperation,
         "only numbers can be multiplied in a chat template",
     ))
-}
-
-/// Passes the left side of `%`: a format or a number.
-fn format(state: &State, value: Value) -> Result<Value, Error> {
-    if let Some(text) = value.as_str() {
-        check_format(state, text)?;
-    }
-    Ok(value)
 }
 
 /// Refuses formats such as `%1000000000d`.

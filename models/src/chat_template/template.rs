@@ -12,15 +12,17 @@ use super::error::{ChatTemplateError, TemplateFault};
 use super::local_time::LocalTime;
 use super::rendered::{Piece, RenderedChat};
 use super::rewriting::{self, FUNCTION};
-use super::sandbox::{self, BUDGET, Budget, SOURCE_LIMIT, STEP_LIMIT, TEXT_LIMIT, TooMuchText};
+use super::sandbox::{
+    self, BUDGET, Budget, SOURCE_LIMIT, STEP_LIMIT, TAG_LIMIT, TEXT_LIMIT, TooMuchText,
+};
 use super::special_tokens::SpecialTokens;
 use super::{python_methods, python_values};
 
 /// A chat template, ready to render.
 ///
 /// It is a program by a stranger: steps, output, recursion and what its operators make are bounded,
-/// and a rendering that exceeds a bound is an error. Repeating text with `*` is refused, as is what
-/// Jinja's immutable sandbox refuses. Comparing values that share their parts many times over may
+/// and a rendering that exceeds a bound is an error. Repeating text with `*` and formatting it
+/// with `%` are refused, as is what Jinja's immutable sandbox refuses. Comparing values that share their parts many times over may
 /// still take long.
 pub struct ChatTemplate {
     name: String,
@@ -68,6 +70,10 @@ impl ChatTemplate {
         }
         // Jinja reads every kind of line end as one.
         let rewritten = rewriting::rewrite(&source.replace("\r\n", "\n").replace('\r', "\n"));
+        if rewritten.longest > TAG_LIMIT {
+            let fault = format!("a tag has more than {TAG_LIMIT} words and signs");
+            return Err(fail(None, TemplateFault::Syntax(fault)));
+        }
         let mut environment = environment();
         let compiled = sandbox::on_large_stack(|| {
             environment.add_template_owned(name.to_owned(), rewritten.source)
