@@ -56,7 +56,8 @@ pub use hyper_parameters::{
     RopeScaling, YarnScaling,
 };
 pub use inspect::{
-    AdapterDescription, GgufDescription, SpecialTokenDescription, TensorTypeCount, TokenizerDescription,
+    AdapterDescription, GgufDescription, SpecialTokenDescription, TensorTypeCount,
+    TokenizerDescription,
 };
 pub use merge::{MergeOptions, Merged, Progress, merge};
 pub use metadata::{

@@ -3,5 +3,6 @@
 mod gguf;
 
 pub use gguf::{
-    AdapterDescription, GgufDescription, SpecialTokenDescription, TensorTypeCount, TokenizerDescription,
+    AdapterDescription, GgufDescription, SpecialTokenDescription, TensorTypeCount,
+    TokenizerDescription,
 };
