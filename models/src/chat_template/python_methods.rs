@@ -34,7 +34,7 @@ pub(super) fn add(environment: &mut Environment<'static>) {
     environment.add_filter("replace", replace_filter);
     environment.add_filter("join", join_filter);
     environment.add_filter("indent", indent);
-    environment.add_filter("string", |state: &State, value: Value| print(state, &value));
+    environment.add_filter("string", |state: &State, value: &Value| print(state, value));
     environment.add_filter("format", format_filter);
     environment.add_function("range", range);
 }
@@ -156,10 +156,14 @@ fn stripped<'a>(text: &'a str, set: Option<&str>, left: bool, right: bool) -> &'
     }
 }
 
-fn trim(state: &State, value: Value, set: Option<Value>, named: Kwargs) -> Result<Value, Error> {
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the engine hands named arguments over by value"
+)]
+fn trim(state: &State, value: &Value, set: Option<Value>, named: Kwargs) -> Result<Value, Error> {
     let set = optional(set, &named, "chars")?.filter(|set| !set.is_none());
     named.assert_all_used()?;
-    let text = print(state, &value)?;
+    let text = print(state, value)?;
     let set = set.as_ref().and_then(Value::as_str);
     Ok(Value::from(stripped(&text, set, true, true)))
 }
@@ -299,16 +303,12 @@ fn replaced(
 
 fn replace_filter(
     state: &State,
-    value: Value,
-    old: Value,
-    new: Value,
+    value: &Value,
+    old: &Value,
+    new: &Value,
     count: Option<i64>,
 ) -> Result<Value, Error> {
-    let (text, old, new) = (
-        print(state, &value)?,
-        print(state, &old)?,
-        print(state, &new)?,
-    );
+    let (text, old, new) = (print(state, value)?, print(state, old)?, print(state, new)?);
     let count = count.and_then(|count| usize::try_from(count).ok());
     replaced(state, &text, &old, &new, count).map(Value::from)
 }
@@ -338,9 +338,13 @@ fn join(state: &State, values: &Value, between: &str, only_text: bool) -> Result
     Ok(Value::from(out))
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the engine hands named arguments over by value"
+)]
 fn join_filter(
     state: &State,
-    values: Value,
+    values: &Value,
     between: Option<Value>,
     attribute: Option<Value>,
     named: Kwargs,
@@ -353,7 +357,7 @@ fn join_filter(
     }
     let between = between.map_or_else(|| Ok(String::new()), |value| print(state, &value))?;
     let Some(attribute) = attribute.filter(|name| !name.is_none()) else {
-        return join(state, &values, &between, false);
+        return join(state, values, &between, false);
     };
     let items: Result<Vec<Value>, Error> = values
         .try_iter()?
@@ -363,7 +367,7 @@ fn join_filter(
 }
 
 /// Spaces or a text before every line but the first and blank ones, unless told otherwise.
-fn indent(state: &State, value: Value, arguments: Rest<ValueOrKwargs>) -> Result<Value, Error> {
+fn indent(state: &State, value: &Value, arguments: Rest<ValueOrKwargs>) -> Result<Value, Error> {
     let arguments = arguments.into_values();
     let (width, first, blank, named): (Option<Value>, Option<Value>, Option<Value>, Kwargs) =
         from_args(&arguments)?;
@@ -378,7 +382,7 @@ fn indent(state: &State, value: Value, arguments: Rest<ValueOrKwargs>) -> Result
             None => " ".repeat(spaces(state, i64::try_from(width.clone())?)?),
         },
     };
-    let text = print(state, &value)?;
+    let text = print(state, value)?;
     let mut out = String::new();
     for (index, line) in text.split('\n').enumerate() {
         if index > 0 {
@@ -442,11 +446,11 @@ fn zero_fill(text: &str, arguments: &[Value]) -> Result<Value, Error> {
 
 fn format_filter(
     state: &mut State,
-    value: Value,
+    value: &Value,
     arguments: Rest<ValueOrKwargs>,
 ) -> Result<Value, Error> {
     let arguments = arguments.into_values();
-    let text = print(state, &value)?;
+    let text = print(state, value)?;
     check_format(state, &text)?;
     for argument in &arguments {
         print(state, argument)?;

@@ -86,9 +86,10 @@ impl ChatTemplate {
                     .detail()
                     .map_or(error.kind().to_string(), str::to_owned);
                 // The tag the author wrote.
-                let detail = match rewritten.found {
-                    true => detail.replace("endcall", "endgeneration"),
-                    false => detail,
+                let detail = if rewritten.found {
+                    detail.replace("endcall", "endgeneration")
+                } else {
+                    detail
                 };
                 Err(fail(error.line(), TemplateFault::Syntax(detail)))
             }
