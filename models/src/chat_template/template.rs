@@ -16,7 +16,7 @@ use super::sandbox::{
     self, BUDGET, Budget, SOURCE_LIMIT, STEP_LIMIT, TAG_LIMIT, TEXT_LIMIT, TooMuchText,
 };
 use super::special_tokens::SpecialTokens;
-use super::{python_methods, python_values};
+use super::{python_filters, python_values};
 
 /// A chat template, ready to render.
 ///
@@ -325,7 +325,7 @@ fn environment() -> Environment<'static> {
                 .with_source(Raised(message)))
         },
     );
-    python_methods::add(&mut environment);
+    python_filters::add(&mut environment);
     sandbox::confine(&mut environment);
     environment
 }
