@@ -158,6 +158,10 @@ fn ids_are_those_of_transformers(name: &str, tokenizer: &str) {
         let back = vocab.detokenize(&tokens, false, true);
         let back = String::from_utf8(back).unwrap();
         let same = back == expected.text;
-        assert!(same || expected.llama_cpp.is_some(), "{back:?}, {:?}", expected.text);
+        assert!(
+            same || expected.llama_cpp.is_some(),
+            "{back:?}, {:?}",
+            expected.text
+        );
     }
 }

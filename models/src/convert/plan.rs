@@ -203,13 +203,15 @@ fn converted<'a>(
 
 /// Returns what a matrix stored as `format` is before it is quantised.
 fn plain_type(file_type: FileType, format: NumberFormat) -> TensorType {
-    match (file_type, format) {
-        (FileType::F32, _) => TensorType::F32,
-        (FileType::F16, _) => TensorType::F16,
-        (FileType::Bf16, _) => TensorType::BF16,
-        (_, NumberFormat::F32) => TensorType::F32,
-        (_, NumberFormat::F16) => TensorType::F16,
-        (_, NumberFormat::Bf16) => TensorType::BF16,
+    match file_type {
+        FileType::F32 => TensorType::F32,
+        FileType::F16 => TensorType::F16,
+        FileType::Bf16 => TensorType::BF16,
+        FileType::Q8_0 | FileType::Q4_K_M | FileType::Q5_K_M | FileType::Q6_K => match format {
+            NumberFormat::F32 => TensorType::F32,
+            NumberFormat::F16 => TensorType::F16,
+            NumberFormat::Bf16 => TensorType::BF16,
+        },
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) fn has_small_values(family: Family, parameters: &HyperParameters) -> 
 impl Mix {
     /// Returns what a tensor described with its plain type is stored as, and whether its rows do not
     /// fill the blocks of the type it should have had.
-    pub(crate) fn tensor_type(&self, tensor: &TensorDescription) -> (TensorType, bool) {
+    pub(crate) fn tensor_type(self, tensor: &TensorDescription) -> (TensorType, bool) {
         let plain = (tensor.tensor_type, false);
         let Some(usual) = usual_type(self.file_type) else {
             return plain;
@@ -64,12 +64,12 @@ impl Mix {
     }
 
     /// Returns the type a tensor of these columns should have, whether or not its rows fill blocks.
-    fn wanted(&self, name: &str, usual: TensorType, columns: u64) -> TensorType {
+    fn wanted(self, name: &str, usual: TensorType, columns: u64) -> TensorType {
         let is_embedding = name == "token_embd.weight";
         if name == "output.weight" || is_embedding && self.is_tied {
             return match usual {
                 TensorType::Q8_0 => TensorType::Q8_0,
-                _ if columns % usual.block_size() != 0 => TensorType::Q8_0,
+                _ if !columns.is_multiple_of(usual.block_size()) => TensorType::Q8_0,
                 _ => TensorType::Q6_K,
             };
         }
@@ -89,7 +89,7 @@ impl Mix {
     }
 
     /// Tells whether a layer is in the first or last eighth, or a third one between.
-    fn gets_more_bits(&self, layer: u32) -> bool {
+    fn gets_more_bits(self, layer: u32) -> bool {
         let (layer, layers) = (u64::from(layer), u64::from(self.layers));
         layer < layers / 8 || layer >= 7 * layers / 8 || (layer - layers / 8) % 3 == 2
     }
@@ -97,7 +97,7 @@ impl Mix {
 
 /// Returns what a type gives way to where a row does not fill its blocks.
 fn fitting(wanted: TensorType, columns: u64) -> TensorType {
-    let fits = |tensor_type: TensorType| columns % tensor_type.block_size() == 0;
+    let fits = |tensor_type: TensorType| columns.is_multiple_of(tensor_type.block_size());
     if fits(wanted) {
         return wanted;
     }

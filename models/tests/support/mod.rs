@@ -1,6 +1,12 @@
 //! The checkpoints of `tests/golden/conversion`, made anew: their weights follow from their names.
 
-#![allow(dead_code, reason = "every test binary uses a part")]
+#![allow(
+    dead_code,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::unwrap_used,
+    reason = "every test binary uses a part; a test fails by panicking"
+)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,36 +18,36 @@ use serde::Deserialize;
 
 /// One case of `generate.py`, which says what the fields are.
 #[derive(Deserialize)]
-pub struct Golden {
-    pub config: serde_json::Value,
-    pub tokenizer: String,
+pub(crate) struct Golden {
+    pub(crate) config: serde_json::Value,
+    pub(crate) tokenizer: String,
     dtype: String,
     tensors: BTreeMap<String, Vec<usize>>,
-    pub files: BTreeMap<String, String>,
-    pub quantized: BTreeMap<String, BTreeMap<String, QuantizedTensor>>,
+    pub(crate) files: BTreeMap<String, String>,
+    pub(crate) quantized: BTreeMap<String, BTreeMap<String, QuantizedTensor>>,
     #[serde(default)]
-    pub prompts: Vec<Vec<i32>>,
+    pub(crate) prompts: Vec<Vec<i32>>,
 }
 
 #[derive(Deserialize, Debug, PartialEq, Eq)]
-pub struct QuantizedTensor {
+pub(crate) struct QuantizedTensor {
     #[serde(rename = "type")]
-    pub tensor_type: String,
-    pub sha256: String,
+    pub(crate) tensor_type: String,
+    pub(crate) sha256: String,
 }
 
-pub fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden")
 }
 
 impl Golden {
-    pub fn read(name: &str) -> Self {
+    pub(crate) fn read(name: &str) -> Self {
         let path = folder().join(format!("conversion/{name}.json"));
         serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
     }
 
     /// Writes the checkpoint as a directory of the name that the converter saw.
-    pub fn write_checkpoint(&self, name: &str, parent: &Path) -> PathBuf {
+    pub(crate) fn write_checkpoint(&self, name: &str, parent: &Path) -> PathBuf {
         let directory = parent.join(format!("Tiny-{name}"));
         std::fs::create_dir(&directory).unwrap();
         let tokenizer = folder().join("tokenizers").join(&self.tokenizer);
@@ -53,7 +59,10 @@ impl Golden {
             }
         }
         std::fs::write(directory.join("config.json"), self.config.to_string()).unwrap();
-        let is_gemma = self.tensors.keys().any(|name| name.contains("pre_feedforward"));
+        let is_gemma = self
+            .tensors
+            .keys()
+            .any(|name| name.contains("pre_feedforward"));
         let dtype = match self.dtype.as_str() {
             "bfloat16" => Dtype::BF16,
             "float16" => Dtype::F16,
