@@ -2,6 +2,8 @@
 //!
 //! The data, the versions and the script that made them lie in `tests/golden/tokenizers`.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic like tests")]
+
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};

@@ -100,7 +100,10 @@ fn values(name: &str, shape: &[usize], is_gemma: bool) -> impl Iterator<Item = f
     let columns = shape[shape.len() - 1];
     let is_norm = name.ends_with("norm.weight");
     let is_whole = name.ends_with("embed_tokens.weight") || name.ends_with("lm_head.weight");
-    let divisor = if is_norm || name.ends_with("bias") {
+    let is_scaled = is_gemma && name.ends_with("embed_tokens.weight");
+    let divisor = if is_scaled {
+        8.0
+    } else if is_norm || name.ends_with("bias") {
         4.0
     } else if is_whole {
         1.0
