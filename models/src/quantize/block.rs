@@ -37,6 +37,73 @@ pub(crate) fn quantize_rows(
     columns: usize,
     bytes: &mut [u8],
 ) -> Result<(), QuantizeError> {
+    use super::{scale_and_min, scale_only};
+
+    let search: fn(&[f32], &mut [u8]) -> bool = match tensor_type {
+        TensorType::Q4_K => |values, bytes| {
+            by_instruction(values, bytes, |values, bytes| {
+                scale_and_min::quantize(scale_and_min::Q4_K, values, bytes)
+            })
+        },
+        TensorType::Q5_K => |values, bytes| {
+            by_instruction(values, bytes, |values, bytes| {
+                scale_and_min::quantize(scale_and_min::Q5_K, values, bytes)
+            })
+        },
+        TensorType::Q6_K => |values, bytes| by_instruction(values, bytes, scale_only::quantize),
+        _ => return quantize_with_ggml(tensor_type, values, columns, bytes),
+    };
+    let size = usize::try_from(tensor_type.block_size()).unwrap_or(usize::MAX);
+    let block_bytes = usize::try_from(tensor_type.block_bytes()).unwrap_or(usize::MAX);
+    let blocks = values.chunks_exact(size);
+    for (values, bytes) in blocks.zip(bytes.chunks_exact_mut(block_bytes)) {
+        if !search(values, bytes) {
+            quantize_with_ggml(tensor_type, values, size, bytes)?;
+        }
+    }
+    Ok(())
+}
+
+/// Quantises one block with whatever vector instructions the processor has.
+#[cfg(feature = "ggml")]
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "it takes on the features of what it calls"
+)]
+fn by_instruction(
+    values: &[f32],
+    bytes: &mut [u8],
+    quantize: impl Fn(&[f32], &mut [u8]) -> bool,
+) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2")]
+        fn with_avx2(
+            values: &[f32],
+            bytes: &mut [u8],
+            quantize: impl Fn(&[f32], &mut [u8]) -> bool,
+        ) -> bool {
+            quantize(values, bytes)
+        }
+
+        if std::arch::is_x86_feature_detected!("avx2") {
+            #[expect(unsafe_code, reason = "only this reaches the instructions")]
+            // SAFETY: the processor has been asked for them.
+            return unsafe { with_avx2(values, bytes, quantize) };
+        }
+    }
+    quantize(values, bytes)
+}
+
+/// Quantises whole rows with ggml's own routine.
+#[cfg(feature = "ggml")]
+fn quantize_with_ggml(
+    tensor_type: TensorType,
+    values: &[f32],
+    columns: usize,
+    bytes: &mut [u8],
+) -> Result<(), QuantizeError> {
     let not_built = || QuantizeError::NotBuilt(tensor_type.name());
     let row_bytes = tensor_type.row_bytes(columns as u64);
     let rows = values.len().checked_div(columns).unwrap_or(0);
@@ -77,4 +144,94 @@ pub(crate) fn quantize_rows(
     _: &mut [u8],
 ) -> Result<(), QuantizeError> {
     Err(QuantizeError::NotBuilt(tensor_type.name()))
+}
+
+#[cfg(all(test, feature = "ggml"))]
+mod tests {
+    use proptest::prelude::*;
+    use test_case::test_case;
+
+    use super::*;
+
+    fn both(tensor_type: TensorType, values: &[f32]) -> (Vec<u8>, Vec<u8>) {
+        let length = tensor_type.row_bytes(values.len() as u64).unwrap();
+        let length = usize::try_from(length).unwrap();
+        let (mut ours, mut ggmls) = (vec![0xAA; length], vec![0xAA; length]);
+        quantize_rows(tensor_type, values, values.len(), &mut ours).unwrap();
+        quantize_with_ggml(tensor_type, values, values.len(), &mut ggmls).unwrap();
+        (ours, ggmls)
+    }
+
+    /// Numbers that look like weights, some blocks with runs that do not.
+    fn weights(seed: u64, count: usize) -> Vec<f32> {
+        let mut state = seed;
+        let mut next = move || {
+            state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+            let mut z = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            z ^ (z >> 31)
+        };
+        #[expect(clippy::cast_precision_loss, reason = "any number will do")]
+        let mut uniform = move || (next() >> 40) as f32 / 16_777_216.0 * 2.0 - 1.0;
+        (0..count)
+            .map(|idx| {
+                let normal = uniform() + uniform() + uniform();
+                match idx / 32 % 11 {
+                    3 => normal.abs() + 0.1,
+                    5 => -normal.abs(),
+                    7 => normal * 1e-3,
+                    9 if idx % 16 != 0 => 0.0,
+                    10 => normal.powi(5) * 40.0,
+                    _ => normal * 0.02,
+                }
+            })
+            .collect()
+    }
+
+    #[test_case(TensorType::Q4_K)]
+    #[test_case(TensorType::Q5_K)]
+    #[test_case(TensorType::Q6_K)]
+    fn blocks_are_ggmls_to_the_byte(tensor_type: TensorType) {
+        for seed in 0..64 {
+            let values = weights(seed, 256 * 64);
+            let (ours, ggmls) = both(tensor_type, &values);
+            assert!(ours == ggmls, "seed {seed}");
+        }
+    }
+
+    /// Most blocks must not need ggml, or the comparison above would say nothing.
+    #[test]
+    fn blocks_of_weights_are_searched_here() {
+        let values: Vec<f32> = weights(1, 256 * 352)
+            .chunks(32)
+            .step_by(11)
+            .flatten()
+            .copied()
+            .collect();
+        for block in values.chunks_exact(256) {
+            let searched = super::super::scale_and_min::quantize(
+                super::super::scale_and_min::Q4_K,
+                block,
+                &mut [0; 144],
+            );
+            assert!(searched && super::super::scale_only::quantize(block, &mut [0; 210]));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_block_is_ggmls(
+            bits in prop::collection::vec(any::<u16>(), 256),
+            tensor_type in prop::sample::select(vec![TensorType::Q4_K, TensorType::Q5_K, TensorType::Q6_K]),
+        ) {
+            // bfloat16 of a sensible size, as checkpoints have them, zeros among them.
+            let values: Vec<f32> = bits
+                .iter()
+                .map(|&bits| f32::from_bits(u32::from(bits) << 16))
+                .map(|value| if value.abs() < 1e4 && value.abs() > 1e-8 { value } else { 0.0 })
+                .collect();
+            let (ours, ggmls) = both(tensor_type, &values);
+            prop_assert_eq!(ours, ggmls);
+        }
+    }
 }
