@@ -1,5 +1,7 @@
 use thiserror::Error;
 
+#[cfg(feature = "ggml")]
+use super::{scale_and_min, scale_only};
 use crate::gguf::TensorType;
 
 /// Says why values cannot be quantised.
@@ -37,63 +39,68 @@ pub(crate) fn quantize_rows(
     columns: usize,
     bytes: &mut [u8],
 ) -> Result<(), QuantizeError> {
-    use super::{scale_and_min, scale_only};
-
-    let search: fn(&[f32], &mut [u8]) -> bool = match tensor_type {
-        TensorType::Q4_K => |values, bytes| {
-            by_instruction(values, bytes, |values, bytes| {
-                scale_and_min::quantize(scale_and_min::Q4_K, values, bytes)
-            })
-        },
-        TensorType::Q5_K => |values, bytes| {
-            by_instruction(values, bytes, |values, bytes| {
-                scale_and_min::quantize(scale_and_min::Q5_K, values, bytes)
-            })
-        },
-        TensorType::Q6_K => |values, bytes| by_instruction(values, bytes, scale_only::quantize),
-        _ => return quantize_with_ggml(tensor_type, values, columns, bytes),
+    let Some(search) = Search::of(tensor_type) else {
+        return quantize_with_ggml(tensor_type, values, columns, bytes);
     };
     let size = usize::try_from(tensor_type.block_size()).unwrap_or(usize::MAX);
     let block_bytes = usize::try_from(tensor_type.block_bytes()).unwrap_or(usize::MAX);
     let blocks = values.chunks_exact(size);
     for (values, bytes) in blocks.zip(bytes.chunks_exact_mut(block_bytes)) {
-        if !search(values, bytes) {
+        if !search.quantize(values, bytes) {
             quantize_with_ggml(tensor_type, values, size, bytes)?;
         }
     }
     Ok(())
 }
 
-/// Quantises one block with whatever vector instructions the processor has.
+/// The types whose blocks are searched here.
 #[cfg(feature = "ggml")]
-#[inline(always)]
-#[expect(
-    clippy::inline_always,
-    reason = "it takes on the features of what it calls"
-)]
-fn by_instruction(
-    values: &[f32],
-    bytes: &mut [u8],
-    quantize: impl Fn(&[f32], &mut [u8]) -> bool,
-) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx2")]
-        fn with_avx2(
-            values: &[f32],
-            bytes: &mut [u8],
-            quantize: impl Fn(&[f32], &mut [u8]) -> bool,
-        ) -> bool {
-            quantize(values, bytes)
-        }
+#[derive(Clone, Copy)]
+enum Search {
+    ScaleAndMin(scale_and_min::Form),
+    ScaleOnly,
+}
 
+#[cfg(feature = "ggml")]
+impl Search {
+    fn of(tensor_type: TensorType) -> Option<Self> {
+        match tensor_type {
+            TensorType::Q4_K => Some(Self::ScaleAndMin(scale_and_min::Q4_K)),
+            TensorType::Q5_K => Some(Self::ScaleAndMin(scale_and_min::Q5_K)),
+            TensorType::Q6_K => Some(Self::ScaleOnly),
+            _ => None,
+        }
+    }
+
+    /// Quantises one block with whatever vector instructions the processor has; false if it is one
+    /// that must be left to ggml.
+    fn quantize(self, values: &[f32], bytes: &mut [u8]) -> bool {
+        #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx2") {
             #[expect(unsafe_code, reason = "only this reaches the instructions")]
             // SAFETY: the processor has been asked for them.
-            return unsafe { with_avx2(values, bytes, quantize) };
+            return unsafe { self.quantize_with_avx2(values, bytes) };
+        }
+        self.quantize_anywhere(values, bytes)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn quantize_with_avx2(self, values: &[f32], bytes: &mut [u8]) -> bool {
+        self.quantize_anywhere(values, bytes)
+    }
+
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "it takes on the features of its caller"
+    )]
+    fn quantize_anywhere(self, values: &[f32], bytes: &mut [u8]) -> bool {
+        match self {
+            Self::ScaleAndMin(form) => scale_and_min::quantize(form, values, bytes),
+            Self::ScaleOnly => scale_only::quantize(values, bytes),
         }
     }
-    quantize(values, bytes)
 }
 
 /// Quantises whole rows with ggml's own routine.
@@ -209,12 +216,8 @@ mod tests {
             .copied()
             .collect();
         for block in values.chunks_exact(256) {
-            let searched = super::super::scale_and_min::quantize(
-                super::super::scale_and_min::Q4_K,
-                block,
-                &mut [0; 144],
-            );
-            assert!(searched && super::super::scale_only::quantize(block, &mut [0; 210]));
+            let searched = scale_and_min::quantize(scale_and_min::Q4_K, block, &mut [0; 144]);
+            assert!(searched && scale_only::quantize(block, &mut [0; 210]));
         }
     }
 

@@ -92,25 +92,15 @@ fn search(x: &[Lanes; RUN]) -> Option<Lanes> {
     if furthest.0.into_iter().any(|furthest| furthest < LEAST) {
         return None;
     }
-    let sums = |inverse: Lanes| {
-        let (mut sum_lx, mut sum_l2) = (zero, zero);
-        for &x in x {
-            let level = (inverse * x).level(-HALF, HALF - 1);
-            let weight = x * x;
-            sum_lx = sum_lx + weight * x * level;
-            sum_l2 = sum_l2 + weight * level * level;
-        }
-        (sum_lx, sum_l2)
-    };
     #[expect(clippy::cast_precision_loss, reason = "it is 32")]
     let half = HALF as f32;
-    let (sum_lx, sum_l2) = sums(Lanes::splat(-half) / max);
+    let (sum_lx, sum_l2) = sums(x, Lanes::splat(-half) / max);
     let has_levels = sum_l2.exceeds(zero);
     let mut scale = has_levels.choose(sum_lx / sum_l2, zero);
     let mut best = scale * sum_lx;
     for step in (-9i8..=9).filter(|&step| step != 0) {
         let numerator = -(half + 0.1 * f32::from(step));
-        let (sum_lx, sum_l2) = sums(Lanes::splat(numerator) / max);
+        let (sum_lx, sum_l2) = sums(x, Lanes::splat(numerator) / max);
         let is_better = sum_l2
             .exceeds(zero)
             .and((sum_lx * sum_lx).exceeds(best * sum_l2));
@@ -118,4 +108,17 @@ fn search(x: &[Lanes; RUN]) -> Option<Lanes> {
         best = is_better.choose(scale * sum_lx, best);
     }
     Some(scale)
+}
+
+/// Returns Σ x²·x·level and Σ x²·level² of eight runs, with levels that are values times `inverse`.
+#[inline(always)]
+fn sums(x: &[Lanes; RUN], inverse: Lanes) -> (Lanes, Lanes) {
+    let (mut sum_lx, mut sum_l2) = (Lanes::splat(0.0), Lanes::splat(0.0));
+    for &x in x {
+        let level = (inverse * x).level(-HALF, HALF - 1);
+        let weight = x * x;
+        sum_lx = sum_lx + weight * x * level;
+        sum_l2 = sum_l2 + weight * level * level;
+    }
+    (sum_lx, sum_l2)
 }
