@@ -10,7 +10,7 @@ use super::finite::{first_not_finite, is_zero};
 use super::naming::{self, Training};
 use super::weights::WeightsDescription;
 use crate::adapter::Adapter;
-use crate::chat_template::{ChatTemplates, SpecialTokens};
+use crate::chat_template::SpecialTokens;
 use crate::checkpoint::Checkpoint;
 use crate::error::ModelError;
 use crate::metadata::{ModelCard, Source};
@@ -60,6 +60,8 @@ pub struct AdapterDescription {
     pub chat: Option<ChatDescription>,
     /// The version of PEFT that wrote it.
     pub peft_version: Option<String>,
+    /// Why its card tells nothing, if it cannot be read.
+    pub card_error: Option<String>,
     /// The licence.
     pub license: Option<String>,
     /// What it was trained on.
@@ -108,8 +110,11 @@ impl AdapterDescription {
         let file = adapter.file();
         let weights = WeightsDescription::of(std::slice::from_ref(file));
         let special_tokens = SpecialTokens::read(directory)?;
-        let templates = ChatTemplates::read(directory)?;
-        let card = ModelCard::read(directory).unwrap_or_default();
+        let (card, card_error) = match ModelCard::read(directory) {
+            Ok(card) => (card, None),
+            Err(ModelError::ModelCard(error)) => (ModelCard::default(), Some(error.to_string())),
+            Err(error) => return Err(error),
+        };
         let not_finite = file.tensors().iter().find_map(|tensor| {
             let within = first_not_finite(tensor.dtype, file.data(tensor))?;
             let name = file.path().file_name().unwrap_or_default();
@@ -149,8 +154,9 @@ impl AdapterDescription {
                 .map(|base| BaseDescription::compare(&adapter, base))
                 .transpose()?,
             base_model,
-            chat: ChatDescription::of(&templates, &special_tokens),
+            chat: ChatDescription::read(directory, &special_tokens)?,
             peft_version: text("peft_version"),
+            card_error,
             license: card.license_name.or(card.license),
             datasets: card.datasets.unwrap_or_default(),
             weights,
@@ -168,7 +174,9 @@ impl BaseDescription {
             .filter(|name| !name.is_empty())
             .collect();
         let trained_on = adapter.config().base_model.as_deref();
-        let trained_on = trained_on.map(naming::plain).filter(|name| !name.is_empty());
+        let trained_on = trained_on
+            .map(naming::plain)
+            .filter(|name| !name.is_empty());
         let name_matches = trained_on
             .filter(|_| !names.is_empty())
             .map(|trained_on| names.iter().any(|name| naming::plain(name) == trained_on));
@@ -191,7 +199,9 @@ fn scales(adapter: &Adapter) -> Vec<ScaleCount> {
     let mut counts: Vec<ScaleCount> = Vec::new();
     for lora in adapter.modules().values() {
         let (rank, scale) = (lora.rank as u64, lora.scale);
-        let found = counts.iter_mut().find(|count| count.rank == rank && count.scale == scale);
+        let found = counts
+            .iter_mut()
+            .find(|count| count.rank == rank && count.scale == scale);
         match found {
             Some(count) => count.modules += 1,
             None => counts.push(ScaleCount {
@@ -209,16 +219,22 @@ fn scales(adapter: &Adapter) -> Vec<ScaleCount> {
 fn modules(adapter: &Adapter) -> Vec<(String, u64)> {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     for name in adapter.module_names() {
-        *counts.entry(name.rsplit('.').next().unwrap_or(name)).or_default() += 1;
+        *counts
+            .entry(name.rsplit('.').next().unwrap_or(name))
+            .or_default() += 1;
     }
     let counts = counts.into_iter();
-    counts.map(|(name, count)| (name.to_owned(), count)).collect()
+    counts
+        .map(|(name, count)| (name.to_owned(), count))
+        .collect()
 }
 
 fn pattern(fields: &Map<String, Value>, name: &str) -> Vec<(String, Value)> {
     let map = fields.get(name).and_then(Value::as_object);
     let entries = map.into_iter().flatten();
-    entries.map(|(key, value)| (key.clone(), value.clone())).collect()
+    entries
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
 }
 
 fn texts(value: Option<&Value>) -> Vec<String> {

@@ -1,5 +1,5 @@
 use super::adapter::AdapterDescription;
-use super::checkpoint_findings::base_model;
+use super::checkpoint_findings::{base_model, model_card};
 use super::finding::Finding;
 use super::naming::Training;
 
@@ -13,6 +13,7 @@ impl AdapterDescription {
         self.values(&mut findings);
         self.base(&mut findings);
         self.form(&mut findings);
+        findings.extend(self.card_error.as_deref().map(model_card));
         findings
     }
 
@@ -29,7 +30,10 @@ impl AdapterDescription {
         } else if self.zero_modules > 0 {
             findings.push(Finding::warning(
                 "partly-untrained",
-                format!("lora_B is zero in {} of {modules} modules", self.zero_modules),
+                format!(
+                    "lora_B is zero in {} of {modules} modules",
+                    self.zero_modules
+                ),
                 "no gradient reached these, so they change nothing",
                 "see which of target_modules the model really uses",
             ));

@@ -1,6 +1,7 @@
 //! What a chat template does, found by rendering short conversations with it.
 
 use std::ops::Range;
+use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -9,6 +10,7 @@ use super::finding::Finding;
 use crate::chat_template::{
     ChatInput, ChatTemplate, ChatTemplateError, ChatTemplates, LocalTime, SpecialTokens,
 };
+use crate::error::ModelError;
 
 const QUESTION: &str = "Where does the river rise?";
 const ANSWER: &str = "In the mountains.";
@@ -108,15 +110,23 @@ impl ChatDescription {
         Some(description)
     }
 
-    /// Describes templates that cannot be read.
-    pub(super) fn broken(error: &ChatTemplateError) -> Self {
-        Self {
-            names: vec!["default".to_owned()],
-            name: "default".to_owned(),
-            bytes: 0,
-            generation_markers: None,
-            features: None,
-            error: Some(error.to_string()),
+    /// Looks at the templates in a directory.
+    pub(super) fn read(
+        directory: &Path,
+        tokens: &SpecialTokens,
+    ) -> Result<Option<Self>, ModelError> {
+        match ChatTemplates::read(directory) {
+            Ok(templates) => Ok(Self::of(&templates, tokens)),
+            // Too large, or no text.
+            Err(error @ ChatTemplateError::Template { .. }) => Ok(Some(Self {
+                names: vec!["default".to_owned()],
+                name: "default".to_owned(),
+                bytes: 0,
+                generation_markers: None,
+                features: None,
+                error: Some(error.to_string()),
+            })),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -139,7 +149,9 @@ impl ChatDescription {
         {
             findings.push(Finding::warning(
                 "bos-twice",
-                format!("BOS may be doubled: the template writes `{bos}` and the tokenizer adds it"),
+                format!(
+                    "BOS may be doubled: the template writes `{bos}` and the tokenizer adds it"
+                ),
                 "a text that begins with two is not what the model was trained on",
                 "tokenize rendered conversations with `add_special_tokens=False`",
             ));
@@ -258,7 +270,9 @@ impl ChatFeatures {
             .min();
         let (what, mend) = match other {
             Some((_, other)) => (
-                format!("the assistant's turn ends with `{other}`, and generation stops at `{stops}`"),
+                format!(
+                    "the assistant's turn ends with `{other}`, and generation stops at `{stops}`"
+                ),
                 format!("name `{other}` as an EOS in {}", tokens.ends_are_named_in),
             ),
             None if first => (
@@ -376,7 +390,10 @@ mod tests {
     #[test]
     fn without_a_default_the_first_is_looked_at() {
         let mut templates = ChatTemplates::default();
-        assert_eq!(ChatDescription::of(&templates, &SpecialTokens::default()), None);
+        assert_eq!(
+            ChatDescription::of(&templates, &SpecialTokens::default()),
+            None
+        );
         templates.named.insert("rag".to_owned(), CHATML.to_owned());
         let found = ChatDescription::of(&templates, &SpecialTokens::default()).unwrap();
         assert_eq!((found.name.as_str(), found.error), ("rag", None));

@@ -7,7 +7,7 @@ use super::chat::ChatDescription;
 use super::gguf::{SpecialTokenDescription, TokenizerDescription};
 use super::naming::{self, Training};
 use super::weights::WeightsDescription;
-use crate::chat_template::{ChatTemplateError, ChatTemplates, SpecialTokens};
+use crate::chat_template::SpecialTokens;
 use crate::checkpoint::Checkpoint;
 use crate::error::{CheckpointProblem, ModelError};
 use crate::hyper_parameters::{HyperParameters, LayerType, RopeScaling};
@@ -130,7 +130,7 @@ pub(super) struct Examined {
     pub(super) description: CheckpointDescription,
     pub(super) checkpoint: Option<Checkpoint>,
     pub(super) vocabulary: Option<Vocabulary>,
-    /// Why there is none.
+    /// Why there is none though there are files of one.
     pub(super) tokenizer_error: Option<String>,
     /// Why the card tells nothing.
     pub(super) card_error: Option<String>,
@@ -158,18 +158,15 @@ impl Examined {
         let counted = weights.as_ref().filter(|_| quantisation.is_none());
         let parameters = counted.map(|weights| weights.values);
         let rows = hyper_parameters.vocab_size as usize;
-        let (vocabulary, tokenizer_error) =
-            match Vocabulary::read(directory, config.family(), rows) {
-                Ok(vocabulary) => (Some(vocabulary), None),
-                Err(TokenizerError::File(error)) => return Err(*error),
-                Err(error) => (None, Some(error.to_string())),
-            };
-        let special_tokens = SpecialTokens::read(directory)?;
-        let chat = match ChatTemplates::read(directory) {
-            Ok(templates) => ChatDescription::of(&templates, &special_tokens),
-            Err(error @ ChatTemplateError::Template { .. }) => Some(ChatDescription::broken(&error)),
-            Err(error) => return Err(error.into()),
+        let (vocabulary, tokenizer_error) = match Vocabulary::read(directory, config.family(), rows)
+        {
+            Ok(vocabulary) => (Some(vocabulary), None),
+            Err(TokenizerError::File(error)) => return Err(*error),
+            Err(TokenizerError::Absent { .. }) => (None, None),
+            Err(error) => (None, Some(error.to_string())),
         };
+        let special_tokens = SpecialTokens::read(directory)?;
+        let chat = ChatDescription::read(directory, &special_tokens)?;
         let lineage = Lineage::of_checkpoint(directory, &config, parameters.unwrap_or(0));
         let (card, card_error) = match lineage {
             Ok(lineage) => (lineage.card, None),
@@ -293,7 +290,9 @@ fn tokenizer(vocabulary: &Vocabulary) -> TokenizerDescription {
 
 fn unused(vocabulary: &Vocabulary) -> u64 {
     let tokens = vocabulary.tokens().iter();
-    tokens.filter(|token| token.kind == TokenKind::Unused).count() as u64
+    tokens
+        .filter(|token| token.kind == TokenKind::Unused)
+        .count() as u64
 }
 
 /// Returns the ids that `generation_config.json` has for the end, one or a list.

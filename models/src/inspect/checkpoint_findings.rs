@@ -19,14 +19,7 @@ impl Examined {
             Some(chat) => chat.findings(&self.chat_tokens(), &mut findings),
             None => findings.push(no_template()),
         }
-        if let Some(error) = &self.card_error {
-            findings.push(Finding::warning(
-                "model-card",
-                format!("the model card cannot be read: {error}"),
-                "licence and lineage stand there",
-                "mend the YAML between the two lines of `---` in README.md",
-            ));
-        }
+        findings.extend(self.card_error.as_deref().map(model_card));
         findings
     }
 
@@ -83,15 +76,17 @@ impl Examined {
     }
 
     fn tokenizer(&self, findings: &mut Vec<Finding>) {
-        if let Some(error) = &self.tokenizer_error {
+        let Some(vocabulary) = &self.vocabulary else {
+            let what = match &self.tokenizer_error {
+                Some(error) => format!("the tokenizer cannot be converted: {error}"),
+                None => "there is no tokenizer.json and no tokenizer.model".to_owned(),
+            };
             findings.push(Finding::warning(
                 "tokenizer",
-                format!("there is no tokenizer that can be converted: {error}"),
+                what,
                 "a GGUF file carries its tokenizer",
                 "take the tokenizer's files from the model that it was tuned from",
             ));
-        }
-        let Some(vocabulary) = &self.vocabulary else {
             return;
         };
         self.ends(vocabulary, findings);
@@ -103,12 +98,17 @@ impl Examined {
         if unlisted > 0 {
             findings.push(Finding::warning(
                 "unlisted-merges",
-                format!("llama.cpp would merge {unlisted} pairs of tokens that tokenizer.json does not"),
+                format!(
+                    "llama.cpp would merge {unlisted} pairs of tokens that tokenizer.json does not"
+                ),
                 "some texts would be other tokens there than in training",
                 "add tokenizer.model, or train and serve with the same tokenizer",
             ));
         }
-        let is_legacy = self.tokenizer_config.get("legacy").and_then(serde_json::Value::as_bool);
+        let is_legacy = self
+            .tokenizer_config
+            .get("legacy")
+            .and_then(serde_json::Value::as_bool);
         let spaces = vocabulary.add_space_prefix() != Some(false);
         if vocabulary.model() == VocabularyModel::Llama && spaces && is_legacy == Some(false) {
             findings.push(Finding::warning(
@@ -130,7 +130,10 @@ impl Examined {
         if stops.is_empty() || stops.contains(&u64::from(eos)) {
             return;
         }
-        let shown = |id: u64| match usize::try_from(id).ok().and_then(|id| vocabulary.tokens().get(id)) {
+        let shown = |id: u64| match usize::try_from(id)
+            .ok()
+            .and_then(|id| vocabulary.tokens().get(id))
+        {
             Some(token) => format!("{id} `{}`", token.text),
             None => format!("{id}, which is no token"),
         };
@@ -176,7 +179,9 @@ impl Examined {
             .collect();
         let mut seen = std::collections::BTreeSet::new();
         ends.retain(|end| seen.insert(end.clone()));
-        let control = tokens.iter().filter(|token| token.kind == TokenKind::Control);
+        let control = tokens
+            .iter()
+            .filter(|token| token.kind == TokenKind::Control);
         let adds_bos = vocabulary.add_bos().unwrap_or(match vocabulary.model() {
             VocabularyModel::Llama => true,
             VocabularyModel::Gpt2 => false,
@@ -207,5 +212,14 @@ pub(super) fn pad_is_eos() -> Finding {
         "the padding token is the EOS token",
         "a trainer that leaves padding out of the loss leaves every EOS out: no stopping is learnt",
         "name another padding token, or mask padding by position",
+    )
+}
+
+pub(super) fn model_card(error: &str) -> Finding {
+    Finding::warning(
+        "model-card",
+        format!("the model card cannot be read: {error}"),
+        "licence and lineage stand there",
+        "mend the YAML between the two lines of `---` in README.md",
     )
 }

@@ -205,10 +205,7 @@ fn texts(values: &KeyValues, key: &str) -> Vec<String> {
 /// Tensors do not overlap, and even the smallest block has more than 1 bit a value, so the sum of a
 /// file's values stays far below 2^64.
 fn parameters(file: &GgufFile) -> u64 {
-    file.tensors()
-        .iter()
-        .map(StoredTensor::elements)
-        .sum()
+    file.tensors().iter().map(StoredTensor::elements).sum()
 }
 
 /// Tells whether a tensor is the A of a low-rank change, (inputs, rank).

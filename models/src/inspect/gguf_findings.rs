@@ -97,9 +97,14 @@ impl GgufDescription {
 
     fn chat_tokens(&self, file: &GgufFile) -> ChatTokens {
         let values = file.key_values();
-        let tokens = values.get("tokenizer.ggml.tokens").and_then(Value::as_strings);
+        let tokens = values
+            .get("tokenizer.ggml.tokens")
+            .and_then(Value::as_strings);
         let texts = || tokens.into_iter().flat_map(|tokens| tokens.iter());
-        let special = self.tokenizer.iter().flat_map(|tokenizer| &tokenizer.special);
+        let special = self
+            .tokenizer
+            .iter()
+            .flat_map(|tokenizer| &tokenizer.special);
         let of_role = |roles: &'static [&'static str]| {
             let special = special.clone().filter(|token| roles.contains(&token.role));
             special.filter_map(|token| token.token.clone())
@@ -109,7 +114,9 @@ impl GgufDescription {
         ends.extend(known.map(str::to_owned));
         let mut seen = std::collections::BTreeSet::new();
         ends.retain(|end| !end.is_empty() && seen.insert(end.clone()));
-        let kinds = values.get("tokenizer.ggml.token_type").and_then(Value::as_array);
+        let kinds = values
+            .get("tokenizer.ggml.token_type")
+            .and_then(Value::as_array);
         let is_control = |idx: usize| match kinds {
             Some(crate::gguf::Array::I32(kinds)) => {
                 let kind = kinds.get(idx).copied().unwrap_or(0);
@@ -121,7 +128,10 @@ impl GgufDescription {
         let tokenizer = self.tokenizer.as_ref();
         let adds_bos = tokenizer.is_some_and(|tokenizer| {
             let is_usual = tokenizer.model.as_deref() == Some("llama")
-                || tokenizer.pre.as_deref().is_some_and(|pre| BOS_UNLESS_SAID.contains(&pre));
+                || tokenizer
+                    .pre
+                    .as_deref()
+                    .is_some_and(|pre| BOS_UNLESS_SAID.contains(&pre));
             tokenizer.adds_bos.unwrap_or(is_usual)
         });
         ChatTokens {
@@ -141,7 +151,11 @@ fn adapter_values(file: &GgufFile, findings: &mut Vec<Finding>) {
         TensorType::BF16 => Some(Dtype::BF16),
         _ => None,
     };
-    let of_b = || file.tensors().iter().filter(|tensor| tensor.name().ends_with(".lora_b"));
+    let of_b = || {
+        file.tensors()
+            .iter()
+            .filter(|tensor| tensor.name().ends_with(".lora_b"))
+    };
     let modules = of_b().count();
     let is_zero = |tensor: &&StoredTensor| {
         dtype(tensor).is_some_and(|dtype| is_zero(dtype, file.data(tensor)))
@@ -159,7 +173,11 @@ fn adapter_values(file: &GgufFile, findings: &mut Vec<Finding>) {
         Some((tensor, tensor.offset() + within as u64))
     });
     if let Some((tensor, offset)) = bad {
-        let name = file.path().file_name().unwrap_or_default().to_string_lossy();
+        let name = file
+            .path()
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy();
         findings.push(not_finite(&name, tensor.name(), offset));
     }
 }

@@ -158,7 +158,7 @@ fn other_file(beginning: &[u8]) -> Option<(&'static str, &'static str)> {
     }
     Some(match beginning {
         [_, _, _, _, _, _, _, 0, b'{'] => ("a safetensors file", name_directory),
-        [b'{' | b'[', ..] => ("JSON", name_directory),
+        [b'{', ..] => ("JSON", name_directory),
         [b'P', b'K', 3, 4, ..] | [0x80, 2..=5, ..] => (
             "pickled by Python",
             "save the model as safetensors (`save_pretrained` does)",
@@ -178,7 +178,9 @@ fn near(path: &Path) -> Vec<String> {
         return Vec::new();
     };
     let is_meant = |path: &Path| {
-        let is_gguf = path.extension().is_some_and(|extension| extension == "gguf");
+        let is_gguf = path
+            .extension()
+            .is_some_and(|extension| extension == "gguf");
         let has = |name: &str| path.join(name).is_file();
         is_gguf || has(model_config::FILE) || has(adapter::CONFIG)
     };

@@ -19,9 +19,13 @@ pub enum Training {
 }
 
 /// Parts of a name that say that it was trained to chat.
-const INSTRUCT: [&str; 7] = [
-    "instruct", "chat", "it", "thinking", "sft", "dpo", "assistant",
-];
+const INSTRUCT: [&str; 6] = ["instruct", "chat", "thinking", "sft", "dpo", "assistant"];
+
+/// How the families' own names begin; what other people call `base` need not be one.
+static FAMILY: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = r"^(?:meta-|code|tiny)?(?:llama|qwen|gemma|mistral|ministral|mixtral|smollm)";
+    Regex::new(pattern).expect("the pattern is written here and right")
+});
 
 /// Names without such a part that their makers give to base models: of Llama 2 and 3, Qwen up to 2.5
 /// and Gemma the plain name, of Mistral the name with a version.
@@ -31,7 +35,7 @@ static PLAIN_IS_BASE: LazyLock<Regex> = LazyLock::new(|| {
         r"tinyllama.*-(?:step|intermediate).*",
         r"(?:code)?qwen(?:1\.5|2|2\.5)(?:-coder|-math)?-[\d.]+b",
         r"(?:code)?gemma(?:-[23])?-\d+[bm]",
-        r"mi[sn]istral-(?:\d+b|nemo|small)-v\d+\.\d+",
+        r"mi(?:ni)?stral-(?:\d+b|nemo|small)-v\d+\.\d+",
     ];
     let pattern = format!("^(?:{})$", names.join("|"));
     Regex::new(&pattern).expect("the pattern is written here and right")
@@ -52,12 +56,12 @@ impl Training {
     /// Reads a model's name: an id of the hub, a path or a title.
     pub fn of_name(name: &str) -> Self {
         let name = plain(name);
-        let mut parts = name.split('-');
-        if parts.any(|part| INSTRUCT.contains(&part)) || PLAIN_IS_INSTRUCT.is_match(&name) {
+        let is_familys = FAMILY.is_match(&name);
+        let has = |wanted: &[&str]| name.split('-').any(|part| wanted.contains(&part));
+        let is_instruct = has(&INSTRUCT) || is_familys && has(&["it"]);
+        if is_instruct || PLAIN_IS_INSTRUCT.is_match(&name) {
             Self::Instruct
-        } else if name.split('-').skip(1).any(|part| part == "base" || part == "pt")
-            || PLAIN_IS_BASE.is_match(&name)
-        {
+        } else if is_familys && has(&["base", "pt"]) || PLAIN_IS_BASE.is_match(&name) {
             Self::Base
         } else {
             Self::Unknown
@@ -116,6 +120,7 @@ mod tests {
     #[test_case("TinyLlama/TinyLlama-1.1B-Chat-v1.0", Training::Instruct)]
     #[test_case("me/my-llama-3-coach", Training::Unknown)]
     #[test_case("./base", Training::Unknown; "a directory is called so for other reasons")]
+    #[test_case("coaching-base", Training::Unknown; "somebody's baseline")]
     #[test_case("checkpoint-500", Training::Unknown)]
     #[test_case("", Training::Unknown; "nothing")]
     fn names_tell(name: &str, expected: Training) {
