@@ -2,6 +2,7 @@ use super::chat::{ChatTokens, no_template};
 use super::checkpoint::Examined;
 use super::finding::Finding;
 use super::naming::Training;
+use crate::tensor_file::TensorFile;
 use crate::tokenizer::{SpecialToken, TokenKind, Vocabulary, VocabularyModel};
 
 const GENERATION_CONFIG: &str = "generation_config.json";
@@ -64,7 +65,7 @@ impl Examined {
 
     fn embedding_rows(&self) -> Option<(&str, u64)> {
         let shards = self.checkpoint.as_ref()?.shards().iter();
-        let mut tensors = shards.flat_map(|shard| shard.tensors());
+        let mut tensors = shards.flat_map(TensorFile::tensors);
         let embedding = tensors.find(|tensor| tensor.name.ends_with(EMBEDDING))?;
         Some((&embedding.name, *embedding.shape.first()? as u64))
     }

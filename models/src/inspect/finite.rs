@@ -37,11 +37,12 @@ pub(super) fn is_zero(dtype: Dtype, bytes: &[u8]) -> bool {
     match dtype {
         Dtype::F16 | Dtype::BF16 => {
             let values = bytes.as_chunks().0.iter();
-            values.fold(0, |bits, &value| bits | u16::from_le_bytes(value)) & 0x7FFF == 0
+            // Without the sign.
+            values.fold(0, |bits, &value| bits | u16::from_le_bytes(value)) << 1 == 0
         }
         Dtype::F32 => {
             let values = bytes.as_chunks().0.iter();
-            values.fold(0, |bits, &value| bits | u32::from_le_bytes(value)) & 0x7FFF_FFFF == 0
+            values.fold(0, |bits, &value| bits | u32::from_le_bytes(value)) << 1 == 0
         }
         _ => bytes.iter().all(|&byte| byte == 0),
     }

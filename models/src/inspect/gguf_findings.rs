@@ -8,7 +8,7 @@ use super::finite::{first_not_finite, is_zero};
 use super::gguf::GgufDescription;
 use super::naming::Training;
 use crate::chat_template::{ChatTemplates, SpecialTokens};
-use crate::gguf::{GgufFile, StoredTensor, TensorType, Value};
+use crate::gguf::{GgufFile, StoredTensor, StringArray, TensorType, Value};
 
 /// Tokens at which llama.cpp stops wherever a vocabulary has them (`llama-vocab.cpp`).
 const KNOWN_ENDS: [&str; 10] = [
@@ -100,7 +100,7 @@ impl GgufDescription {
         let tokens = values
             .get("tokenizer.ggml.tokens")
             .and_then(Value::as_strings);
-        let texts = || tokens.into_iter().flat_map(|tokens| tokens.iter());
+        let texts = || tokens.into_iter().flat_map(StringArray::iter);
         let special = self
             .tokenizer
             .iter()

@@ -1,5 +1,10 @@
 //! `shipworthy inspect`: one file per kind of thing that is shown.
 
+#![expect(
+    clippy::format_push_string,
+    reason = "a page is written once; the shape of its text matters more than allocations"
+)]
+
 mod adapter;
 mod chat;
 mod checkpoint;
