@@ -83,31 +83,6 @@ fn an_adapter_is_compared_with_a_base() {
 }
 
 #[test]
-fn an_adapters_gguf_file_is_told() {
-    let project = project_with(&["models/llama/base", "models/llama/rslora"]);
-    let made = project.run(&[
-        "gguf",
-        "--model",
-        "base",
-        "--adapter",
-        "rslora",
-        "--adapter-only",
-        "--type",
-        "f32",
-        "--out",
-        "rslora.gguf",
-    ]);
-    if made.code != 0 {
-        // Adapters' files are not written yet.
-        assert!(made.stderr.contains("error"), "{made:?}");
-        return;
-    }
-    let done = inspect(&project, "rslora.gguf", &[]);
-    assert_eq!(done.code, 0, "{done:?}");
-    insta::assert_snapshot!("adapter_gguf", done.stdout);
-}
-
-#[test]
 fn json_has_all_and_findings_have_codes() {
     let project = project_with(&[
         "models/qwen3/base",
