@@ -13,6 +13,7 @@ use crate::support::project::Project;
 #[test_case(&["runs", "list"]; "runs list")]
 #[test_case(&["runs", "show"]; "runs show")]
 #[test_case(&["doctor"]; "doctor")]
+#[test_case(&["inspect"]; "inspect")]
 fn help_fits_the_terminal_and_is_reviewed(command: &[&str]) {
     let arguments: Vec<&str> = command.iter().copied().chain(["--help"]).collect();
     let done = Project::new().run(&arguments);

@@ -14,6 +14,9 @@ mod errors;
 /// What `--help` shows.
 mod help;
 
+/// What `inspect` tells of models' files.
+mod inspect;
+
 /// What becomes of a judge's answers.
 mod judging;
 

@@ -31,7 +31,11 @@ impl Checkpoint {
     ///
     /// The values stay on disk. While the checkpoint is open, nobody may truncate its files.
     pub fn open(directory: &Path) -> Result<Self, ModelError> {
-        let config = ModelConfig::read(directory)?;
+        Self::open_as(directory, ModelConfig::read(directory)?)
+    }
+
+    /// Opens the weights that lie beside a `config.json` already read.
+    pub(crate) fn open_as(directory: &Path, config: ModelConfig) -> Result<Self, ModelError> {
         let index = directory.join(shard_index::FILE);
         let single = directory.join(SINGLE_FILE);
         let is_sharded = index.exists();

@@ -6,7 +6,8 @@
 //!
 //! Read the modules in this order: what is read from disk ([`Checkpoint`], [`Adapter`]), then what
 //! is done with it ([`merge`]), then the format it leaves in ([`gguf`]) and what a file of that format
-//! says of a model ([`model_metadata`]), or is found to say ([`GgufDescription`]).
+//! says of a model ([`model_metadata`]), or is found to say ([`GgufDescription`]);
+//! last, what anybody's files are ([`inspect()`]).
 
 mod error;
 
@@ -56,8 +57,11 @@ pub use hyper_parameters::{
     RopeScaling, YarnScaling,
 };
 pub use inspect::{
-    AdapterDescription, GgufDescription, SpecialTokenDescription, TensorTypeCount,
-    TokenizerDescription,
+    AdapterDescription, BaseDescription, ChatDescription, ChatFeatures, CheckpointDescription,
+    DtypeCount, Finding, GgufAdapterDescription, GgufDescription, InspectError, InspectOptions,
+    Inspection, Level, QuantisationDescription, RopeScalingDescription, ScaleCount,
+    SizesDescription, SpecialTokenDescription, SplitDescription, Subject, SystemRole,
+    TensorTypeCount, TokenizerDescription, Training, ValuePlace, WeightsDescription, inspect,
 };
 pub use merge::{MergeOptions, Merged, Progress, merge};
 pub use metadata::{

@@ -62,8 +62,25 @@ pub struct ModelConfig {
 impl ModelConfig {
     /// Reads a checkpoint's `config.json`.
     ///
-    /// Errors with the architecture and the supported ones if it is another.
+    /// Errors with the architecture and the supported ones if it is another, and if the weights are
+    /// quantised.
     pub fn read(directory: &Path) -> Result<Self, ModelError> {
+        let config = Self::read_quantised_too(directory)?;
+        if let Some(quantisation) = config.quantisation() {
+            let method = quantisation.get("quant_method").and_then(Value::as_str);
+            return Err(ModelError::Checkpoint {
+                path: config.path.clone(),
+                problem: CheckpointProblem::Quantised {
+                    method: method.unwrap_or("an unknown method").to_owned(),
+                },
+            });
+        }
+        Ok(config)
+    }
+
+    /// Reads the same of a checkpoint whose weights may be quantised, to look at and not to compute
+    /// with.
+    pub(crate) fn read_quantised_too(directory: &Path) -> Result<Self, ModelError> {
         let path = directory.join(FILE);
         let fields: Map<String, Value> = json_file::read(&path)?;
         let wrong = |problem| ModelError::Checkpoint {
@@ -81,12 +98,6 @@ impl ModelConfig {
             let outer = fields.get(name).filter(|value| !value.is_null());
             outer.or_else(|| nested.and_then(|nested| nested.get(name)))
         };
-        if let Some(quantisation) = value("quantization_config").filter(|value| !value.is_null()) {
-            let method = quantisation.get("quant_method").and_then(Value::as_str);
-            return Err(wrong(CheckpointProblem::Quantised {
-                method: method.unwrap_or("an unknown method").to_owned(),
-            }));
-        }
         let ties_embeddings = value("tie_word_embeddings")
             .and_then(Value::as_bool)
             // What transformers takes for granted where nothing is said.
@@ -121,6 +132,19 @@ impl ModelConfig {
             ties,
             &self.fields,
         )?)
+    }
+
+    /// Returns what the file says of how the weights are quantised, if they are.
+    pub(crate) fn quantisation(&self) -> Option<&Value> {
+        let name = "quantization_config";
+        let outer = self.fields.get(name).filter(|value| !value.is_null());
+        let nested = || self.fields.get("text_config")?.get(name);
+        outer.or_else(nested).filter(|value| !value.is_null())
+    }
+
+    /// Returns the first of `architectures`, if there is one.
+    pub(crate) fn architecture(&self) -> Option<&str> {
+        architectures(&self.fields).first().copied()
     }
 
     /// Returns a field that is a string and stands outside of `text_config`.

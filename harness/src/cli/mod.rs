@@ -11,6 +11,7 @@ mod gate;
 mod gate_options;
 mod gguf;
 mod init;
+mod inspect;
 mod merge;
 mod personas;
 mod plan;
@@ -67,6 +68,7 @@ enum Command {
     Doctor(doctor::Doctor),
     Merge(merge::Merge),
     Gguf(gguf::Gguf),
+    Inspect(inspect::Inspect),
 }
 
 impl Command {
@@ -84,6 +86,7 @@ impl Command {
             Self::Doctor(doctor) => doctor.run(printer),
             Self::Merge(merge) => merge.run(printer),
             Self::Gguf(gguf) => gguf.run(printer),
+            Self::Inspect(inspect) => inspect.run(printer),
         }
     }
 }

@@ -9,13 +9,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use config::AdapterConfig;
+pub(crate) use config::FILE as CONFIG;
 
 use crate::error::{AdapterProblem, ModelError};
 use crate::number_format::NumberFormat;
 use crate::tensor_file::{StoredTensor, TensorFile};
 
 /// Name of the file with an adapter's tensors.
-const WEIGHTS: &str = "adapter_model.safetensors";
+pub(crate) const WEIGHTS: &str = "adapter_model.safetensors";
 /// What PEFT puts before a model's own names.
 const PREFIX: &str = "base_model.model.";
 

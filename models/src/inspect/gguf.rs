@@ -1,8 +1,8 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::gguf::{GgufFile, KeyValues, Value};
+use crate::gguf::{GgufFile, KeyValues, StoredTensor, Value};
 use crate::metadata::{FileType, Source};
 
 /// Ids of special tokens by their keys' last parts: `tokenizer.ggml.ROLE_token_id`.
@@ -71,7 +71,11 @@ pub struct GgufDescription {
     /// The languages it is for.
     pub languages: Vec<String>,
     /// What an adapter is, if it is one.
-    pub adapter: Option<AdapterDescription>,
+    pub adapter: Option<GgufAdapterDescription>,
+    /// Which part of a model it is, if the model has several.
+    pub split: Option<SplitDescription>,
+    /// Bits a value takes on average; none if there are no values.
+    pub bits_per_weight: Option<f64>,
 }
 
 /// How much of a file is stored in a type.
@@ -117,11 +121,24 @@ pub struct SpecialTokenDescription {
 
 /// What an adapter's file says of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct AdapterDescription {
+pub struct GgufAdapterDescription {
     /// The kind, e.g. `lora`.
     pub kind: Option<String>,
     /// α: what it computes is multiplied by α over its rank.
     pub alpha: Option<f32>,
+    /// The ranks of its modules, each once, smallest first.
+    pub ranks: Vec<u64>,
+    /// Modules it changes.
+    pub modules: u64,
+}
+
+/// Which part of a model a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct SplitDescription {
+    /// Its number, from 1.
+    pub part: u64,
+    /// Parts in all.
+    pub parts: u64,
 }
 
 impl GgufDescription {
@@ -135,11 +152,13 @@ impl GgufDescription {
         };
         let kind = text(values, "general.type");
         let is_adapter = kind.as_deref() == Some("adapter");
+        let parameters = parameters(file);
+        let stored: u64 = file.tensors().iter().map(StoredTensor::bytes).sum();
         Self {
             version: file.version(),
             bytes: file.length(),
             name: text(values, "general.name"),
-            parameters: parameters(file),
+            parameters,
             size_label: text(values, "general.size_label"),
             file_type: file_type(values),
             tensor_types: tensor_types(file),
@@ -156,13 +175,17 @@ impl GgufDescription {
             datasets: sources(values, "general.dataset"),
             tags: texts(values, "general.tags"),
             languages: texts(values, "general.languages"),
-            adapter: is_adapter.then(|| AdapterDescription {
+            adapter: is_adapter.then(|| GgufAdapterDescription {
                 kind: text(values, "adapter.type"),
                 alpha: match values.get("adapter.lora.alpha") {
                     Some(Value::F32(alpha)) => Some(*alpha),
                     _ => None,
                 },
+                ranks: ranks(file),
+                modules: file.tensors().iter().filter(|tensor| is_a(tensor)).count() as u64,
             }),
+            split: split(values),
+            bits_per_weight: (parameters > 0).then(|| stored as f64 * 8.0 / parameters as f64),
             kind,
             architecture,
         }
@@ -182,10 +205,29 @@ fn texts(values: &KeyValues, key: &str) -> Vec<String> {
 /// Tensors do not overlap, and even the smallest block has more than 1 bit a value, so the sum of a
 /// file's values stays far below 2^64.
 fn parameters(file: &GgufFile) -> u64 {
-    file.tensors()
-        .iter()
-        .map(crate::gguf::StoredTensor::elements)
-        .sum()
+    file.tensors().iter().map(StoredTensor::elements).sum()
+}
+
+/// Tells whether a tensor is the A of a low-rank change, (inputs, rank).
+fn is_a(tensor: &StoredTensor) -> bool {
+    tensor.name().ends_with(".lora_a")
+}
+
+fn ranks(file: &GgufFile) -> Vec<u64> {
+    let of_a = file.tensors().iter().filter(|tensor| is_a(tensor));
+    let ranks: BTreeSet<u64> = of_a
+        .map(|tensor| tensor.dimensions().get(1).copied().unwrap_or(1))
+        .collect();
+    ranks.into_iter().collect()
+}
+
+fn split(values: &KeyValues) -> Option<SplitDescription> {
+    let number = |key| values.get(key).and_then(Value::as_u64);
+    let parts = number("split.count").filter(|&parts| parts > 1)?;
+    Some(SplitDescription {
+        part: number("split.no").unwrap_or(0).saturating_add(1),
+        parts,
+    })
 }
 
 fn file_type(values: &KeyValues) -> Option<String> {
@@ -350,10 +392,18 @@ mod tests {
         values.insert("general.type", "adapter");
         values.insert("adapter.type", "lora");
         values.insert("adapter.lora.alpha", 32f32);
-        let expected = AdapterDescription {
+        let expected = GgufAdapterDescription {
             kind: Some("lora".to_owned()),
             alpha: Some(32.0),
+            ranks: vec![4, 8],
+            modules: 3,
         };
-        assert_eq!(described(&values, &[]).adapter, Some(expected));
+        let tensors: [(&str, TensorType, &[u64]); 4] = [
+            ("blk.0.attn_q.weight.lora_a", TensorType::F32, &[16, 8]),
+            ("blk.0.attn_q.weight.lora_b", TensorType::F32, &[8, 16]),
+            ("blk.1.attn_q.weight.lora_a", TensorType::F32, &[16, 4]),
+            ("blk.2.attn_q.weight.lora_a", TensorType::F32, &[16, 8]),
+        ];
+        assert_eq!(described(&values, &tensors).adapter, Some(expected));
     }
 }
