@@ -102,6 +102,9 @@ pub enum ModelError {
         /// What is wrong.
         problem: crate::convert::ConvertProblem,
     },
+    /// The adapter cannot be written as a file of its own.
+    #[error(transparent)]
+    Lora(#[from] crate::convert::LoraProblem),
     /// The weights cannot be quantised.
     #[error(transparent)]
     Quantize(#[from] crate::quantize::QuantizeError),

@@ -47,7 +47,10 @@ pub use chat_template::{
     SpecialTokens, TemplateFault,
 };
 pub use checkpoint::Checkpoint;
-pub use convert::{ConvertOptions, ConvertProblem, Converted, convert};
+pub use convert::{
+    ConvertAdapterOptions, ConvertOptions, ConvertProblem, Converted, ConvertedAdapter,
+    LoraProblem, convert, convert_adapter,
+};
 pub use error::{
     AdapterProblem, CheckpointProblem, HeaderProblem, IndexProblem, MergeProblem, ModelError,
     OutputProblem, TensorProblem,

@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+/// Adapters written as files of their own.
+mod adapter;
+
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -17,6 +21,10 @@ struct LlamaServer {
 
 impl LlamaServer {
     fn start(model: &Path, alias: &str) -> Self {
+        Self::start_with(model, alias, &[])
+    }
+
+    fn start_with(model: &Path, alias: &str, more: &[OsString]) -> Self {
         let program = std::env::var_os("LLAMA_SERVER").expect("`make interop` sets LLAMA_SERVER");
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
@@ -42,6 +50,7 @@ impl LlamaServer {
                 "--model",
             ])
             .arg(model)
+            .args(more)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

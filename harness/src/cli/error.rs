@@ -6,7 +6,7 @@ use shipworthy_harness::preparation::{LibraryError, PreparationError};
 use shipworthy_harness::run_directory::WriteError;
 use shipworthy_harness::score_table::ScoreTableError;
 use shipworthy_harness::store::StoreError;
-use shipworthy_models::{ModelError, OutputProblem};
+use shipworthy_models::{LoraProblem, ModelError, OutputProblem};
 use shipworthy_personas::PoolError;
 use shipworthy_personas::leak::LeakError;
 
@@ -189,6 +189,22 @@ impl From<ModelError> for Failure {
                     Self::new(Kind::Usage, error).hint("name another one with `--out`")
                 }
             },
+            ModelError::Lora(problem) => {
+                let is_mergeable = problem.is_mergeable();
+                let kind = match problem {
+                    LoraProblem::Type { .. } => Kind::Usage,
+                    _ => Kind::Data,
+                };
+                let failure = Self::new(kind, error);
+                if is_mergeable {
+                    failure.hint(
+                        "merge it into its base: `shipworthy gguf --model DIR --adapter DIR --out FILE`, \
+                         without `--adapter-only`",
+                    )
+                } else {
+                    failure
+                }
+            }
             ModelError::Interrupted => super::interrupted().hint("nothing was left behind"),
             _ => Self::new(Kind::Data, error),
         }

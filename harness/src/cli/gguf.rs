@@ -4,7 +4,10 @@ use clap::{Args, ValueEnum};
 use indicatif::HumanBytes;
 use serde_json::json;
 use shipworthy_models::gguf::Existing;
-use shipworthy_models::{Adapter, Checkpoint, ConvertOptions, Converted, FileType, convert};
+use shipworthy_models::{
+    Adapter, Checkpoint, ConvertAdapterOptions, ConvertOptions, Converted, ConvertedAdapter,
+    FileType, convert, convert_adapter,
+};
 use shipworthy_reports::one_line;
 
 use super::byte_progress::ByteProgress;
@@ -17,19 +20,23 @@ use super::{Outcome, exit_code};
 /// files between them. The file appears whole or not at all.
 #[derive(Args)]
 pub(crate) struct Gguf {
-    /// The model: a directory with config.json, safetensors and a tokenizer
+    /// The model: a directory with config.json, safetensors and a tokenizer; with --adapter-only
+    /// config.json is enough
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// An adapter to merge into it
+    /// An adapter to merge into it, or to write alone
     #[arg(long, value_name = "DIR")]
     adapter: Option<PathBuf>,
-    /// What to store the weights as
-    #[arg(long = "type", value_enum, value_name = "TYPE", default_value_t = Type::Q8_0)]
-    file_type: Type,
+    /// What to store the weights as: q8_0 if nothing is said, with --adapter-only f16
+    #[arg(long = "type", value_enum, value_name = "TYPE")]
+    file_type: Option<Type>,
     /// The file to make
     #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
-    /// Write the adapter alone, for `llama-server --lora`; its weights are bf16, f16 or f32
+    /// Write the adapter alone, for `llama-server --lora`, as f16, bf16 or f32
+    ///
+    /// The scale is the one it was trained with, also for rsLoRA and for rank and alpha patterns.
+    /// DoRA, trained biases and modules trained in full do not fit into such a file: merge those.
     #[arg(long, requires = "adapter")]
     adapter_only: bool,
     /// Take tokenizer and chat template from another directory, e.g. the adapter's
@@ -76,25 +83,68 @@ impl From<Type> for FileType {
 
 impl Gguf {
     pub(crate) fn run(&self, printer: &Printer) -> Outcome {
+        match &self.adapter {
+            Some(adapter) if self.adapter_only => {
+                self.write_adapter(&Adapter::open(adapter)?, printer)
+            }
+            adapter => {
+                let model = Checkpoint::open(&self.model)?;
+                let adapter = adapter.as_deref().map(Adapter::open).transpose()?;
+                self.write_model(&model, adapter.as_ref(), printer)
+            }
+        }
+    }
+
+    fn write_model(
+        &self,
+        model: &Checkpoint,
+        adapter: Option<&Adapter>,
+        printer: &Printer,
+    ) -> Outcome {
         let options = ConvertOptions {
             output: self.out.clone(),
-            file_type: self.file_type.into(),
-            existing: if self.overwrite {
-                Existing::Overwrite
-            } else {
-                Existing::Keep
-            },
+            file_type: self.file_type(),
+            existing: self.existing(),
             tokenizer: self.tokenizer.clone(),
         };
-        let model = Checkpoint::open(&self.model)?;
-        let adapter = self.adapter.as_deref().map(Adapter::open).transpose()?;
         let progress = ByteProgress::start(printer, "writing");
-        let converted = convert(&model, adapter.as_ref(), &options, &mut progress.callback());
+        let converted = convert(model, adapter, &options, &mut progress.callback());
         progress.finish();
         let converted = converted?;
         printer.value(&self.json(&converted));
         printer.text(&self.text(&converted));
         Ok(exit_code::SUCCESS)
+    }
+
+    fn write_adapter(&self, adapter: &Adapter, printer: &Printer) -> Outcome {
+        let options = ConvertAdapterOptions {
+            output: self.out.clone(),
+            file_type: self.file_type(),
+            existing: self.existing(),
+        };
+        let progress = ByteProgress::start(printer, "writing");
+        let converted = convert_adapter(&self.model, adapter, &options, &mut progress.callback());
+        progress.finish();
+        let converted = converted?;
+        printer.value(&self.adapter_json(&converted));
+        printer.text(&self.adapter_text(&converted));
+        Ok(exit_code::SUCCESS)
+    }
+
+    fn file_type(&self) -> FileType {
+        match self.file_type {
+            Some(file_type) => file_type.into(),
+            None if self.adapter_only => FileType::F16,
+            None => FileType::Q8_0,
+        }
+    }
+
+    fn existing(&self) -> Existing {
+        if self.overwrite {
+            Existing::Overwrite
+        } else {
+            Existing::Keep
+        }
     }
 
     fn json(&self, converted: &Converted) -> serde_json::Value {
@@ -104,7 +154,7 @@ impl Gguf {
         json!({
             "format": 1,
             "file": self.out,
-            "file_type": FileType::from(self.file_type).name(),
+            "file_type": self.file_type().name(),
             "bytes": converted.bytes,
             "tensors": converted.tensors,
             "types": types.collect::<Vec<_>>(),
@@ -131,7 +181,7 @@ impl Gguf {
                 "  {} of them have rows that do not fill the blocks of {} and got another type, as \
                  llama-quantize does it\n",
                 converted.fallbacks,
-                FileType::from(self.file_type).name(),
+                self.file_type().name(),
             ));
         }
         if converted.left_out > 0 {
@@ -145,6 +195,53 @@ impl Gguf {
                 "  {} is the model's; the adapter's differs: if it was trained with its own, give \
                  `--tokenizer` its directory\n",
                 one_line(name),
+            ));
+        }
+        text
+    }
+
+    fn adapter_json(&self, converted: &ConvertedAdapter) -> serde_json::Value {
+        json!({
+            "format": 1,
+            "file": self.out,
+            "file_type": self.file_type().name(),
+            "bytes": converted.bytes,
+            "tensors": 2 * converted.modules,
+            "modules": converted.modules,
+            "alpha": converted.alpha,
+            "rescaled_modules": converted.rescaled,
+            "left_out_tensors": converted.left_out,
+            "not_compared": converted.not_compared,
+        })
+    }
+
+    fn adapter_text(&self, converted: &ConvertedAdapter) -> String {
+        let mut text = format!(
+            "wrote {}: {}, {} modules, alpha {} ({})\n",
+            self.out.display(),
+            HumanBytes(converted.bytes),
+            converted.modules,
+            converted.alpha,
+            converted.tensor_type.name(),
+        );
+        if converted.rescaled > 0 {
+            text.push_str(&format!(
+                "  {} of them have another scale; it is in their B, because a file has one alpha only\n",
+                converted.rescaled,
+            ));
+        }
+        if converted.left_out > 0 {
+            text.push_str(&format!(
+                "  {} changes are to no part of the language model and were left out\n",
+                converted.left_out,
+            ));
+        }
+        for name in &converted.not_compared {
+            text.push_str(&format!(
+                "  the adapter brings {} of its base; whether the model has the same was not looked at, \
+                 its weights are not in {}\n",
+                one_line(name),
+                self.model.display(),
             ));
         }
         text

@@ -1,5 +1,6 @@
 //! Checkpoint in, GGUF out: merged, renamed, reordered, quantised and written tensor by tensor.
 
+mod adapter;
 mod error;
 mod layout;
 mod metadata;
@@ -22,6 +23,7 @@ use crate::number_format::NumberFormat;
 use crate::quantize;
 use crate::weights::{OutputFormat, Plan, Rows};
 
+pub use adapter::{ConvertAdapterOptions, ConvertedAdapter, LoraProblem, convert_adapter};
 pub use error::ConvertProblem;
 pub(crate) use layout::layer;
 use layout::{Layout, RowOrder};
