@@ -147,7 +147,7 @@ impl ChatDescription {
         if let Some(bos) = tokens.added_bos.as_ref().filter(|bos| !bos.is_empty())
             && features.beginning.trim_start().starts_with(bos.as_str())
         {
-            findings.push(Finding::warning(
+            findings.push(Finding::note(
                 "bos-twice",
                 format!(
                     "BOS may be doubled: the template writes `{bos}` and the tokenizer adds it"

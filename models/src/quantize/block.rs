@@ -1,7 +1,7 @@
 use thiserror::Error;
 
 #[cfg(feature = "ggml")]
-use super::{scale_and_min, scale_only};
+use super::search::Search;
 use crate::gguf::TensorType;
 
 /// Says why values cannot be quantised.
@@ -51,56 +51,6 @@ pub(crate) fn quantize_rows(
         }
     }
     Ok(())
-}
-
-/// The types whose blocks are searched here.
-#[cfg(feature = "ggml")]
-#[derive(Clone, Copy)]
-enum Search {
-    ScaleAndMin(scale_and_min::Form),
-    ScaleOnly,
-}
-
-#[cfg(feature = "ggml")]
-impl Search {
-    fn of(tensor_type: TensorType) -> Option<Self> {
-        match tensor_type {
-            TensorType::Q4_K => Some(Self::ScaleAndMin(scale_and_min::Q4_K)),
-            TensorType::Q5_K => Some(Self::ScaleAndMin(scale_and_min::Q5_K)),
-            TensorType::Q6_K => Some(Self::ScaleOnly),
-            _ => None,
-        }
-    }
-
-    /// Quantises one block with whatever vector instructions the processor has; false if it is one
-    /// that must be left to ggml.
-    fn quantize(self, values: &[f32], bytes: &mut [u8]) -> bool {
-        #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx2") {
-            #[expect(unsafe_code, reason = "only this reaches the instructions")]
-            // SAFETY: the processor has been asked for them.
-            return unsafe { self.quantize_with_avx2(values, bytes) };
-        }
-        self.quantize_anywhere(values, bytes)
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2")]
-    fn quantize_with_avx2(self, values: &[f32], bytes: &mut [u8]) -> bool {
-        self.quantize_anywhere(values, bytes)
-    }
-
-    #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "it takes on the features of its caller"
-    )]
-    fn quantize_anywhere(self, values: &[f32], bytes: &mut [u8]) -> bool {
-        match self {
-            Self::ScaleAndMin(form) => scale_and_min::quantize(form, values, bytes),
-            Self::ScaleOnly => scale_only::quantize(values, bytes),
-        }
-    }
 }
 
 /// Quantises whole rows with ggml's own routine.
@@ -216,8 +166,10 @@ mod tests {
             .copied()
             .collect();
         for block in values.chunks_exact(256) {
-            let searched = scale_and_min::quantize(scale_and_min::Q4_K, block, &mut [0; 144]);
-            assert!(searched && scale_only::quantize(block, &mut [0; 210]));
+            for (tensor_type, bytes) in [(TensorType::Q4_K, 144), (TensorType::Q6_K, 210)] {
+                let search = Search::of(tensor_type).unwrap();
+                assert!(search.quantize(block, &mut vec![0; bytes]));
+            }
         }
     }
 

@@ -1,13 +1,16 @@
 //! Fewer bits for each weight: which type each tensor gets, and ggml's own routines to get there.
 
 mod block;
-#[cfg(feature = "ggml")]
-mod lanes;
 mod mix;
 #[cfg(feature = "ggml")]
-mod scale_and_min;
-#[cfg(feature = "ggml")]
-mod scale_only;
+#[allow(
+    clippy::inline_always,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "all is compiled anew with the widest instructions; levels and scales fit a byte"
+)]
+mod search;
 
 pub use block::QuantizeError;
 pub(crate) use block::{is_available, quantize_rows};

@@ -16,7 +16,7 @@ const HEAD: usize = 4 + 12;
 
 /// How a type searches and stores.
 #[derive(Clone, Copy)]
-pub(super) struct Form {
+pub(in crate::quantize) struct Form {
     /// The highest level of a value.
     most: i32,
     /// Where the search for a scale begins, and how many steps it takes.
@@ -107,7 +107,6 @@ fn search(form: Form, x: &[Lanes; RUN]) -> Option<(Lanes, Lanes)> {
     if (0..LANES).any(|run| max.0[run] == min.0[run]) {
         return None;
     }
-    #[expect(clippy::cast_precision_loss, reason = "it is at most 31")]
     let most = form.most as f32;
     let inverse = Lanes::splat(most) / (max - min);
     let mut scale = Lanes::splat(1.0) / inverse;
@@ -118,7 +117,6 @@ fn search(form: Form, x: &[Lanes; RUN]) -> Option<(Lanes, Lanes)> {
         best_error = best_error + weight(x) * (difference * difference);
     }
     for step in 0..=form.steps {
-        #[expect(clippy::cast_precision_loss, reason = "it is at most 20")]
         let numerator = form.first + 0.1 * step as f32 + most;
         // The minimum is the best one so far.
         let inverse = Lanes::splat(numerator) / (max - min);

@@ -92,7 +92,6 @@ fn search(x: &[Lanes; RUN]) -> Option<Lanes> {
     if furthest.0.into_iter().any(|furthest| furthest < LEAST) {
         return None;
     }
-    #[expect(clippy::cast_precision_loss, reason = "it is 32")]
     let half = HALF as f32;
     let (sum_lx, sum_l2) = sums(x, Lanes::splat(-half) / max);
     let has_levels = sum_l2.exceeds(zero);

@@ -71,7 +71,7 @@ impl Lanes {
 /// Rounds a number below 2^22 to the nearest whole one, ties to even.
 #[inline(always)]
 pub(super) fn nearest(value: f32) -> i32 {
-    ((value + 12_582_912.0).to_bits() & 0x007F_FFFF) as i32 - 0x0040_0000
+    ((value + 12_582_912.0).to_bits() & 0x007F_FFFF).cast_signed() - 0x0040_0000
 }
 
 impl Mask {
