@@ -192,7 +192,7 @@ fn check_replacements(
         }
         let tensor = tensor.clone();
         // A bias below a low-rank change is there only if it was trained (`bias: lora_only`).
-        let is_bias = tensor.ends_with(".bias");
+        let is_bias = tensor.rsplit('.').next() == Some("bias");
         if is_bias || !replacement.is_base_layer {
             let what = if is_bias {
                 "a bias"
