@@ -294,22 +294,18 @@ fn few_bits_are_refused_with_the_list() {
     assert_eq!(error.to_string(), expected);
 }
 
-/// Copies an adapter, with its tensors changed by `change`.
-fn changed_adapter(
-    name: &str,
-    to: &Path,
-    change: impl Fn(&str, &mut Vec<u8>, &mut Vec<usize>),
-) -> PathBuf {
+/// Copies an adapter, with its tensors changed by `change`, which tells whether they are kept.
+fn changed_adapter(name: &str, to: &Path, change: impl Fn(&str, &mut [u8]) -> bool) -> PathBuf {
     let (from, adapter) = (models().join(name), to.join("adapter"));
     std::fs::create_dir(&adapter).unwrap();
     let config = "adapter_config.json";
     std::fs::copy(from.join(config), adapter.join(config)).unwrap();
     let bytes = std::fs::read(from.join("adapter_model.safetensors")).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
-    let tensors = tensors.iter().map(|(name, view)| {
-        let (mut data, mut shape) = (view.data().to_vec(), view.shape().to_vec());
-        change(name, &mut data, &mut shape);
-        (name.to_owned(), view.dtype(), shape, data)
+    let tensors = tensors.iter().filter_map(|(name, view)| {
+        let mut data = view.data().to_vec();
+        let is_kept = change(name, &mut data);
+        is_kept.then(|| (name.to_owned(), view.dtype(), view.shape().to_vec(), data))
     });
     let tensors: Vec<_> = tensors.collect();
     let views = tensors.iter().map(|(name, dtype, shape, data)| {
@@ -324,10 +320,11 @@ fn changed_adapter(
 fn the_layer_below_an_embedding_must_be_the_bases() {
     let place = tempfile::tempdir().unwrap();
     let name = "model.embed_tokens.base_layer.weight";
-    let adapter = changed_adapter("llama/embedding", place.path(), |tensor, data, _| {
+    let adapter = changed_adapter("llama/embedding", place.path(), |tensor, data| {
         if tensor.ends_with(name) {
             data[3] ^= 0x80;
         }
+        true
     });
     let out = place.path().join("adapter.gguf");
     let base = models().join("llama/base");
@@ -341,14 +338,32 @@ fn the_layer_below_an_embedding_must_be_the_bases() {
     assert_eq!(converted.not_compared, names);
 }
 
+#[test]
+fn an_embedding_that_is_the_head_is_refused() {
+    // llama-server dies of such a file: it multiplies A as if it were a matrix' one.
+    let place = tempfile::tempdir().unwrap();
+    let adapter = changed_adapter("llama/embedding", place.path(), |tensor, _| {
+        !tensor.contains("lm_head")
+    });
+    let out = place.path().join("adapter.gguf");
+    let base = models().join("llama/base");
+    write(&base, &adapter, FileType::F32, &place.path().join("untied")).unwrap();
+    let field = "tie_word_embeddings";
+    let base = changed_base("llama", place.path(), field, true.into());
+    let error = write(&base, &adapter, FileType::F32, &out).unwrap_err();
+    let expected = "the base's head is `model.embed_tokens` too";
+    assert!(error.to_string().contains(expected), "{error}");
+}
+
 #[test_case(f32::NAN, FileType::F32, "tensor `base_model.model.model.layers.0.mlp.up_proj.lora_B.weight` at byte"; "not a number")]
 #[test_case(7e4, FileType::F16, "`blk.0.ffn_up.weight.lora_b`, row 2 has a value that F16 cannot hold; write bf16 or f32"; "too large for half precision")]
 fn numbers_that_cannot_be_written_are_found(value: f32, file_type: FileType, expected: &str) {
     let place = tempfile::tempdir().unwrap();
-    let adapter = changed_adapter("llama/lora", place.path(), |tensor, data, _| {
+    let adapter = changed_adapter("llama/lora", place.path(), |tensor, data| {
         if tensor.ends_with("layers.0.mlp.up_proj.lora_B.weight") {
             data[36..40].copy_from_slice(&value.to_le_bytes());
         }
+        true
     });
     let out = place.path().join("adapter.gguf");
     let base = models().join("llama/base");
@@ -360,7 +375,7 @@ fn numbers_that_cannot_be_written_are_found(value: f32, file_type: FileType, exp
 #[test]
 fn an_alpha_of_nothing_changes_nothing() {
     let place = tempfile::tempdir().unwrap();
-    let adapter = changed_adapter("llama/lora", place.path(), |_, _, _| {});
+    let adapter = changed_adapter("llama/lora", place.path(), |_, _| true);
     let path = adapter.join("adapter_config.json");
     let text = std::fs::read_to_string(&path).unwrap();
     let text = text.replace("\"lora_alpha\": 8", "\"lora_alpha\": 0");

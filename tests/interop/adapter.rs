@@ -163,5 +163,4 @@ fn an_adapters_file_computes_what_the_merged_model_does(case: &str) {
     let half = log_probabilities(&base, Some(("--lora", &half)));
     let half = difference(&half, &expected);
     assert!(half <= 1e-2, "{half}");
-    println!("{case}: f32 {found:.1e}, f16 {half:.1e}, base {alone:.1e}, ×1.05 {scaled:.1e}");
 }

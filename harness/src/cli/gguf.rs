@@ -216,34 +216,34 @@ impl Gguf {
     }
 
     fn adapter_text(&self, converted: &ConvertedAdapter) -> String {
-        let mut text = format!(
-            "wrote {}: {}, {} modules, alpha {} ({})\n",
+        let mut lines = vec![format!(
+            "wrote {}: {}, {} modules, alpha {} ({})",
             self.out.display(),
             HumanBytes(converted.bytes),
             converted.modules,
             converted.alpha,
             converted.tensor_type.name(),
-        );
+        )];
         if converted.rescaled > 0 {
-            text.push_str(&format!(
-                "  {} of them have another scale; it is in their B, because a file has one alpha only\n",
+            lines.push(format!(
+                "  {} of them have another scale; it is in their B, because a file has one alpha only",
                 converted.rescaled,
             ));
         }
         if converted.left_out > 0 {
-            text.push_str(&format!(
-                "  {} changes are to no part of the language model and were left out\n",
+            lines.push(format!(
+                "  {} changes are to no part of the language model and were left out",
                 converted.left_out,
             ));
         }
         for name in &converted.not_compared {
-            text.push_str(&format!(
+            lines.push(format!(
                 "  the adapter brings {} of its base; whether the model has the same was not looked at, \
-                 its weights are not in {}\n",
+                 its weights are not in {}",
                 one_line(name),
                 self.model.display(),
             ));
         }
-        text
+        lines.join("\n") + "\n"
     }
 }
