@@ -122,7 +122,8 @@ fn logits_are_those_of_transformers(name: &str) {
 #[derive(Deserialize)]
 struct Ids {
     text: String,
-    ids: Vec<i32>,
+    #[serde(rename = "ids")]
+    plain: Vec<i32>,
     with_special: Vec<i32>,
     llama_cpp: Option<String>,
 }
@@ -153,13 +154,13 @@ fn ids_are_those_of_transformers(name: &str, tokenizer: &str) {
             tokens.iter().map(|token| token.0).collect()
         };
         let (plain, with_special) = (ids(false), ids(true));
-        let same = (&plain, &with_special) == (&expected.ids, &expected.with_special);
+        let same = (&plain, &with_special) == (&expected.plain, &expected.with_special);
         assert_eq!(
             same,
             expected.llama_cpp.is_none(),
             "{:?}: {plain:?} and {with_special:?}, expected {:?} and {:?}",
             expected.text,
-            expected.ids,
+            expected.plain,
             expected.with_special
         );
         // And back again, as it would be generated.

@@ -1,3 +1,4 @@
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -27,7 +28,7 @@ pub(crate) struct Gguf {
     /// An adapter to merge into it, or to write alone
     #[arg(long, value_name = "DIR")]
     adapter: Option<PathBuf>,
-    /// What to store the weights as: q8_0 if nothing is said, with --adapter-only f16
+    /// What to store the weights as; if nothing is said 8 bits, with --adapter-only 16
     #[arg(long = "type", value_enum, value_name = "TYPE")]
     file_type: Option<Type>,
     /// The file to make
@@ -177,25 +178,28 @@ impl Gguf {
             types.join(", "),
         );
         if converted.fallbacks > 0 {
-            text.push_str(&format!(
+            let _ = writeln!(
+                text,
                 "  {} of them have rows that do not fill the blocks of {} and got another type, as \
-                 llama-quantize does it\n",
+                 llama-quantize does it",
                 converted.fallbacks,
                 self.file_type().name(),
-            ));
+            );
         }
         if converted.left_out > 0 {
-            text.push_str(&format!(
-                "  {} tensors are no part of the language model and were left out\n",
+            let _ = writeln!(
+                text,
+                "  {} tensors are no part of the language model and were left out",
                 converted.left_out,
-            ));
+            );
         }
         for name in &converted.differing {
-            text.push_str(&format!(
+            let _ = writeln!(
+                text,
                 "  {} is the model's; the adapter's differs: if it was trained with its own, give \
-                 `--tokenizer` its directory\n",
+                 `--tokenizer` its directory",
                 one_line(name),
-            ));
+            );
         }
         text
     }

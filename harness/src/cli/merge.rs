@@ -1,3 +1,4 @@
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -19,7 +20,7 @@ pub(crate) struct Merge {
     /// The base: a directory with config.json and safetensors
     #[arg(long, value_name = "DIR")]
     base: PathBuf,
-    /// The adapter: a directory with adapter_config.json and adapter_model.safetensors
+    /// The adapter: a directory as PEFT saves it
     #[arg(long, value_name = "DIR")]
     adapter: PathBuf,
     /// The directory to make
@@ -86,10 +87,11 @@ impl Merge {
         }
         for name in &merged.differing {
             let name = one_line(name);
-            text.push_str(&format!(
+            let _ = writeln!(
+                text,
                 "  {name} is the base's; the adapter's differs: if it was trained with its own, \
-                 copy that\n",
-            ));
+                 copy that",
+            );
         }
         text
     }
