@@ -103,7 +103,8 @@ pub(crate) fn quantize_rows(
     Err(QuantizeError::NotBuilt(tensor_type.name()))
 }
 
-#[cfg(all(test, feature = "ggml"))]
+#[cfg(test)]
+#[cfg(feature = "ggml")]
 mod tests {
     use proptest::prelude::*;
     use test_case::test_case;
