@@ -3,6 +3,11 @@
 //!
 //! The data, the versions and the script that made them lie in `tests/golden/chat_templates`.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "the lint does not see that helpers of tests are tests"
+)]
+
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;

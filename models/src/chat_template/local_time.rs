@@ -66,7 +66,7 @@ impl LocalTime {
 
     /// Writes it as Python's `strftime` does in the C locale, glibc's flags `-`, `_`, `0`, `^`
     /// and `#` included; a code nobody knows stays as it is.
-    pub(super) fn format(&self, format: &str) -> String {
+    pub(super) fn format(self, format: &str) -> String {
         let mut out = String::new();
         let mut rest = format;
         while let Some(at) = rest.find('%') {
@@ -90,7 +90,7 @@ impl LocalTime {
         out
     }
 
-    fn field(&self, letter: char, flags: &str) -> Option<String> {
+    fn field(self, letter: char, flags: &str) -> Option<String> {
         let number = |value: u16, width: usize, usual: char| {
             let pad = flags.chars().rev().find(|flag| "-_0".contains(*flag));
             match pad.unwrap_or(usual) {
@@ -157,13 +157,13 @@ impl LocalTime {
     }
 
     /// Day of the year, from 1.
-    fn day_of_year(&self) -> u16 {
+    fn day_of_year(self) -> u16 {
         let leap = self.month > 2 && is_leap(self.year);
         DAYS_BEFORE[usize::from(self.month - 1)] + u16::from(leap) + u16::from(self.day)
     }
 
     /// Day of the week, 0 for Sunday.
-    fn weekday(&self) -> u16 {
+    fn weekday(self) -> u16 {
         let before = u32::from(self.year) - 1;
         let days = before * 365 + before / 4 - before / 100 + before / 400;
         // The first day of the year 1 was a Monday.
@@ -172,7 +172,7 @@ impl LocalTime {
     }
 
     /// Year and week by ISO 8601.
-    fn iso_week(&self) -> (u16, u16) {
+    fn iso_week(self) -> (u16, u16) {
         let weekday = match self.weekday() {
             0 => 7,
             day => day,

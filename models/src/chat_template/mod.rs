@@ -8,6 +8,7 @@ mod continuation;
 mod error;
 mod local_time;
 mod operators;
+mod python_filters;
 mod python_json;
 mod python_methods;
 mod python_values;

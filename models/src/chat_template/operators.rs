@@ -69,9 +69,10 @@ pub(super) fn bound(inside: &str, out: &mut String) -> usize {
             operand = Some(next);
             let follows = inside[next..].trim_start().bytes().next();
             let goes_on = matches!(follows, Some(b'.' | b'[' | b'('));
-            if let (false, Some(filter)) = (goes_on, wanted.last_mut().and_then(Option::take)) {
+            let wanted = wanted.last_mut().filter(|_| !goes_on);
+            if let Some(filter) = wanted.and_then(Option::take) {
                 // A text that stands in the template is no danger, and may go on with another.
-                if !is_string && operand != Some(copied) {
+                if !is_string {
                     put(out, &inside[copied..next], filter);
                     copied = next;
                 }

@@ -8,6 +8,15 @@ use minijinja::{Error, ErrorKind, State, Value};
 use super::python_values::{float, optional};
 use super::sandbox::{self, DEPTH_LIMIT};
 
+/// The arguments of [`to_json`], by position or name.
+type Arguments = (
+    Option<Value>,
+    Option<Value>,
+    Option<Value>,
+    Option<Value>,
+    Kwargs,
+);
+
 /// The filter `tojson(ensure_ascii=False, indent=None, separators=None, sort_keys=False)`.
 pub(super) fn to_json(
     state: &State,
@@ -15,13 +24,6 @@ pub(super) fn to_json(
     arguments: Rest<ValueOrKwargs>,
 ) -> Result<Value, Error> {
     let arguments = arguments.into_values();
-    type Arguments = (
-        Option<Value>,
-        Option<Value>,
-        Option<Value>,
-        Option<Value>,
-        Kwargs,
-    );
     let (ensure_ascii, indent, separators, sort_keys, named): Arguments = from_args(&arguments)?;
     let ensure_ascii = optional(ensure_ascii, &named, "ensure_ascii")?;
     let indent = optional(indent, &named, "indent")?.filter(|value| !value.is_none());

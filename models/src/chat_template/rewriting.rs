@@ -30,7 +30,7 @@ pub(super) fn rewrite(source: &str) -> Rewritten {
         let length = match tag.as_bytes()[1] {
             b'#' => tag[2..].find("#}").map(|end| end + 4),
             b'%' if tag_name(tag).is_some_and(|(name, _)| name == "raw") => raw_end(tag),
-            kind => tag_end(tag, if kind == b'%' { b"%}" } else { b"}}" }),
+            kind => tag_end(tag, if kind == b'%' { *b"%}" } else { *b"}}" }),
         };
         let Some(length) = length else {
             out.push_str(tag);
@@ -103,7 +103,7 @@ fn tag_name(tag: &str) -> Option<(&str, usize)> {
 }
 
 /// Returns where a tag or expression ends; strings in it may hold what looks like its end.
-fn tag_end(tag: &str, end: &[u8; 2]) -> Option<usize> {
+fn tag_end(tag: &str, end: [u8; 2]) -> Option<usize> {
     let bytes = tag.as_bytes();
     let mut at = 2;
     let mut depth = 0_usize;
@@ -115,7 +115,7 @@ fn tag_end(tag: &str, end: &[u8; 2]) -> Option<usize> {
                     at += if bytes[at] == b'\\' { 2 } else { 1 };
                 }
             }
-            _ if depth == 0 && bytes[at..].starts_with(end) => return Some(at + 2),
+            _ if depth == 0 && bytes[at..].starts_with(&end) => return Some(at + 2),
             b'{' | b'(' | b'[' => depth += 1,
             b'}' | b')' | b']' => depth = depth.saturating_sub(1),
             _ => {}
@@ -127,10 +127,10 @@ fn tag_end(tag: &str, end: &[u8; 2]) -> Option<usize> {
 
 /// Returns where a raw block ends, its closing tag included.
 fn raw_end(tag: &str) -> Option<usize> {
-    let mut at = tag_end(tag, b"%}")?;
+    let mut at = tag_end(tag, *b"%}")?;
     loop {
         let next = at + tag[at..].find("{%")?;
-        let length = tag_end(&tag[next..], b"%}");
+        let length = tag_end(&tag[next..], *b"%}");
         match (tag_name(&tag[next..]), length) {
             (Some(("endraw", _)), Some(length)) => return Some(next + length),
             _ => at = next + 2,

@@ -16,7 +16,7 @@ use super::sandbox::{
     self, BUDGET, Budget, SOURCE_LIMIT, STEP_LIMIT, TAG_LIMIT, TEXT_LIMIT, TooMuchText,
 };
 use super::special_tokens::SpecialTokens;
-use super::{python_methods, python_values};
+use super::{python_filters, python_values};
 
 /// A chat template, ready to render.
 ///
@@ -86,9 +86,10 @@ impl ChatTemplate {
                     .detail()
                     .map_or(error.kind().to_string(), str::to_owned);
                 // The tag the author wrote.
-                let detail = match rewritten.found {
-                    true => detail.replace("endcall", "endgeneration"),
-                    false => detail,
+                let detail = if rewritten.found {
+                    detail.replace("endcall", "endgeneration")
+                } else {
+                    detail
                 };
                 Err(fail(error.line(), TemplateFault::Syntax(detail)))
             }
@@ -324,7 +325,7 @@ fn environment() -> Environment<'static> {
                 .with_source(Raised(message)))
         },
     );
-    python_methods::add(&mut environment);
+    python_filters::add(&mut environment);
     sandbox::confine(&mut environment);
     environment
 }
