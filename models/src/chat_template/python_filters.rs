@@ -7,7 +7,7 @@ use minijinja::{Environment, Error, State, Value};
 use super::python_json::to_json;
 use super::python_methods::{self, join, replaced, stripped, wrong};
 use super::python_values::optional;
-use super::sandbox::{check_format, print, spend, too_much};
+use super::sandbox::{charge_items, check_format, print, spend, too_much};
 
 /// The most items of a `range`, as in Jinja's sandbox.
 const RANGE_LIMIT: usize = 100_000;
@@ -134,7 +134,12 @@ fn format_filter(
     Ok(Value::from(text))
 }
 
-fn range(first: i64, second: Option<i64>, step: Option<i64>) -> Result<Value, Error> {
+fn range(
+    state: &State,
+    first: i64,
+    second: Option<i64>,
+    step: Option<i64>,
+) -> Result<Value, Error> {
     let (start, end) = second.map_or((0, first), |end| (first, end));
     let step = i128::from(step.unwrap_or(1));
     if step == 0 {
@@ -144,10 +149,13 @@ fn range(first: i64, second: Option<i64>, step: Option<i64>) -> Result<Value, Er
     // Steps until the end is reached or passed, rounded up.
     let count = ((distance + step - step.signum()) / step).max(0);
     match usize::try_from(count) {
-        Ok(count @ ..=RANGE_LIMIT) => Ok((0_i128..)
-            .take(count)
-            .map(|index| Value::from(i128::from(start) + index * step))
-            .collect()),
+        Ok(count @ ..=RANGE_LIMIT) => {
+            charge_items(state, count)?;
+            Ok((0_i128..)
+                .take(count)
+                .map(|index| Value::from(i128::from(start) + index * step))
+                .collect())
+        }
         _ => Err(wrong(format!(
             "Range too big. The sandbox blocks ranges larger than MAX_RANGE ({RANGE_LIMIT})."
         ))),

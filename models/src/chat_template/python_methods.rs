@@ -6,7 +6,7 @@ use minijinja::{Error, ErrorKind, State, Value};
 use minijinja_contrib::pycompat;
 
 use super::python_values::{is_space, optional};
-use super::sandbox::{check_format, print, spend, too_much};
+use super::sandbox::{charge_items, check_format, print, spend, too_much};
 
 /// Methods that change a value; Jinja's immutable sandbox refuses them.
 const MUTATING: [&str; 11] = [
@@ -56,7 +56,10 @@ pub(super) fn method(
         (ValueKind::Seq, "index") => {
             let (wanted,): (&Value,) = from_args(arguments)?;
             let at = value.try_iter()?.position(|item| item == *wanted);
-            let at = at.ok_or_else(|| wrong(format!("{wanted:?} is not in list")))?;
+            let at = at.ok_or_else(|| match print(state, wanted) {
+                Ok(wanted) => wrong(format!("{wanted} is not in list")),
+                Err(error) => error,
+            })?;
             Ok(Value::from(at))
         }
         _ => pycompat::unknown_method_callback(state, value, method, arguments),
@@ -70,6 +73,9 @@ fn text_method(
     method: &str,
     arguments: &[Value],
 ) -> Option<Result<Value, Error>> {
+    if let Err(error) = charge(state, text, method) {
+        return Some(Err(error));
+    }
     Some(match method {
         "strip" => strip(text, arguments, true, true),
         "lstrip" => strip(text, arguments, true, false),
@@ -120,6 +126,17 @@ fn text_method(
         },
         _ => return None,
     })
+}
+
+/// Takes what a method's copy of the text needs; where it makes a list, every byte may become an item.
+fn charge(state: &State, text: &str, method: &str) -> Result<(), Error> {
+    match method {
+        "split" | "rsplit" | "splitlines" => charge_items(state, text.len()),
+        "upper" | "lower" | "title" | "capitalize" => spend(state, text.len().saturating_mul(2)),
+        "strip" | "lstrip" | "rstrip" | "partition" | "rpartition" | "removeprefix"
+        | "removesuffix" | "ljust" | "rjust" | "center" | "zfill" => spend(state, text.len()),
+        _ => Ok(()),
+    }
 }
 
 fn strip(text: &str, arguments: &[Value], left: bool, right: bool) -> Result<Value, Error> {

@@ -53,7 +53,10 @@ impl Golden {
             }
         }
         std::fs::write(directory.join("config.json"), self.config.to_string()).unwrap();
-        let is_gemma = self.tensors.keys().any(|name| name.contains("pre_feedforward"));
+        let is_gemma = self
+            .tensors
+            .keys()
+            .any(|name| name.contains("pre_feedforward"));
         let dtype = match self.dtype.as_str() {
             "bfloat16" => Dtype::BF16,
             "float16" => Dtype::F16,
