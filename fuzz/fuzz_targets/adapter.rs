@@ -28,9 +28,14 @@ thread_local!(static PLACE: Place = {
 fuzz_target!(|data: &[u8]| {
     let mut parts = parts(data);
     PLACE.with(|place| {
-        place.adapter.write("adapter_config.json", parts.next().unwrap_or_default());
+        place
+            .adapter
+            .write("adapter_config.json", parts.next().unwrap_or_default());
         let header = parts.next().unwrap_or_default();
-        place.adapter.write("adapter_model.safetensors", &safetensors(header, parts.next()));
+        place.adapter.write(
+            "adapter_model.safetensors",
+            &safetensors(header, parts.next()),
+        );
         let Ok(adapter) = Adapter::open(place.adapter.path()) else {
             return;
         };
@@ -40,13 +45,23 @@ fuzz_target!(|data: &[u8]| {
         }
         let base = Checkpoint::open(place.base.path()).expect("the model is right");
         let output = place.output.path().join("merged");
-        let options = MergeOptions { output: output.clone(), format: OutputFormat::Base };
-        let merged = merge(&base, &adapter, &options, &mut |_| ControlFlow::Continue(()));
+        let options = MergeOptions {
+            output: output.clone(),
+            format: OutputFormat::Base,
+        };
+        let merged = merge(
+            &base,
+            &adapter,
+            &options,
+            &mut |_| ControlFlow::Continue(()),
+        );
         if merged.is_ok() {
             Checkpoint::open(&output).expect("what was merged can be read");
             std::fs::remove_dir_all(&output).expect("it can be removed");
         }
-        let left = std::fs::read_dir(place.output.path()).expect("it is there").count();
+        let left = std::fs::read_dir(place.output.path())
+            .expect("it is there")
+            .count();
         assert_eq!(left, 0, "something was left behind");
     });
 });

@@ -16,7 +16,10 @@ fuzz_target!(|data: &[u8]| {
     };
     for tensor in file.tensors() {
         assert_eq!(file.data(tensor).len() as u64, tensor.bytes());
-        assert_eq!(file.tensor(tensor.name()).map(|found| found.offset()), Some(tensor.offset()));
+        assert_eq!(
+            file.tensor(tensor.name()).map(|found| found.offset()),
+            Some(tensor.offset())
+        );
     }
     let description = GgufDescription::of(&file);
     assert_eq!(description.bytes, data.len() as u64);

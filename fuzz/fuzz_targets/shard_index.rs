@@ -15,7 +15,10 @@ thread_local!(static FILES: Files = {
 fuzz_target!(|data: &[u8]| {
     let mut parts = parts(data);
     FILES.with(|files| {
-        files.write("model.safetensors.index.json", parts.next().unwrap_or_default());
+        files.write(
+            "model.safetensors.index.json",
+            parts.next().unwrap_or_default(),
+        );
         for name in ["1.safetensors", "2.safetensors"] {
             let header = parts.next().unwrap_or_default();
             files.write(name, &safetensors(header, parts.next()));

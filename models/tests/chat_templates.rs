@@ -429,6 +429,9 @@ proptest! {
 #[test_case("range(100000)[::2]"; "slice of a list")]
 #[test_case("range(100000)|map('string')|list"; "mapped")]
 #[test_case("range(100000)|sort"; "sorted")]
+#[test_case("('{0:999}' ~ x).format('a')"; "a width")]
+#[test_case("'{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}'.format(x)"; "an argument that is used often")]
+#[test_case("'%999s%999s%999s'|format(1, 2, 3)"; "widths of a filter")]
 #[test_case("m()"; "text of a macro")]
 #[test_case("raw()"; "text of a raw block in a macro")]
 fn copies_are_counted(copy: &str) {

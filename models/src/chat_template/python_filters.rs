@@ -122,10 +122,8 @@ fn format_filter(
 ) -> Result<Value, Error> {
     let arguments = arguments.into_values();
     let text = print(state, value)?;
-    check_format(state, &text)?;
-    for argument in &arguments {
-        print(state, argument)?;
-    }
+    let longest = python_methods::longest(state, &arguments)?;
+    check_format(state, &text, longest)?;
     let text = minijinja::formatting::format(
         minijinja::formatting::FormatStyle::Printf,
         &text,

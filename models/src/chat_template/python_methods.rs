@@ -111,20 +111,20 @@ fn text_method(
             (left, fill - left)
         }),
         "zfill" => zero_fill(text, arguments),
-        "format" => match check_format(state, text) {
-            Ok(()) => {
-                let printed = arguments.iter().try_for_each(|value| {
-                    print(state, value)?;
-                    Ok(())
-                });
+        "format" => longest(state, arguments)
+            .and_then(|longest| check_format(state, text, longest))
+            .and_then(|()| {
                 let value = Value::from(text);
-                printed.and_then(|()| {
-                    pycompat::unknown_method_callback(state, &value, method, arguments)
-                })
-            }
-            Err(error) => Err(error),
-        },
+                pycompat::unknown_method_callback(state, &value, method, arguments)
+            }),
         _ => return None,
+    })
+}
+
+/// Returns the bytes of the longest of some values when it is written.
+pub(super) fn longest(state: &State, values: &[Value]) -> Result<usize, Error> {
+    values.iter().try_fold(0, |longest, value| {
+        Ok(longest.max(print(state, value)?.len()))
     })
 }
 

@@ -190,18 +190,27 @@ fn factor(value: Value) -> Result<Value, Error> {
     ))
 }
 
-/// Refuses formats such as `%1000000000d`.
-pub(super) fn check_format(state: &State, text: &str) -> Result<(), Error> {
-    let wide = text
-        .split(|c: char| !c.is_ascii_digit())
-        .any(|digits| digits.len() > 3);
-    if wide && text.contains(['%', '{']) {
-        return Err(Error::new(
-            ErrorKind::InvalidOperation,
-            "a format in a chat template may be 999 characters wide",
-        ));
+/// Refuses formats such as `%1000000000d`, and takes from the budget what others may make: every field
+/// may be as wide as it says, or have `longest` bytes.
+pub(super) fn check_format(state: &State, text: &str, longest: usize) -> Result<(), Error> {
+    let fields = text.matches(['%', '{']).count();
+    if fields == 0 {
+        return spend(state, text.len());
     }
-    spend(state, text.len())
+    let mut made = text.len();
+    for digits in text.split(|c: char| !c.is_ascii_digit()) {
+        if digits.len() > 3 {
+            return Err(Error::new(
+                ErrorKind::InvalidOperation,
+                "a format in a chat template may be 999 characters wide",
+            ));
+        }
+        // With signs between the digits.
+        made = made.saturating_add(2 * digits.parse().unwrap_or(0_usize));
+    }
+    // As Python's `repr`, a text may be longer than it is.
+    let fields = fields.saturating_mul(longest.saturating_mul(2));
+    spend(state, made.saturating_add(fields))
 }
 
 /// Runs `work` on a stack large enough for whatever the limits allow.

@@ -226,7 +226,8 @@ impl ChatTemplate {
         );
         if let Some(now) = input.now {
             let format = move |state: &State, format: &str| -> Result<String, Error> {
-                sandbox::check_format(state, format)?;
+                // The longest are a whole date and time, and the name of a month.
+                sandbox::check_format(state, format, 12)?;
                 Ok(now.format(format))
             };
             add("strftime_now", Value::from_function(format));
