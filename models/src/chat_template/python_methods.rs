@@ -73,7 +73,7 @@ fn text_method(
     method: &str,
     arguments: &[Value],
 ) -> Option<Result<Value, Error>> {
-    if let Err(error) = charge(state, text, method) {
+    if let Err(error) = charge(state, text, method, arguments) {
         return Some(Err(error));
     }
     Some(match method {
@@ -128,10 +128,21 @@ pub(super) fn longest(state: &State, values: &[Value]) -> Result<usize, Error> {
     })
 }
 
-/// Takes what a method's copy of the text needs; where it makes a list, every byte may become an item.
-fn charge(state: &State, text: &str, method: &str) -> Result<(), Error> {
+/// Takes what a method's copy of the text needs.
+fn charge(state: &State, text: &str, method: &str, arguments: &[Value]) -> Result<(), Error> {
     match method {
-        "split" | "rsplit" | "splitlines" => charge_items(state, text.len()),
+        "split" | "rsplit" | "splitlines" => {
+            let ends = match arguments.first() {
+                Some(separator) if method != "splitlines" && !separator.is_none() => {
+                    let separator = separator.as_str().filter(|text| !text.is_empty());
+                    // One given by name is not looked for: every byte may be one.
+                    separator.map_or(text.len(), |separator| text.matches(separator).count())
+                }
+                _ => text.chars().filter(|c| is_space(*c)).count(),
+            };
+            spend(state, text.len())?;
+            charge_items(state, ends + 1)
+        }
         "upper" | "lower" | "title" | "capitalize" => spend(state, text.len().saturating_mul(2)),
         "strip" | "lstrip" | "rstrip" | "partition" | "rpartition" | "removeprefix"
         | "removesuffix" | "ljust" | "rjust" | "center" | "zfill" => spend(state, text.len()),
