@@ -3,7 +3,7 @@ CARGO ?= cargo
 BIN   := target/debug/shipworthy
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt lint doc bench interop golden schema system
+.PHONY: help demo test check fmt lint doc bench fuzz interop golden schema system
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ doc:
 
 bench: system ## Measure the companion tests beside SciPy's
 	scripts/bench
+
+fuzz: system ## Give the readers of model files hostile ones, a minute for each target
+	scripts/fuzz all 60
 
 interop: system ## Evaluate through real llama-server processes, built from PyPI's llama-cpp-python
 	scripts/interop

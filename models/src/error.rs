@@ -295,6 +295,14 @@ pub enum AdapterProblem {
         /// Why.
         source: Box<regex::Error>,
     },
+    /// More expressions than any real adapter has, each of which takes memory.
+    #[error("`{field}` has more than {limit} expressions; write the modules' names")]
+    Expressions {
+        /// `rank_pattern` or `alpha_pattern`.
+        field: &'static str,
+        /// The most allowed.
+        limit: usize,
+    },
     /// No LoRA weights and no replaced modules.
     #[error("there is no tensor to merge")]
     Empty,

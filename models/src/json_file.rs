@@ -9,12 +9,26 @@ use serde::{Deserialize, Deserializer};
 use crate::bounded_file;
 use crate::error::ModelError;
 
-/// Bytes a description may have; the index of a model with a million tensors stays below.
-pub(crate) const LIMIT: u64 = 100_000_000;
+/// Bytes a table may have, that is the index of shards or the tokenizer; those of the largest models
+/// have some ten millions.
+pub(crate) const TABLE_LIMIT: u64 = 100_000_000;
+/// Bytes any other description may have; a tokenizer's configuration has up to some millions. As values
+/// of any kind, two bytes of JSON can take 72 of memory.
+const LIMIT: u64 = 8 << 20;
 
-/// Reads a whole JSON file of bounded size.
+/// Reads all of a description.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, ModelError> {
-    let text = bounded_file::read(path, LIMIT)?;
+    read_bounded(path, LIMIT)
+}
+
+/// Reads all of a table; where `T` has a value of any kind, it is a
+/// [`Described`](crate::described::Described).
+pub(crate) fn read_table<T: DeserializeOwned>(path: &Path) -> Result<T, ModelError> {
+    read_bounded(path, TABLE_LIMIT)
+}
+
+fn read_bounded<T: DeserializeOwned>(path: &Path, limit: u64) -> Result<T, ModelError> {
+    let text = bounded_file::read(path, limit)?;
     serde_json::from_slice(&text).map_err(|source| ModelError::Json {
         path: path.to_owned(),
         source,

@@ -12,6 +12,7 @@
 mod error;
 
 mod bounded_file;
+mod described;
 mod disk_space;
 mod json_file;
 mod mapped_file;

@@ -26,7 +26,7 @@ impl ShardIndex {
     pub(crate) fn read(path: &Path) -> Result<Self, ModelError> {
         let File {
             weight_map: UniqueKeys(shards),
-        } = json_file::read(path)?;
+        } = json_file::read_table(path)?;
         let wrong = |problem| ModelError::Index {
             path: path.to_owned(),
             problem,

@@ -418,3 +418,54 @@ proptest! {
         prop_assert_eq!(chat.assistant_mask(&offsets).unwrap().len(), offsets.len());
     }
 }
+
+/// Each keeps a copy of something at every turn, and would take some ten gigabytes.
+#[test_case("x[1:]"; "slice of a text")]
+#[test_case("x.strip('y')"; "method")]
+#[test_case("x|upper"; "filter of a text")]
+#[test_case("x|list"; "characters")]
+#[test_case("x.split('x')"; "parts")]
+#[test_case("range(100000)"; "range")]
+#[test_case("range(100000)[::2]"; "slice of a list")]
+#[test_case("range(100000)|map('string')|list"; "mapped")]
+#[test_case("range(100000)|sort"; "sorted")]
+#[test_case("('{0:999}' ~ x).format('a')"; "a width")]
+#[test_case("'{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}'.format(x)"; "an argument that is used often")]
+#[test_case("'%999s%999s%999s'|format(1, 2, 3)"; "widths of a filter")]
+#[test_case("m()"; "text of a macro")]
+#[test_case("raw()"; "text of a raw block in a macro")]
+fn copies_are_counted(copy: &str) {
+    let text = "written ".repeat(4000);
+    let source = format!(
+        "{{% macro m() %}}{text}{{% endmacro %}}{{% macro raw() %}}{{% raw %}}{text}{{% endraw %}}{{% endmacro %}}\
+         {{% set ns = namespace(a=[], x='x') %}}{{% for i in range(15) %}}{{% set ns.x = ns.x ~ ns.x %}}{{% endfor %}}\
+         {{% set x = ns.x %}}{{% for i in range(100000) %}}{{% set ns.a = [ns.a, {copy}] %}}{{% endfor %}}"
+    );
+    let template = ChatTemplate::new("t", &source).unwrap();
+    let error = template.render(&ChatInput {
+        messages: &[json!({"role": "user"})],
+        ..ChatInput::default()
+    });
+    let error = error.unwrap_err();
+    let fault = match &error {
+        ChatTemplateError::Template { fault, .. } => fault,
+        other => panic!("{other}"),
+    };
+    assert!(matches!(fault, TemplateFault::Output { .. }), "{error}");
+}
+
+/// What shares its parts is small in memory and longer than any disk in text.
+#[test_case("{{ raise_exception(ns.a) }}"; "exception")]
+#[test_case("{{ [].index(ns.a) }}"; "not in a list")]
+#[test_case("{{ ns.a }}"; "written")]
+fn shared_parts_are_not_written_without_end(tail: &str) {
+    let source = format!(
+        "{{% set ns = namespace(a=[]) %}}{{% for i in range(99) %}}{{% set ns.a = [ns.a, ns.a] %}}{{% endfor %}}{tail}"
+    );
+    let template = ChatTemplate::new("t", &source).unwrap();
+    let error = template.render(&ChatInput {
+        messages: &[json!({"role": "user"})],
+        ..ChatInput::default()
+    });
+    assert!(error.unwrap_err().to_string().contains("bytes of text"));
+}

@@ -99,8 +99,8 @@ impl AdapterConfig {
             modules_to_save: fields.modules_to_save.unwrap_or_default(),
             ensure_weight_tying: fields.ensure_weight_tying,
             base_model: fields.base_model_name_or_path,
-            rank_patterns: Patterns::read(&path, rank_patterns)?,
-            alpha_patterns: Patterns::read(&path, alpha_patterns)?,
+            rank_patterns: Patterns::read(&path, "rank_pattern", rank_patterns)?,
+            alpha_patterns: Patterns::read(&path, "alpha_pattern", alpha_patterns)?,
         })
     }
 

@@ -5,6 +5,7 @@
 //! that the tokenizer adds. The text equals what transformers' `apply_chat_template` gives.
 
 mod continuation;
+mod copying;
 mod error;
 mod local_time;
 mod operators;

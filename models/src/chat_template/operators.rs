@@ -2,9 +2,10 @@
 //!
 //! `x ~ x` in a loop doubles a text at every turn, so a few steps fill any memory. A filter is put
 //! behind both operands of `~`, `+` and `*`; a filter binds tighter than any operator and
-//! returns what it gets, so the expression means what it did.
+//! returns what it gets, so the expression means what it did. Another is put behind what is sliced,
+//! as `x[1:]` copies nearly all of `x`.
 
-use super::sandbox::{ADDED, FACTOR, TEXT};
+use super::sandbox::{ADDED, FACTOR, SLICED, TEXT};
 
 /// Words that are no operands.
 const WORDS: [&str; 9] = [
@@ -27,8 +28,10 @@ pub(super) fn bound(inside: &str, out: &mut String) -> usize {
     let mut copied = 0;
     // Where the last operand ended, if the last token was one.
     let mut operand: Option<usize> = None;
-    // For each open bracket, the filter that the operand after an operator is to get.
+    // For each open bracket, the filter that the operand after an operator is to get, or a slice.
     let mut wanted: Vec<Option<&str>> = vec![None];
+    // For each open bracket, whether a subscript begins with it.
+    let mut subscripts = vec![false];
     let mut at = 0;
     let mut parts = 0;
     while let Some(&byte) = bytes.get(at) {
@@ -54,9 +57,17 @@ pub(super) fn bound(inside: &str, out: &mut String) -> usize {
             }
         }
         match byte {
-            b'(' | b'[' | b'{' => wanted.push(None),
+            b'(' | b'[' | b'{' => {
+                wanted.push(None);
+                subscripts.push(byte == b'[' && operand.is_some());
+            }
             b')' | b']' | b'}' if wanted.len() > 1 => {
                 wanted.pop();
+                subscripts.pop();
+            }
+            b':' if subscripts.last() == Some(&true) => {
+                let outer = wanted.len() - 2;
+                wanted[outer].get_or_insert(SLICED);
             }
             _ => {}
         }
@@ -127,6 +138,8 @@ mod tests {
     #[test_case("f(*a, **b)", "f(*a, **b)"; "arguments")]
     #[test_case("'a + b' and +c or not +d", "'a + b' and +c or not +d"; "no operators")]
     #[test_case("'é' ~ \"\\\"~\" 'x'", "'é'|__text__ ~ \"\\\"~\" 'x'"; "strings")]
+    #[test_case("x[1:].y if z[:n[0]]", "x[1:].y|__sliced__ if z[:n[0]]|__sliced__"; "slices")]
+    #[test_case("x[1:] ~ {'a': [b[c::-1]]}[d]", "x[1:]|__sliced__|__text__ ~ {'a': [b[c::-1]|__sliced__]}[d]|__text__"; "slices in brackets")]
     #[test_case("'open ~ x", "'open ~ x"; "an open string")]
     #[test_case("a ~ ) ) b", "a|__text__ ~ )|__text__ ) b"; "closed too often")]
     fn filters_are_put_before_operators(inside: &str, expected: &str) {

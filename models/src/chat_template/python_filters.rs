@@ -7,7 +7,7 @@ use minijinja::{Environment, Error, State, Value};
 use super::python_json::to_json;
 use super::python_methods::{self, join, replaced, stripped, wrong};
 use super::python_values::optional;
-use super::sandbox::{check_format, print, spend, too_much};
+use super::sandbox::{charge_items, check_format, print, spend, too_much};
 
 /// The most items of a `range`, as in Jinja's sandbox.
 const RANGE_LIMIT: usize = 100_000;
@@ -122,10 +122,8 @@ fn format_filter(
 ) -> Result<Value, Error> {
     let arguments = arguments.into_values();
     let text = print(state, value)?;
-    check_format(state, &text)?;
-    for argument in &arguments {
-        print(state, argument)?;
-    }
+    let longest = python_methods::longest(state, &arguments)?;
+    check_format(state, &text, longest)?;
     let text = minijinja::formatting::format(
         minijinja::formatting::FormatStyle::Printf,
         &text,
@@ -134,7 +132,12 @@ fn format_filter(
     Ok(Value::from(text))
 }
 
-fn range(first: i64, second: Option<i64>, step: Option<i64>) -> Result<Value, Error> {
+fn range(
+    state: &State,
+    first: i64,
+    second: Option<i64>,
+    step: Option<i64>,
+) -> Result<Value, Error> {
     let (start, end) = second.map_or((0, first), |end| (first, end));
     let step = i128::from(step.unwrap_or(1));
     if step == 0 {
@@ -144,10 +147,13 @@ fn range(first: i64, second: Option<i64>, step: Option<i64>) -> Result<Value, Er
     // Steps until the end is reached or passed, rounded up.
     let count = ((distance + step - step.signum()) / step).max(0);
     match usize::try_from(count) {
-        Ok(count @ ..=RANGE_LIMIT) => Ok((0_i128..)
-            .take(count)
-            .map(|index| Value::from(i128::from(start) + index * step))
-            .collect()),
+        Ok(count @ ..=RANGE_LIMIT) => {
+            charge_items(state, count)?;
+            Ok((0_i128..)
+                .take(count)
+                .map(|index| Value::from(i128::from(start) + index * step))
+                .collect())
+        }
         _ => Err(wrong(format!(
             "Range too big. The sandbox blocks ranges larger than MAX_RANGE ({RANGE_LIMIT})."
         ))),

@@ -6,7 +6,7 @@ use minijinja::{Error, ErrorKind, State, Value};
 use minijinja_contrib::pycompat;
 
 use super::python_values::{is_space, optional};
-use super::sandbox::{check_format, print, spend, too_much};
+use super::sandbox::{charge_items, check_format, print, spend, too_much};
 
 /// Methods that change a value; Jinja's immutable sandbox refuses them.
 const MUTATING: [&str; 11] = [
@@ -56,7 +56,10 @@ pub(super) fn method(
         (ValueKind::Seq, "index") => {
             let (wanted,): (&Value,) = from_args(arguments)?;
             let at = value.try_iter()?.position(|item| item == *wanted);
-            let at = at.ok_or_else(|| wrong(format!("{wanted:?} is not in list")))?;
+            let at = at.ok_or_else(|| match print(state, wanted) {
+                Ok(wanted) => wrong(format!("{wanted} is not in list")),
+                Err(error) => error,
+            })?;
             Ok(Value::from(at))
         }
         _ => pycompat::unknown_method_callback(state, value, method, arguments),
@@ -70,6 +73,9 @@ fn text_method(
     method: &str,
     arguments: &[Value],
 ) -> Option<Result<Value, Error>> {
+    if let Err(error) = charge(state, text, method, arguments) {
+        return Some(Err(error));
+    }
     Some(match method {
         "strip" => strip(text, arguments, true, true),
         "lstrip" => strip(text, arguments, true, false),
@@ -105,21 +111,43 @@ fn text_method(
             (left, fill - left)
         }),
         "zfill" => zero_fill(text, arguments),
-        "format" => match check_format(state, text) {
-            Ok(()) => {
-                let printed = arguments.iter().try_for_each(|value| {
-                    print(state, value)?;
-                    Ok(())
-                });
+        "format" => longest(state, arguments)
+            .and_then(|longest| check_format(state, text, longest))
+            .and_then(|()| {
                 let value = Value::from(text);
-                printed.and_then(|()| {
-                    pycompat::unknown_method_callback(state, &value, method, arguments)
-                })
-            }
-            Err(error) => Err(error),
-        },
+                pycompat::unknown_method_callback(state, &value, method, arguments)
+            }),
         _ => return None,
     })
+}
+
+/// Returns the bytes of the longest of some values when it is written.
+pub(super) fn longest(state: &State, values: &[Value]) -> Result<usize, Error> {
+    values.iter().try_fold(0, |longest, value| {
+        Ok(longest.max(print(state, value)?.len()))
+    })
+}
+
+/// Takes what a method's copy of the text needs.
+fn charge(state: &State, text: &str, method: &str, arguments: &[Value]) -> Result<(), Error> {
+    match method {
+        "split" | "rsplit" | "splitlines" => {
+            let ends = match arguments.first() {
+                Some(separator) if method != "splitlines" && !separator.is_none() => {
+                    let separator = separator.as_str().filter(|text| !text.is_empty());
+                    // One given by name is not looked for: every byte may be one.
+                    separator.map_or(text.len(), |separator| text.matches(separator).count())
+                }
+                _ => text.chars().filter(|c| is_space(*c)).count(),
+            };
+            spend(state, text.len())?;
+            charge_items(state, ends + 1)
+        }
+        "upper" | "lower" | "title" | "capitalize" => spend(state, text.len().saturating_mul(2)),
+        "strip" | "lstrip" | "rstrip" | "partition" | "rpartition" | "removeprefix"
+        | "removesuffix" | "ljust" | "rjust" | "center" | "zfill" => spend(state, text.len()),
+        _ => Ok(()),
+    }
 }
 
 fn strip(text: &str, arguments: &[Value], left: bool, right: bool) -> Result<Value, Error> {

@@ -1,7 +1,10 @@
 //! A template's source made ready for the engine: transformers' own block `{% generation %}` put in
 //! terms of Jinja's `{% call %}`, and operators bounded.
 
+use std::fmt::Write as _;
+
 use super::operators;
+use super::sandbox::WRITTEN;
 
 /// The function a generation block becomes a call of.
 pub(super) const FUNCTION: &str = "__generation__";
@@ -13,7 +16,13 @@ pub(super) struct Rewritten {
     pub(super) found: bool,
     /// The parts of the longest tag.
     pub(super) longest: usize,
+    /// Whether all text is counted where it is written.
+    pub(super) counted: bool,
 }
+
+/// Bytes from which a piece of the template's own text is counted where it is written; macros and
+/// captures can write and keep it at every turn of a loop.
+pub(super) const COUNTED: usize = 256;
 
 /// Replaces the two tags' names and bounds operators, so that lines and whitespace control stay.
 ///
@@ -23,10 +32,11 @@ pub(super) fn rewrite(source: &str) -> Rewritten {
     let mut out = String::with_capacity(source.len() + 64);
     let mut found = false;
     let mut longest = 0;
+    let mut counted = true;
     let mut rest = source;
     while let Some(start) = opening(rest) {
         let (text, tag) = rest.split_at(start);
-        out.push_str(text);
+        counted &= count(text, &mut out);
         let length = match tag.as_bytes()[1] {
             b'#' => tag[2..].find("#}").map(|end| end + 4),
             b'%' if tag_name(tag).is_some_and(|(name, _)| name == "raw") => raw_end(tag),
@@ -38,6 +48,7 @@ pub(super) fn rewrite(source: &str) -> Rewritten {
                 source: out,
                 found,
                 longest,
+                counted,
             };
         };
         let is_text =
@@ -45,6 +56,12 @@ pub(super) fn rewrite(source: &str) -> Rewritten {
         let (tag, after) = tag.split_at(length);
         rest = after;
         if is_text {
+            if tag.as_bytes()[1] == b'%' && length >= COUNTED {
+                let sign = tag[2..].starts_with(['-', '+']).then(|| &tag[2..3]);
+                let sign = sign.unwrap_or_default();
+                // A tag takes away the white space that a raw block does.
+                let _ = write!(out, "{{%{sign} if ''|{WRITTEN}({length}) %}}{{% endif %}}");
+            }
             out.push_str(tag);
             continue;
         }
@@ -74,11 +91,39 @@ pub(super) fn rewrite(source: &str) -> Rewritten {
         longest = longest.max(operators::bound(&inside[begin..end], &mut out));
         out.push_str(&tag[2 + end..]);
     }
-    out.push_str(rest);
+    counted &= count(rest, &mut out);
     Rewritten {
         source: out,
         found,
         longest,
+        counted,
+    }
+}
+
+/// Copies text to `out`, with an expression in it that counts it.
+///
+/// The expression stands amid what is no white space, so that tags beside the text take away as much
+/// as before. Returns whether there is such a place, or no need.
+fn count(text: &str, out: &mut String) -> bool {
+    let after_last = text.trim_end().len();
+    let is_apart = |c: char| c.is_whitespace() || matches!(c, '{' | '}');
+    let mut pairs = text.char_indices().zip(text.chars().skip(1));
+    let place = pairs.find_map(|((at, c), next)| {
+        let behind = at + c.len_utf8();
+        let fits = !is_apart(c) && !matches!(next, '{' | '}') && behind < after_last;
+        fits.then_some(behind)
+    });
+    match place {
+        Some(place) if text.len() >= COUNTED => {
+            let (before, behind) = text.split_at(place);
+            let length = text.len();
+            let _ = write!(out, "{before}{{{{ ''|{WRITTEN}({length}) }}}}{behind}");
+            true
+        }
+        _ => {
+            out.push_str(text);
+            text.len() < COUNTED
+        }
     }
 }
 
@@ -142,7 +187,22 @@ fn raw_end(tag: &str) -> Option<usize> {
 mod tests {
     use test_case::test_case;
 
-    use super::rewrite;
+    use super::{COUNTED, rewrite};
+
+    const LONG: &str = concat!(
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+    );
+
+    #[test]
+    fn text_that_cannot_be_counted_is_told() {
+        for (text, counted) in [(" ", false), ("{ ", false), ("a ", true), ("é{b", true)] {
+            assert_eq!(rewrite(&text.repeat(COUNTED)).counted, counted, "{text}");
+            assert!(rewrite(text).counted, "{text}");
+        }
+    }
 
     #[test_case("a{% generation %}b{% endgeneration %}", "a{% call __generation__() %}b{% endcall %}"; "plain")]
     #[test_case("{%-generation-%}b{%+  endgeneration\n-%}", "{%-call __generation__()-%}b{%+  endcall\n-%}"; "whitespace control")]
@@ -153,6 +213,8 @@ mod tests {
     #[test_case("{% raw %}it's{% endraw %}{% generation %}", "{% raw %}it's{% endraw %}{% call __generation__() %}"; "an apostrophe in a raw block")]
     #[test_case("{{ {'a': {}} }}{% generation %}", "{{ {'a': {}} }}{% call __generation__() %}"; "after braces")]
     #[test_case("{% generations %}{% generation x %}", "{% generations %}{% generation x %}"; "another tag")]
+    #[test_case(&format!("{{% if a %}} a{{%- endif %}} {LONG}  {{% if b %}}"), &format!("{{% if a %}} a{{%- endif %}} x{{{{ ''|__written__(259) }}}}{}  {{% if b %}}", &LONG[1..]); "long text")]
+    #[test_case(&format!("{{%- raw %}}{LONG}{{% endraw %}}"), &format!("{{%- if ''|__written__(278) %}}{{% endif %}}{{%- raw %}}{LONG}{{% endraw %}}"); "a long raw block")]
     #[test_case("{% generation", "{% generation"; "unclosed")]
     #[test_case("{{ 'é\\", "{{ 'é\\"; "unclosed string")]
     #[test_case("{%+ if a+b +%}{{-a~b-}}", "{%+ if a|__added__+b|__added__ +%}{{-a|__text__~b|__text__-}}"; "operators")]

@@ -18,6 +18,9 @@ pub(super) const STEP_LIMIT: u64 = 2_000_000;
 pub(super) const TEXT_LIMIT: usize = 1 << 26;
 /// Items a list may have where it is concatenated.
 const ITEM_LIMIT: usize = 1_000_000;
+/// What an item of a list takes from the budget where the list is copied; with it a list of 2,900
+/// messages can be put together one by one, as some templates do.
+const ITEM_COST: usize = 16;
 /// Depth of calls of macros, and of blocks within blocks.
 const RECURSION_LIMIT: usize = 200;
 /// Bytes of stack for compiling and rendering. A template can nest a list, or an expression, some
@@ -31,6 +34,10 @@ pub(super) const DEPTH_LIMIT: usize = 200;
 pub(super) const TEXT: &str = "__text__";
 pub(super) const ADDED: &str = "__added__";
 pub(super) const FACTOR: &str = "__factor__";
+/// Name of the filter that is put behind a slice.
+pub(super) const SLICED: &str = "__sliced__";
+/// Name of the filter that counts what the template itself says.
+pub(super) const WRITTEN: &str = "__written__";
 
 /// The name under which a rendering finds its [`Budget`].
 pub(super) const BUDGET: &str = "__budget__";
@@ -78,6 +85,8 @@ pub(super) fn confine(environment: &mut Environment<'static>) {
     environment.add_filter(TEXT, text);
     environment.add_filter(ADDED, added);
     environment.add_filter(FACTOR, factor);
+    environment.add_filter(SLICED, sliced);
+    environment.add_filter(WRITTEN, written);
     // What would print the whole state, and what makes lists of any length.
     environment.remove_global("debug");
     environment.remove_filter("pprint");
@@ -106,11 +115,31 @@ fn added(state: &State, value: Value) -> Result<Value, Error> {
             if items > ITEM_LIMIT {
                 return Err(too_much());
             }
-            spend(state, items)?;
+            charge_items(state, items)?;
         }
         _ => {}
     }
     Ok(value)
+}
+
+/// Passes what a slice gave.
+fn sliced(state: &State, value: Value) -> Result<Value, Error> {
+    match value.as_str() {
+        Some(text) => spend(state, text.len())?,
+        None => charge_items(state, value.len().unwrap_or_default())?,
+    }
+    Ok(value)
+}
+
+/// Takes the bytes of a piece of the template's own text from the budget.
+fn written(state: &State, value: Value, bytes: usize) -> Result<Value, Error> {
+    spend(state, bytes)?;
+    Ok(value)
+}
+
+/// Takes a copy of so many items from the rendering's budget.
+pub(super) fn charge_items(state: &State, items: usize) -> Result<(), Error> {
+    spend(state, items.saturating_mul(ITEM_COST))
 }
 
 /// Writes a value as Python's `str` does, within the budget.
@@ -161,18 +190,27 @@ fn factor(value: Value) -> Result<Value, Error> {
     ))
 }
 
-/// Refuses formats such as `%1000000000d`.
-pub(super) fn check_format(state: &State, text: &str) -> Result<(), Error> {
-    let wide = text
-        .split(|c: char| !c.is_ascii_digit())
-        .any(|digits| digits.len() > 3);
-    if wide && text.contains(['%', '{']) {
-        return Err(Error::new(
-            ErrorKind::InvalidOperation,
-            "a format in a chat template may be 999 characters wide",
-        ));
+/// Refuses formats such as `%1000000000d`, and takes from the budget what others may make: every field
+/// may be as wide as it says, or have `longest` bytes.
+pub(super) fn check_format(state: &State, text: &str, longest: usize) -> Result<(), Error> {
+    let fields = text.matches(['%', '{']).count();
+    if fields == 0 {
+        return spend(state, text.len());
     }
-    spend(state, text.len())
+    let mut made = text.len();
+    for digits in text.split(|c: char| !c.is_ascii_digit()) {
+        if digits.len() > 3 {
+            return Err(Error::new(
+                ErrorKind::InvalidOperation,
+                "a format in a chat template may be 999 characters wide",
+            ));
+        }
+        // With signs between the digits.
+        made = made.saturating_add(2 * digits.parse().unwrap_or(0_usize));
+    }
+    // As Python's `repr`, a text may be longer than it is.
+    let fields = fields.saturating_mul(longest.saturating_mul(2));
+    spend(state, made.saturating_add(fields))
 }
 
 /// Runs `work` on a stack large enough for whatever the limits allow.

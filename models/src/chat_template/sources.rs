@@ -7,8 +7,8 @@ use super::error::{ChatTemplateError, TemplateFault};
 use super::sandbox::SOURCE_LIMIT;
 use super::special_tokens::object;
 use super::template::ChatTemplate;
+use crate::bounded_file;
 use crate::error::ModelError;
-use crate::{bounded_file, json_file};
 
 /// Name of the template that is taken if nothing else is said.
 const DEFAULT: &str = "default";
@@ -162,18 +162,13 @@ impl ChatTemplates {
 
 /// Reads a template's file as Python reads text: every line end becomes `\n`.
 fn read_text(path: &Path) -> Result<String, ChatTemplateError> {
-    let bytes = bounded_file::read(path, json_file::LIMIT)
+    let bytes = bounded_file::read(path, SOURCE_LIMIT as u64)
         .map_err(|error| ChatTemplateError::File(Box::new(error)))?;
     let fail = |fault| ChatTemplateError::Template {
         name: path.display().to_string(),
         line: None,
         fault,
     };
-    if bytes.len() > SOURCE_LIMIT {
-        let length = bytes.len();
-        let limit = SOURCE_LIMIT;
-        return Err(fail(TemplateFault::Source { length, limit }));
-    }
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         fail(TemplateFault::Syntax(format!("byte {at} is not UTF-8")))

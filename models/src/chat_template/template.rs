@@ -16,7 +16,7 @@ use super::sandbox::{
     self, BUDGET, Budget, SOURCE_LIMIT, STEP_LIMIT, TAG_LIMIT, TEXT_LIMIT, TooMuchText,
 };
 use super::special_tokens::SpecialTokens;
-use super::{python_filters, python_values};
+use super::{copying, python_filters, python_values};
 
 /// A chat template, ready to render.
 ///
@@ -72,6 +72,11 @@ impl ChatTemplate {
         let rewritten = rewriting::rewrite(&source.replace("\r\n", "\n").replace('\r', "\n"));
         if rewritten.longest > TAG_LIMIT {
             let fault = format!("a tag has more than {TAG_LIMIT} words and signs");
+            return Err(fail(None, TemplateFault::Syntax(fault)));
+        }
+        if !rewritten.counted {
+            let limit = rewriting::COUNTED;
+            let fault = format!("{limit} or more spaces, line ends and braces in a row");
             return Err(fail(None, TemplateFault::Syntax(fault)));
         }
         let mut environment = environment();
@@ -221,7 +226,8 @@ impl ChatTemplate {
         );
         if let Some(now) = input.now {
             let format = move |state: &State, format: &str| -> Result<String, Error> {
-                sandbox::check_format(state, format)?;
+                // The longest are a whole date and time, and the name of a month.
+                sandbox::check_format(state, format, 12)?;
                 Ok(now.format(format))
             };
             add("strftime_now", Value::from_function(format));
@@ -319,12 +325,13 @@ fn environment() -> Environment<'static> {
     });
     environment.add_function(
         "raise_exception",
-        |message: Value| -> Result<Value, Error> {
-            let message = message.to_string();
+        |state: &State, message: &Value| -> Result<Value, Error> {
+            let message = sandbox::print(state, message)?;
             Err(Error::new(ErrorKind::InvalidOperation, message.clone())
                 .with_source(Raised(message)))
         },
     );
+    copying::add(&mut environment);
     python_filters::add(&mut environment);
     sandbox::confine(&mut environment);
     environment

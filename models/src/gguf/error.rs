@@ -78,6 +78,12 @@ pub enum GgufProblem {
         /// As many as have room.
         most: u64,
     },
+    /// The header does not end where it must.
+    #[error("the header goes on after the {limit} bytes it may have")]
+    Header {
+        /// The most allowed.
+        limit: u64,
+    },
     /// Bytes that are no text.
     #[error("the string is not UTF-8")]
     NotUtf8,

@@ -17,6 +17,10 @@ use crate::mapped_file::MappedFile;
 /// The oldest version read; counts had four bytes before.
 const OLDEST: u32 = 2;
 
+/// Bytes that all before the tensors' values may have; the largest vocabularies take some ten millions. A
+/// file with holes may be far longer than the memory.
+const HEADER_LIMIT: usize = 1 << 27;
+
 /// A GGUF file of which every key and tensor was found to be sound.
 ///
 /// As strict as llama.cpp: tensors follow one another in the order of the header, each padded to the
@@ -107,6 +111,22 @@ impl GgufFile {
 type Read<T> = Result<T, (Part, Fault)>;
 
 fn read(bytes: &[u8]) -> Read<Contents> {
+    let header = &bytes[..bytes.len().min(HEADER_LIMIT)];
+    read_header(header, bytes.len() as u64).map_err(|(part, mut fault)| {
+        let is_short = matches!(
+            fault.problem,
+            GgufProblem::End { .. } | GgufProblem::Count { .. }
+        );
+        if is_short && header.len() < bytes.len() {
+            let limit = HEADER_LIMIT as u64;
+            fault.problem = GgufProblem::Header { limit };
+        }
+        (part, fault)
+    })
+}
+
+/// Reads a file of `file` bytes from those in which its header must end.
+fn read_header(bytes: &[u8], file: u64) -> Read<Contents> {
     let mut cursor = Cursor::new(bytes);
     let counts = read_counts(&mut cursor).map_err(|fault| (Part::Header, fault))?;
     let mut key_values = KeyValues::new();
@@ -121,7 +141,7 @@ fn read(bytes: &[u8]) -> Read<Contents> {
             (part, cursor.fault(problem))
         })?;
     }
-    let tensors = read_tensors(&mut cursor, counts.tensors, alignment, bytes.len() as u64)?;
+    let tensors = read_tensors(&mut cursor, counts.tensors, alignment, file)?;
     Ok(Contents {
         version: counts.version,
         alignment,

@@ -118,6 +118,20 @@ fn files_that_lie_are_errors(bytes: impl AsRef<[u8]>, expected: &str) {
     assert!(error.starts_with("`./m.gguf`, byte "), "{error}");
 }
 
+#[test]
+fn a_header_that_goes_on_and_on_is_not_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("m.gguf");
+    // An array of bytes that the file has: all of them a hole.
+    let bytes = key("k", &words(&[9, 0, 1 << 31, 0]));
+    std::fs::write(&path, bytes).unwrap();
+    let file = std::fs::File::options().append(true).open(&path).unwrap();
+    file.set_len(1 << 32).unwrap();
+    let error = GgufFile::open(&path).unwrap_err().to_string();
+    let expected = "byte 41, key `k`: the header goes on after the 134217728 bytes it may have";
+    assert!(error.ends_with(expected), "{error}");
+}
+
 fn described(name: &str, dimensions: &[u64]) -> TensorDescription {
     TensorDescription {
         name: name.to_owned(),

@@ -77,10 +77,11 @@ pub fn merge(
         .flat_map(|file| &file.tensors)
         .map(Planned::bytes)
         .sum();
-    let beside: u64 = companions.iter().map(|companion| companion.bytes).sum();
+    let beside = companions.iter().map(|companion| companion.bytes);
     // Headers, configuration and index are small beside the slack.
     let slack = 1 << 20;
-    output.reserve(total + beside + slack)?;
+    // A file with holes may say that it has any number of bytes.
+    output.reserve(beside.fold(total + slack, u64::saturating_add))?;
 
     let mut writer = Writer {
         adapter,
@@ -177,7 +178,8 @@ impl Writer<'_> {
             return Ok(());
         };
         let columns = rows.columns();
-        if columns == 0 {
+        // What is empty one way may be of any size the other way.
+        if columns == 0 || rows.count() == 0 {
             return Ok(());
         }
         let chunk_rows = (CHUNK / columns).clamp(1, rows.count().max(1));

@@ -26,7 +26,7 @@ pub(super) fn read(
     json: Option<&TokenizerJson>,
     vocab_size: usize,
 ) -> Result<Tokens, TokenizerError> {
-    let bytes = bounded_file::read(path, json_file::LIMIT)?;
+    let bytes = bounded_file::read(path, json_file::TABLE_LIMIT)?;
     let mut tokens = pieces(path, &bytes, vocab_size)?;
     for id in tokens.len()..vocab_size {
         tokens.push(unused(id, true));

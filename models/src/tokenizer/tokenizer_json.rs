@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::error::TokenizerError;
 use super::vocabulary::LIMIT;
+use crate::described::Described;
 use crate::json_file;
 
 /// The file of the `tokenizers` library.
@@ -30,11 +31,11 @@ struct File {
     #[serde(default)]
     added_tokens: Vec<AddedEntry>,
     #[serde(default)]
-    normalizer: Value,
+    normalizer: Described,
     #[serde(default)]
-    pre_tokenizer: Value,
+    pre_tokenizer: Described,
     #[serde(default)]
-    post_processor: Value,
+    post_processor: Described,
 }
 
 /// The model of merges; of another model only its type.
@@ -103,14 +104,14 @@ impl TokenizerJson {
         if !path.is_file() {
             return Ok(None);
         }
-        let file: File = json_file::read(&path)?;
+        let file: File = json_file::read_table(&path)?;
         Ok(Some(Self {
             path,
             model: file.model,
             added_tokens: file.added_tokens,
-            normalizer: file.normalizer,
-            pre_tokenizer: file.pre_tokenizer,
-            post_processor: file.post_processor,
+            normalizer: file.normalizer.0,
+            pre_tokenizer: file.pre_tokenizer.0,
+            post_processor: file.post_processor.0,
         }))
     }
 }

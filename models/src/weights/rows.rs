@@ -125,7 +125,7 @@ impl<'a> Rows<'a> {
         let RowChange::LowRank(low_rank) = &mut self.change else {
             return Ok(());
         };
-        if !low_rank.needs_column_norms() || self.columns == 0 {
+        if !low_rank.needs_column_norms() || self.columns == 0 || self.count == 0 {
             return Ok(());
         }
         let mut squares = vec![0.0f32; self.columns];
