@@ -27,7 +27,7 @@ GOLDEN = Path(__file__).resolve().parent.parent / "tests/golden"
 SIZES = {
     "0.3": (1024, 2816, 22, 16, 4),
     "1.1": (2048, 5632, 22, 32, 4),
-    "3": (3200, 8640, 26, 32, 8),
+    "3": (3072, 8192, 28, 24, 8),
 }
 RANK = 16
 VOCABULARY = 32000
