@@ -3,12 +3,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use test_case::test_case;
 
+use crate::support::golden::{copy, golden, project_with};
 use crate::support::project::{Done, Project};
-
-fn golden(name: &str) -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    root.join("../tests/golden").join(name)
-}
 
 /// Inspects what a project has at `name`; nothing of the machine is in what is printed.
 fn inspect(project: &Project, name: &str, more: &[&str]) -> Done {
@@ -17,31 +13,6 @@ fn inspect(project: &Project, name: &str, more: &[&str]) -> Done {
         .chain(more.iter().copied())
         .collect();
     project.run(&arguments)
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        if entry.path().is_file() {
-            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-        }
-    }
-}
-
-/// A project with golden files under their last name.
-fn project_with(names: &[&str]) -> Project {
-    let project = Project::new();
-    for name in names {
-        let from = golden(name);
-        let to = project.path(from.file_name().unwrap().to_str().unwrap());
-        if from.is_dir() {
-            copy(&from, &to);
-        } else {
-            std::fs::copy(from, to).unwrap();
-        }
-    }
-    project
 }
 
 fn assert_fits(done: &Done) {

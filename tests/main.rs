@@ -23,6 +23,9 @@ mod judging;
 /// Looks before the end, and at people already used.
 mod looks;
 
+/// From a base and an adapter to merged checkpoints and GGUF files.
+mod model_files;
+
 /// Drawing people, and looking for them in training data.
 mod personas;
 

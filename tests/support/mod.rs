@@ -2,5 +2,6 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub(crate) mod fake_openai;
+pub(crate) mod golden;
 pub(crate) mod project;
 pub(crate) mod words;

@@ -6,7 +6,8 @@ use shipworthy_harness::preparation::{LibraryError, PreparationError};
 use shipworthy_harness::run_directory::WriteError;
 use shipworthy_harness::score_table::ScoreTableError;
 use shipworthy_harness::store::StoreError;
-use shipworthy_models::{LoraProblem, ModelError, OutputProblem};
+use shipworthy_models::gguf::{WriteError as GgufWriteError, WriteProblem};
+use shipworthy_models::{LoraProblem, ModelError, OutputProblem, TokenizerError};
 use shipworthy_personas::PoolError;
 use shipworthy_personas::leak::LeakError;
 
@@ -181,7 +182,20 @@ impl From<EvaluationError> for Failure {
 impl From<ModelError> for Failure {
     fn from(error: ModelError) -> Self {
         match &error {
-            ModelError::InputOutput { .. } => Self::new(Kind::InputOutput, error),
+            ModelError::InputOutput { source, .. } => {
+                let kind = match source.kind() {
+                    std::io::ErrorKind::NotFound => Kind::Usage,
+                    _ => Kind::InputOutput,
+                };
+                Self::new(kind, error)
+            }
+            ModelError::GgufWrite(GgufWriteError {
+                problem: WriteProblem::Exists | WriteProblem::NotAFile,
+                ..
+            }) => Self::new(Kind::Usage, error)
+                .hint("name another one with `--out`, or replace the one there with `--overwrite`"),
+            ModelError::Tokenizer(TokenizerError::Absent { .. }) => Self::new(Kind::Data, error)
+                .hint("if it lies elsewhere, name its directory with `--tokenizer`"),
             ModelError::Output { problem, .. } => match problem {
                 OutputProblem::Space { .. } => Self::new(Kind::InputOutput, error)
                     .hint("nothing was written: free some space, or write to another disk"),

@@ -180,7 +180,7 @@ pub struct WriteError {
 #[derive(Debug, Error)]
 pub enum WriteProblem {
     /// Something is there.
-    #[error("is there already; remove it, or ask for it to be overwritten")]
+    #[error("is there already")]
     Exists,
     /// No file can have that name.
     #[error("is not a file's name")]
