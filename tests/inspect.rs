@@ -1,5 +1,3 @@
-use std::path::{Path, PathBuf};
-
 use serde_json::{Value, json};
 use test_case::test_case;
 
