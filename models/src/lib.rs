@@ -10,6 +10,7 @@
 //! last, what anybody's files are ([`inspect()`]).
 
 mod error;
+mod progress;
 
 mod bounded_file;
 mod described;
@@ -67,12 +68,13 @@ pub use inspect::{
     SizesDescription, SpecialTokenDescription, SplitDescription, Subject, SystemRole,
     TensorTypeCount, TokenizerDescription, Training, ValuePlace, WeightsDescription, inspect,
 };
-pub use merge::{MergeOptions, Merged, Progress, merge};
+pub use merge::{MergeOptions, Merged, merge};
 pub use metadata::{
     FileType, Lineage, ModelCard, ModelCardError, ModelCardProblem, Sampling, Source,
     adapter_metadata, architecture, model_metadata,
 };
 pub use model_config::{Family, ModelConfig};
+pub use progress::Progress;
 pub use quantize::QuantizeError;
 pub use tokenizer::{
     SpecialToken, Token, TokenKind, TokenizerError, TokenizerProblem, Vocabulary, VocabularyModel,

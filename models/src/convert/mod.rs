@@ -17,9 +17,9 @@ use crate::checkpoint::Checkpoint;
 use crate::companions;
 use crate::error::ModelError;
 use crate::gguf::{Existing, TensorType, Writer};
-use crate::merge::Progress;
 use crate::metadata::FileType;
 use crate::number_format::NumberFormat;
+use crate::progress::{Progress, Reporter};
 use crate::quantize;
 use crate::weights::{OutputFormat, Plan, Rows};
 
@@ -95,8 +95,7 @@ pub fn convert(
         .sum();
     let mut job = Job {
         writer,
-        progress: Progress { done: 0, total },
-        on_progress,
+        reporter: Reporter::new(total, on_progress),
     };
     for tensor in &plan.tensors {
         job.write(adapter, tensor)?;
@@ -132,8 +131,7 @@ fn differing(taken: &Path, other: &Path) -> Result<Vec<&'static str>, ModelError
 
 struct Job<'a> {
     writer: Writer,
-    progress: Progress,
-    on_progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
+    reporter: Reporter<'a>,
 }
 
 impl Job<'_> {
@@ -147,7 +145,7 @@ impl Job<'_> {
             Origin::Computed(values) => {
                 let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
                 self.writer.write(&bytes)?;
-                self.advance(bytes.len())?;
+                self.reporter.advance(bytes.len())?;
             }
             Origin::Weights {
                 planned,
@@ -155,7 +153,7 @@ impl Job<'_> {
                 head_rows,
                 rows: kept,
             } => {
-                let mut on_chunk = || (self.on_progress)(self.progress);
+                let mut on_chunk = || self.reporter.ask();
                 let rows = Rows::new(adapter, planned, &mut on_chunk)?;
                 let rows = rows.expect("a planned conversion has floating-point values");
                 let source = Source {
@@ -200,17 +198,9 @@ impl Job<'_> {
                     },
                 )?;
             self.writer.write(bytes)?;
-            self.advance(bytes.len())?;
+            self.reporter.advance(bytes.len())?;
         }
         Ok(())
-    }
-
-    fn advance(&mut self, bytes: usize) -> Result<(), ModelError> {
-        self.progress.done += bytes as u64;
-        match (self.on_progress)(self.progress) {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(ModelError::Interrupted),
-        }
     }
 }
 

@@ -16,7 +16,7 @@ use super::gguf::GgufDescription;
 use crate::checkpoint::Checkpoint;
 use crate::error::ModelError;
 use crate::gguf::GgufFile;
-use crate::merge::Progress;
+use crate::progress::Progress;
 use crate::{adapter, model_config};
 
 /// Bytes of weights looked at between two reports of progress.

@@ -14,6 +14,7 @@ use crate::adapter::Adapter;
 use crate::checkpoint::Checkpoint;
 use crate::companions::{self, companions};
 use crate::error::ModelError;
+use crate::progress::{Progress, Reporter};
 use crate::weights::{OutputFormat, Plan, Planned, PlannedFile, Rows};
 use crate::{model_config, shard_index};
 
@@ -27,15 +28,6 @@ pub struct MergeOptions {
     pub output: PathBuf,
     /// What to write the weights as.
     pub format: OutputFormat,
-}
-
-/// How far it is, in bytes of weights written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// Written so far.
-    pub done: u64,
-    /// To be written in all.
-    pub total: u64,
 }
 
 /// What was made.
@@ -85,8 +77,7 @@ pub fn merge(
 
     let mut writer = Writer {
         adapter,
-        progress: Progress { done: 0, total },
-        on_progress,
+        reporter: Reporter::new(total, on_progress),
     };
     let mut files = Vec::new();
     for file in &plan.files {
@@ -142,8 +133,7 @@ fn index(plan: &Plan<'_>, total: u64) -> Value {
 
 struct Writer<'a> {
     adapter: &'a Adapter,
-    progress: Progress,
-    on_progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
+    reporter: Reporter<'a>,
 }
 
 impl Writer<'_> {
@@ -168,12 +158,12 @@ impl Writer<'_> {
         file: &mut OutputFile,
         tensor: &Planned<'_>,
     ) -> Result<(), ModelError> {
-        let mut on_chunk = || (self.on_progress)(self.progress);
+        let mut on_chunk = || self.reporter.ask();
         let rows = Rows::new(Some(self.adapter), tensor, &mut on_chunk)?;
         let (Some(rows), Some((_, to))) = (rows, tensor.formats) else {
             for piece in tensor.source.data.chunks(4 * CHUNK) {
                 file.write(piece)?;
-                self.advance(piece.len())?;
+                self.reporter.advance(piece.len())?;
             }
             return Ok(());
         };
@@ -200,17 +190,9 @@ impl Writer<'_> {
                     },
                 )?;
             file.write(bytes)?;
-            self.advance(bytes.len())?;
+            self.reporter.advance(bytes.len())?;
         }
         Ok(())
-    }
-
-    fn advance(&mut self, bytes: usize) -> Result<(), ModelError> {
-        self.progress.done += bytes as u64;
-        match (self.on_progress)(self.progress) {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(ModelError::Interrupted),
-        }
     }
 }
 

@@ -15,10 +15,10 @@ use super::layout::{self, RowOrder};
 use crate::adapter::Adapter;
 use crate::error::{ModelError, TensorProblem};
 use crate::gguf::{Existing, TensorDescription, TensorType, Writer};
-use crate::merge::Progress;
 use crate::metadata::{FileType, Lineage, adapter_metadata};
 use crate::model_config::ModelConfig;
 use crate::number_format::NumberFormat;
+use crate::progress::{Progress, Reporter};
 
 /// How to write an adapter as a file of its own.
 #[derive(Clone, Debug)]
@@ -96,15 +96,12 @@ pub fn convert_adapter(
         options.existing,
     )?;
     let values: usize = factors.iter().map(|f| f.rows * f.columns).sum();
+    let total = values as u64 * format.size() as u64;
     let mut job = Job {
         writer,
-        progress: Progress {
-            done: 0,
-            total: values as u64 * format.size() as u64,
-        },
         format,
         type_name: tensor_type.name(),
-        on_progress,
+        reporter: Reporter::new(total, on_progress),
     };
     for factor in &factors {
         job.write(adapter, factor)?;
@@ -220,10 +217,9 @@ impl<'a> Factor<'a> {
 
 struct Job<'a> {
     writer: Writer,
-    progress: Progress,
     format: NumberFormat,
     type_name: &'static str,
-    on_progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
+    reporter: Reporter<'a>,
 }
 
 impl Job<'_> {
@@ -256,10 +252,7 @@ impl Job<'_> {
                 }
             }
             self.writer.write(bytes)?;
-            self.progress.done += bytes.len() as u64;
-            if (self.on_progress)(self.progress).is_break() {
-                return Err(ModelError::Interrupted);
-            }
+            self.reporter.advance(bytes.len())?;
         }
         self.writer.end_tensor(&factor.name)
     }
