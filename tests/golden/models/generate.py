@@ -1,4 +1,4 @@
-"""Writes the golden data of models/tests/golden.rs beside this file.
+"""Writes the golden data of models/tests/merging.rs beside this file.
 
     python -m venv .venv && .venv/bin/pip install -r requirements.txt && .venv/bin/python generate.py
 
