@@ -26,13 +26,13 @@ lint:
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
 
-bench: system ## Measure the companion tests beside SciPy's
+bench: system ## Measure beside named peers: SciPy, PEFT, llama.cpp's converter and llama-quantize
 	scripts/bench
 
 fuzz: system ## Give the readers of model files hostile ones, a minute for each target
 	scripts/fuzz all 60
 
-interop: system ## Evaluate through real llama-server processes, built from PyPI's llama-cpp-python
+interop: system ## Test against the real programs of others: llama-server, PEFT, transformers, llama.cpp's tools
 	scripts/interop
 
 golden: system ## Make the golden data and the generated tables again

@@ -1,4 +1,4 @@
-//! A model on disk: reading checkpoints and adapters, and merging the two.
+//! A model on disk: reading checkpoints, adapters and GGUF files, merging, converting, quantising.
 //!
 //! Files are memory-mapped and streamed tensor by tensor, so that memory does not grow with the
 //! model; no GPU and no tensor framework is needed. Every file is treated as hostile: what is wrong
