@@ -1,0 +1,15 @@
+//! A trainer in Rust: one decoder for all families, LoRA, QLoRA and full fine-tuning.
+//!
+//! Tensors are candle's, gradients are not: every operation has its backward pass beside its forward
+//! pass, and a layer is the unit of both. Frozen weights are read where they lie and never get a
+//! gradient. Sequences of a batch follow one another without padding, so that packing is nothing
+//! special.
+
+mod batch;
+mod error;
+
+mod parameters;
+
+pub use batch::Batch;
+pub use error::NativeError;
+pub use parameters::{Gradients, Parameter, ParameterId, Parameters};
