@@ -10,6 +10,8 @@ mod error;
 
 mod parameters;
 
+pub mod memory_plan;
+
 pub use batch::Batch;
 pub use error::NativeError;
 pub use parameters::{Gradients, Parameter, ParameterId, Parameters};
