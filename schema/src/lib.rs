@@ -5,6 +5,7 @@
 //! speak to the decision that falls.
 
 mod digest;
+pub mod finetune;
 mod name;
 pub mod range;
 mod seed;
