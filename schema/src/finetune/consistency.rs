@@ -46,15 +46,24 @@ pub(super) fn check(config: &FinetuneConfig, places: &Places) -> Result<(), Yaml
     };
     for key in OF_ADAPTERS {
         if !goes_with(key, config.method) {
-            needs(key, "goes with `method: lora` and `qlora`; leave it out or change `method`")?;
+            needs(
+                key,
+                "goes with `method: lora` and `qlora`; leave it out or change `method`",
+            )?;
         }
     }
     if !goes_with(OF_QLORA, config.method) {
-        needs(OF_QLORA, "goes with `method: qlora`; leave it out or change `method`")?;
+        needs(
+            OF_QLORA,
+            "goes with `method: qlora`; leave it out or change `method`",
+        )?;
     }
     if config.eval_dataset.is_none() {
         for key in ["eval_steps", "early_stopping_patience"] {
-            needs(key, "needs `eval_dataset`: conversations to measure the loss on")?;
+            needs(
+                key,
+                "needs `eval_dataset`: conversations to measure the loss on",
+            )?;
         }
     }
     Ok(())

@@ -6,23 +6,50 @@ const ELSEWHERE: [(&str, &str); 44] = [
     ("adapter", "this is called `init_adapter`"),
     ("adapter_name_or_path", "this is called `init_adapter`"),
     ("alpha", "this is called `lora_alpha`"),
-    ("assistant_only_loss", "leave it out: the loss is always the assistant's tokens' alone"),
+    (
+        "assistant_only_loss",
+        "leave it out: the loss is always the assistant's tokens' alone",
+    ),
     ("base_model", "this is called `model`"),
     ("batch_size", "this is called `per_device_train_batch_size`"),
     ("bf16", "write `dtype: bfloat16`"),
-    ("bnb_4bit_quant_type", "leave it out: `method: qlora` is NF4"),
+    (
+        "bnb_4bit_quant_type",
+        "leave it out: `method: qlora` is NF4",
+    ),
     ("cutoff_len", "this is called `max_length`"),
-    ("dataset_name", "this is called `dataset`, and is a JSON Lines file"),
+    (
+        "dataset_name",
+        "this is called `dataset`, and is a JSON Lines file",
+    ),
     ("dataset_path", "this is called `dataset`"),
     ("dropout", "this is called `lora_dropout`"),
     ("epochs", "this is called `num_train_epochs`"),
-    ("eval_strategy", "leave it out, and give `eval_steps`; without it every pass ends with an evaluation"),
-    ("evaluation_strategy", "leave it out, and give `eval_steps`; without it every pass ends with an evaluation"),
-    ("fp16", "write `dtype: bfloat16`, or leave it out: float16 overflows while training"),
-    ("gradient_accumulation", "this is called `gradient_accumulation_steps`"),
+    (
+        "eval_strategy",
+        "leave it out, and give `eval_steps`; without it every pass ends with an evaluation",
+    ),
+    (
+        "evaluation_strategy",
+        "leave it out, and give `eval_steps`; without it every pass ends with an evaluation",
+    ),
+    (
+        "fp16",
+        "write `dtype: bfloat16`, or leave it out: float16 overflows while training",
+    ),
+    (
+        "gradient_accumulation",
+        "this is called `gradient_accumulation_steps`",
+    ),
     ("gradient_clipping", "this is called `max_grad_norm`"),
-    ("learning_rate_scheduler", "this is called `lr_scheduler_type`"),
-    ("load_best_model_at_end", "leave it out: the best checkpoint is what is written, where there is an `eval_dataset`"),
+    (
+        "learning_rate_scheduler",
+        "this is called `lr_scheduler_type`",
+    ),
+    (
+        "load_best_model_at_end",
+        "leave it out: the best checkpoint is what is written, where there is an `eval_dataset`",
+    ),
     ("load_in_4bit", "write `method: qlora`"),
     ("lora_rank", "this is called `lora_r`"),
     ("lora_target_modules", "this is called `target_modules`"),
@@ -30,23 +57,38 @@ const ELSEWHERE: [(&str, &str); 44] = [
     ("lr_scheduler", "this is called `lr_scheduler_type`"),
     ("max_seq_len", "this is called `max_length`"),
     ("max_seq_length", "this is called `max_length`"),
-    ("micro_batch_size", "this is called `per_device_train_batch_size`"),
+    (
+        "micro_batch_size",
+        "this is called `per_device_train_batch_size`",
+    ),
     ("model_id", "this is called `model`, and is a directory"),
     ("model_name", "this is called `model`, and is a directory"),
-    ("model_name_or_path", "this is called `model`, and is a directory"),
+    (
+        "model_name_or_path",
+        "this is called `model`, and is a directory",
+    ),
     ("num_epochs", "this is called `num_train_epochs`"),
     ("optimizer", "this is called `optim`"),
     ("output", "this is called `output_dir`"),
     ("patience", "this is called `early_stopping_patience`"),
     ("r", "this is called `lora_r`"),
     ("rank", "this is called `lora_r`"),
-    ("save_strategy", "leave it out, and give `save_steps`; without it every pass ends with a checkpoint"),
+    (
+        "save_strategy",
+        "leave it out, and give `save_steps`; without it every pass ends with a checkpoint",
+    ),
     ("sequence_len", "this is called `max_length`"),
     ("target_module", "this is called `target_modules`"),
     ("torch_dtype", "this is called `dtype`"),
     ("train_dataset", "this is called `dataset`"),
-    ("truncation", "this is called `excess_length_strategy`: `raise`, `truncate` or `drop`"),
-    ("use_double_quant", "this is called `bnb_4bit_use_double_quant`"),
+    (
+        "truncation",
+        "this is called `excess_length_strategy`: `raise`, `truncate` or `drop`",
+    ),
+    (
+        "use_double_quant",
+        "this is called `bnb_4bit_use_double_quant`",
+    ),
 ];
 
 /// Finds a key that is none of `known`, and says what was meant.
@@ -103,7 +145,10 @@ mod tests {
             assert!(!known.contains(&other.to_owned()), "{other} is a key");
             let named = hint.split('`').skip(1).step_by(2);
             let mut named = named.map(|code| code.split(':').next().unwrap_or_default());
-            assert!(named.any(|key| known.contains(&key.to_owned())) || hint.starts_with("leave"), "{hint}");
+            assert!(
+                named.any(|key| known.contains(&key.to_owned())) || hint.starts_with("leave"),
+                "{hint}"
+            );
         }
     }
 

@@ -83,7 +83,10 @@ pub struct FinetuneConfig {
     pub init_adapter: Option<PathBuf>,
 
     /// The highest learning rate, above 0 and at most 1.
-    #[serde(default = "learning_rate", deserialize_with = "crate::range::positive_share")]
+    #[serde(
+        default = "learning_rate",
+        deserialize_with = "crate::range::positive_share"
+    )]
     pub learning_rate: f64,
     /// What matrices are pulled towards 0 by, times the learning rate; 0 to 1.
     #[serde(default, deserialize_with = "crate::range::share")]
@@ -141,7 +144,10 @@ pub struct FinetuneConfig {
     #[serde(default = "eight", deserialize_with = "ranges::whole::<_, 1, 65536>")]
     pub gradient_accumulation_steps: u32,
     /// The most tokens of one example, 2 to 1048576.
-    #[serde(default = "max_length", deserialize_with = "ranges::whole::<_, 2, 1048576>")]
+    #[serde(
+        default = "max_length",
+        deserialize_with = "ranges::whole::<_, 2, 1048576>"
+    )]
     pub max_length: u32,
     /// What becomes of an example with more tokens.
     #[serde(default)]
@@ -160,7 +166,10 @@ pub struct FinetuneConfig {
     #[serde(default = "yes")]
     pub gradient_checkpointing: bool,
     /// The labelled positions whose logits exist at once.
-    #[serde(default = "loss_chunk", deserialize_with = "ranges::whole::<_, 1, 1048576>")]
+    #[serde(
+        default = "loss_chunk",
+        deserialize_with = "ranges::whole::<_, 1, 1048576>"
+    )]
     pub loss_chunk: u32,
 
     /// Steps from one line of metrics to the next.
@@ -312,12 +321,24 @@ mod tests {
     fn three_lines_are_enough_and_defaults_are_the_guides() {
         let config = parsed("").unwrap();
         assert_eq!(config.method, Method::Qlora);
-        assert_eq!((config.lora_r, config.lora_alpha, config.lora_dropout), (64, 128.0, 0.05));
+        assert_eq!(
+            (config.lora_r, config.lora_alpha, config.lora_dropout),
+            (64, 128.0, 0.05)
+        );
         assert_eq!(config.learning_rate, 2e-4);
         assert_eq!(config.lr_scheduler_type, LrSchedulerType::Cosine);
-        assert_eq!((config.warmup_ratio, config.warmup_steps), (Some(0.1), None));
-        assert_eq!((config.num_train_epochs, config.max_steps), (Some(3.0), None));
-        let batch = (config.per_device_train_batch_size, config.gradient_accumulation_steps);
+        assert_eq!(
+            (config.warmup_ratio, config.warmup_steps),
+            (Some(0.1), None)
+        );
+        assert_eq!(
+            (config.num_train_epochs, config.max_steps),
+            (Some(3.0), None)
+        );
+        let batch = (
+            config.per_device_train_batch_size,
+            config.gradient_accumulation_steps,
+        );
         assert_eq!(batch, (1, 8));
         assert_eq!(config.max_length, 2048);
         assert_eq!(config.target_modules, TargetModules::AllLinear);
@@ -331,10 +352,15 @@ mod tests {
              modules_to_save: [lm_head]\nseed: 18446744073709551615\n",
         )
         .unwrap();
-        let again = FinetuneConfig::parse(&config.to_yaml(), "again.yaml").unwrap().0;
+        let again = FinetuneConfig::parse(&config.to_yaml(), "again.yaml")
+            .unwrap()
+            .0;
         assert_eq!(again, config);
         let plain = parsed("").unwrap();
-        assert_eq!(FinetuneConfig::parse(&plain.to_yaml(), "a").unwrap().0, plain);
+        assert_eq!(
+            FinetuneConfig::parse(&plain.to_yaml(), "a").unwrap().0,
+            plain
+        );
     }
 
     #[test_case("learning_rate: 2", "f.yaml:4:16: field `learning_rate`: must be above 0 and at most 1, got 2"; "rate")]
@@ -378,7 +404,9 @@ mod tests {
     #[test_case("- a", "f.yaml:1:1: "; "a list")]
     #[test_case("model: a\noutput_dir: b", "f.yaml:2:1: missing field `dataset`"; "no dataset")]
     fn other_files_are_refused(text: &str, expected: &str) {
-        let error = FinetuneConfig::parse(text, "f.yaml").unwrap_err().to_string();
+        let error = FinetuneConfig::parse(text, "f.yaml")
+            .unwrap_err()
+            .to_string();
         assert!(error.starts_with(expected), "{error}");
     }
 }
