@@ -38,8 +38,9 @@ interop: system ## Test against the real programs of others: llama-server, PEFT,
 golden: system ## Make the golden data and the generated tables again
 	scripts/golden
 
-schema: system ## Write the configuration's JSON schema
+schema: system ## Write the configurations' JSON schemas
 	$(CARGO) run --locked --quiet --package shipworthy-harness -- init --schema > docs/shipworthy.schema.json
+	$(CARGO) run --locked --quiet --package shipworthy-harness -- init --schema=finetune > docs/finetune.schema.json
 
 system:
 	@scripts/system-packages

@@ -2,12 +2,14 @@
 //!
 //! A [`ChatModel`] answers one chat request at a time; many may be under way together. Where the
 //! model is — a server, a GGUF file in this process, a file of replies — is a [`ModelLocation`];
-//! [`open`] turns one into a model and says what was found there.
+//! [`open`] turns one into a model and says what was found there. A [`Trainer`](trainer::Trainer)
+//! fine-tunes one.
 
 pub mod chat;
 mod error;
 mod open;
 mod secret;
+pub mod trainer;
 
 pub use chat::ChatModel;
 pub use error::{ChatError, OpenError};

@@ -26,6 +26,14 @@ impl Digest {
         }
     }
 
+    /// Returns the digest of several files, given as name and digest in order of name: that of one
+    /// line each, `DIGEST  NAME`, as `sha256sum` prints them.
+    pub fn of_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a Self)>) -> Self {
+        let line = |(name, digest): (&str, &Self)| format!("{digest}  {name}\n");
+        let listing: String = files.into_iter().map(line).collect();
+        Self::of(listing.as_bytes())
+    }
+
     /// Returns all 64 digits.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -92,5 +100,13 @@ mod tests {
         assert_eq!(Digest::of(b"abc").as_str(), expected);
         assert_eq!(Digest::of_reader(&b"abc"[..]).unwrap().as_str(), expected);
         assert!(Digest::try_from("abc".to_owned()).is_err());
+    }
+
+    #[test]
+    fn digest_of_files_is_that_of_a_listing() {
+        let abc = Digest::of(b"abc");
+        let listing = format!("{abc}  config.json\n{abc}  model.safetensors\n");
+        let files = [("config.json", &abc), ("model.safetensors", &abc)];
+        assert_eq!(Digest::of_files(files), Digest::of(listing.as_bytes()));
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! Types here are valid by construction and carry serde; what is done with them belongs to the
 //! crates above. Read the modules in this order: they follow an evaluation from the people who
-//! speak to the decision that falls.
+//! speak to the decision that falls; `training` has the nouns of a training run.
 
 mod digest;
+pub mod finetune;
 mod name;
 pub mod range;
 mod seed;
@@ -27,6 +28,8 @@ mod plan;
 mod ranking;
 mod safety;
 mod score;
+
+mod training;
 
 pub use chat::{ChatReply, ChatRequest, FinishReason, ResponseSchema, Usage};
 pub use comparison::{
@@ -56,3 +59,10 @@ pub use safety::{CleanRecord, GradedSafety, SafetyComparison, SafetyViolation, Z
 pub use sampling::Sampling;
 pub use score::{ConversationScore, CriterionScore, Outcome};
 pub use seed::{EVALUATION_SEEDS_START, InvalidSeed, Split, TRAINING_SEEDS};
+pub use training::{
+    Artefact, BaseModel, BestStep, EarlyStoppingArgs, EarlyStoppingAttributes,
+    EarlyStoppingCallback, MemoryPart, MemoryReport, MemoryUse, StatefulCallbacks, TokenCounts,
+    TrainerState, TrainerVersion, TrainingDataReport, TrainingEnding, TrainingEvent,
+    TrainingLineage, TrainingLogEntry, TrainingMetrics, TrainingPlan, TrainingReport,
+    TrainingWarning,
+};

@@ -32,7 +32,7 @@ pub fn positive<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
     }
 }
 
-fn read<'de, D: Deserializer<'de>>(
+pub(crate) fn read<'de, D: Deserializer<'de>>(
     deserializer: D,
     fits: impl Fn(f64) -> bool,
     range: &str,

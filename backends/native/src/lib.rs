@@ -10,8 +10,18 @@ mod error;
 
 mod parameters;
 
+mod adapter;
+mod training;
+
 pub mod memory_plan;
 
+pub use adapter::{AdapterDescription, ModelForm, TrainedModel};
 pub use batch::Batch;
 pub use error::NativeError;
 pub use parameters::{Gradients, Parameter, ParameterId, Parameters};
+pub use training::{
+    CheckpointFault, CheckpointProblem, Ending, Evaluation, LogLine, LrSchedulerType, MemoryKnob,
+    Optim, StepRecord, TrainingData, TrainingError, TrainingEvent, TrainingJob, TrainingLength,
+    TrainingOptions, TrainingOutcome, TrainingPlan, TrainingWarning, Warmup, Watch,
+    latest_checkpoint,
+};

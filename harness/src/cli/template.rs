@@ -2,10 +2,14 @@ use std::path::Path;
 
 use shipworthy_harness::run_directory::WriteError;
 
+use super::project::DEFAULT_CONFIG;
+
 /// A project to start from.
 pub(crate) struct Template {
     /// Its name on the command line.
     pub(crate) name: &'static str,
+    /// The file to edit.
+    pub(crate) config: &'static str,
     /// Its files by path.
     files: &'static [(&'static str, &'static [u8])],
 }
@@ -19,12 +23,16 @@ macro_rules! example {
     };
 }
 
+/// What `shipworthy train` reads.
+const FINETUNE_CONFIG: &str = "finetune_config.yaml";
+
 const IGNORED: (&str, &[u8]) = (".gitignore", b".shipworthy/\nruns/\n");
 
 /// All templates; the first is the demo's.
-pub(crate) const TEMPLATES: [Template; 3] = [
+pub(crate) const TEMPLATES: [Template; 4] = [
     Template {
         name: "coaching",
+        config: DEFAULT_CONFIG,
         files: &[
             IGNORED,
             example!("README.md"),
@@ -36,6 +44,7 @@ pub(crate) const TEMPLATES: [Template; 3] = [
     },
     Template {
         name: "customer-support",
+        config: DEFAULT_CONFIG,
         files: &[
             IGNORED,
             (
@@ -46,6 +55,7 @@ pub(crate) const TEMPLATES: [Template; 3] = [
     },
     Template {
         name: "creative-writing",
+        config: DEFAULT_CONFIG,
         files: &[
             IGNORED,
             (
@@ -53,6 +63,14 @@ pub(crate) const TEMPLATES: [Template; 3] = [
                 include_bytes!("templates/creative-writing.yaml"),
             ),
         ],
+    },
+    Template {
+        name: "finetune",
+        config: FINETUNE_CONFIG,
+        files: &[(
+            FINETUNE_CONFIG,
+            include_bytes!("templates/finetune_config.yaml"),
+        )],
     },
 ];
 

@@ -71,9 +71,12 @@ impl Values {
             let values = of_layer.iter().map(values);
             values.fold(0, u64::saturating_add).saturating_mul(layers)
         };
-        let biases = sum(&|projection| match projection.has_bias {
-            true => projection.out_features,
-            false => 0,
+        let biases = sum(&|projection| {
+            if projection.has_bias {
+                projection.out_features
+            } else {
+                0
+            }
         });
         let norms = hidden_norms(family).saturating_mul(hidden);
         let head_norms = if has_head_norms(family) {

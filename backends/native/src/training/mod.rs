@@ -1,0 +1,23 @@
+//! Training: steps over batches in a seeded order, evaluation, checkpoints, and exact resumption.
+//!
+//! Everything a step does is a function of the options, the data and the step's number: the order of
+//! the data, what dropout leaves out and the learning rate have no state of their own. A checkpoint
+//! therefore holds weights, the optimiser's state, and what was logged; a run that goes on from it gives
+//! the same bytes as one that was never interrupted.
+
+mod checkpoint;
+mod data;
+mod error;
+mod event;
+mod job;
+mod options;
+
+pub use checkpoint::{CheckpointFault, CheckpointProblem, latest_checkpoint};
+pub use data::TrainingData;
+pub use error::TrainingError;
+pub use event::{
+    Ending, Evaluation, LogLine, StepRecord, TrainingEvent, TrainingOutcome, TrainingPlan,
+    TrainingWarning,
+};
+pub use job::{TrainingJob, Watch};
+pub use options::{LrSchedulerType, MemoryKnob, Optim, TrainingLength, TrainingOptions, Warmup};

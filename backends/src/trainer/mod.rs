@@ -1,0 +1,41 @@
+//! Trainers behind one trait.
+
+mod error;
+mod job;
+#[cfg_attr(not(feature = "native"), path = "native_disabled.rs")]
+mod native;
+
+use std::sync::atomic::AtomicBool;
+
+use shipworthy_schema::finetune::TrainerKind;
+use shipworthy_schema::{TrainingEvent, TrainingPlan};
+
+pub use error::TrainError;
+pub use job::TrainingJob;
+
+/// Something that fine-tunes models.
+pub trait Trainer: Send + Sync {
+    /// Returns what training would do and take; nothing is computed or written.
+    fn plan(&self, job: &TrainingJob) -> Result<TrainingPlan, TrainError>;
+
+    /// Trains, and writes model and checkpoints into the job's output directory.
+    ///
+    /// The last event is [`TrainingEvent::Ended`], unless there is an error. It computes for as long as it
+    /// takes, on this thread, which must have a stack of some megabytes.
+    fn train(&self, job: &TrainingJob, watch: &mut TrainingWatch<'_>) -> Result<(), TrainError>;
+}
+
+/// Those who look on while a model is trained.
+pub struct TrainingWatch<'a> {
+    /// Is told what happens.
+    pub observe: &'a mut dyn FnMut(TrainingEvent),
+    /// Once true, training ends at the next opportunity, with a checkpoint.
+    pub stop: &'a AtomicBool,
+}
+
+/// Returns a trainer; errors if this build does not have it.
+pub fn open_trainer(kind: TrainerKind) -> Result<Box<dyn Trainer>, TrainError> {
+    match kind {
+        TrainerKind::Native => native::open(),
+    }
+}
