@@ -11,7 +11,7 @@ use shipworthy_schema::finetune::TrainerKind;
 use shipworthy_schema::{TrainingEvent, TrainingPlan};
 
 pub use error::TrainError;
-pub use job::TrainingJob;
+pub use job::{Resume, TrainingJob};
 
 /// Something that fine-tunes models.
 pub trait Trainer: Send + Sync {

@@ -55,7 +55,9 @@ pub enum TuningError {
         source: DatasetError,
     },
     /// What is held out is what is learnt.
-    #[error("{place}: the same file as `dataset`, so its loss would say nothing of other conversations; hold some out")]
+    #[error(
+        "{place}: the same file as `dataset`, so its loss would say nothing of other conversations; hold some out"
+    )]
     SameData {
         /// The key of the held-out file.
         place: Place,

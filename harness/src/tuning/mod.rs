@@ -5,6 +5,7 @@
 
 mod base_model;
 mod config_file;
+mod course;
 mod error;
 mod output_files;
 mod preflight;

@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use shipworthy_schema::{
-    Artefact, DatasetRef, TrainingLineage, TrainingReport,
-};
+use shipworthy_schema::{Artefact, DatasetRef, TrainingLineage, TrainingReport};
 
 use super::base_model::file_digest;
 use super::error::TuningError;

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use shipworthy_backends::trainer::{TrainError, Trainer, TrainingJob, open_trainer};
+use shipworthy_backends::trainer::{Resume, TrainError, Trainer, TrainingJob, open_trainer};
 use shipworthy_datasets::{
     DatasetOptions, DatasetReport, ExcessLength, MaskPreview, ModelTokenizer, TemplateOptions,
     TokenisedDataset, pack,
@@ -36,11 +36,14 @@ pub struct Preflight {
 
 impl Preflight {
     /// Reads and checks everything that the configuration names; nothing is written.
-    pub fn new(config: TuningConfig) -> Result<Self, TuningError> {
-        let trainer = open_trainer(config.opened.trainer).map_err(|source| TuningError::Setting {
-            place: config.places.value_of("trainer"),
-            source,
-        })?;
+    ///
+    /// `resume`: what the command line says of it; else the configuration decides.
+    pub fn new(config: TuningConfig, resume: Option<Resume>) -> Result<Self, TuningError> {
+        let trainer =
+            open_trainer(config.opened.trainer).map_err(|source| TuningError::Setting {
+                place: config.places.value_of("trainer"),
+                source,
+            })?;
         let opened = &config.opened;
         let checkpoint = open_model(&config)?;
         if let Some(path) = &opened.init_adapter {
@@ -86,6 +89,10 @@ impl Preflight {
             &data_report,
             &data.report.warnings,
         );
+        let resume = resume.unwrap_or_else(|| match &opened.resume_from_checkpoint {
+            Some(checkpoint) => Resume::Checkpoint(checkpoint.clone()),
+            None => Resume::Anew,
+        });
         let family = checkpoint.config().family().name().to_owned();
         let job = TrainingJob {
             config: opened.clone(),
@@ -95,7 +102,7 @@ impl Preflight {
             data_report,
             eval_data: eval_examples,
             eval_data_report: eval_report,
-            resume: opened.resume_from_checkpoint.clone(),
+            resume,
         };
         let plan = trainer
             .plan(&job)

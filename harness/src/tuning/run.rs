@@ -1,24 +1,15 @@
-use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-use serde_json::{Map, Value};
 use shipworthy_backends::trainer::{TrainError, TrainingWatch};
-use shipworthy_schema::{
-    BaseModel, BestStep, DatasetRef, MemoryReport, MemoryUse, TrainerVersion, TrainingEnding,
-    TrainingEvent, TrainingMetrics, TrainingPlan, TrainingReport, TrainingWarning,
-};
+use shipworthy_schema::{TrainingEvent, TrainingReport};
 
-use super::base_model::{file_digest, model_digest};
+use super::course::Course;
 use super::error::TuningError;
-use super::output_files::{self, CONFIG};
 use super::preflight::{Preflight, located};
-use super::training_records::TrainingRecords;
-use super::warnings;
-use crate::run_directory::write_file;
 
-/// The thread that trains: its calls go as deep as the model, and libraries keep tiles on the stack.
+/// The stack of the thread that trains: calls go as deep as the model, and tiles lie on it.
 const STACK_BYTES: usize = 64 << 20;
 
 /// Those who look on while a model is tuned.
@@ -36,27 +27,37 @@ pub struct RunWatch<'a> {
 /// Returns the report that was written. Of a run that fails after its first step the records are
 /// written too.
 pub fn run(preflight: Preflight, watch: &mut RunWatch<'_>) -> Result<TrainingReport, TuningError> {
-    let mut course = Course::new(preflight)?;
+    let Preflight {
+        config,
+        mut job,
+        plan,
+        family,
+        warnings,
+        trainer,
+        ..
+    } = preflight;
+    let mut course = Course::new(config, plan, family, warnings)?;
+    job.base_digest.clone_from(&course.base.digest);
     let (events, inbox) = mpsc::channel();
-    let (job, trainer) = (&course.preflight.job.clone(), course.trainer()?);
     let stop = watch.stop;
-    let trained = thread::scope(|scope| {
+    let (trained, recorded) = thread::scope(|scope| {
         let training = thread::Builder::new()
             .name("training".to_owned())
             .stack_size(STACK_BYTES)
-            .spawn_scoped(scope, move || {
+            .spawn_scoped(scope, || {
+                let events = events;
                 let mut observe = |event| {
-                    // Who listens has gone only after a failure of their own.
+                    // Who listens has gone only with a fault of their own, which is told there.
                     let _ = events.send(event);
                 };
                 let mut watch = TrainingWatch {
                     observe: &mut observe,
                     stop,
                 };
-                trainer.train(job, &mut watch)
+                trainer.train(&job, &mut watch)
             })
             .map_err(|source| TrainError::InputOutput {
-                detail: "failed to start the training thread".to_owned(),
+                detail: "failed to start a thread to train on".to_owned(),
                 source,
             })?;
         let mut recorded = Ok(());
@@ -64,7 +65,7 @@ pub fn run(preflight: Preflight, watch: &mut RunWatch<'_>) -> Result<TrainingRep
             if recorded.is_ok() {
                 recorded = course.record(&event, (watch.wall_time)());
                 if recorded.is_err() {
-                    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+                    stop.store(true, Ordering::Relaxed);
                 }
             }
             (watch.observe)(&event);
@@ -73,8 +74,13 @@ pub fn run(preflight: Preflight, watch: &mut RunWatch<'_>) -> Result<TrainingRep
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         Ok::<_, TuningError>((trained, recorded))
-    });
-    let (trained, recorded) = trained?;
+    })?;
     recorded?;
-    course.end(trained)
+    match trained {
+        Ok(()) => course.finish(),
+        Err(error) => {
+            course.fail(&error)?;
+            Err(located(error, &course.config))
+        }
+    }
 }

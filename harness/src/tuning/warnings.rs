@@ -124,7 +124,10 @@ pub(super) fn after(
             warnings.push(TrainingWarning::LossNotFalling { first, last });
         }
     }
-    let evaluated = log.iter().rev().find_map(|entry| Some((entry.step, entry.eval_loss?)));
+    let evaluated = log
+        .iter()
+        .rev()
+        .find_map(|entry| Some((entry.step, entry.eval_loss?)));
     if let (Some(best), Some((last_step, last))) = (best, evaluated)
         && last_step > best.step
         && last > best.eval_loss * RISE
@@ -159,9 +162,18 @@ mod tests {
     }
 
     fn kinds(losses: &[f64]) -> Vec<String> {
-        let said = after(&log(losses), &TrainingMetrics::default(), None, 10, Some(10));
+        let said = after(
+            &log(losses),
+            &TrainingMetrics::default(),
+            None,
+            10,
+            Some(10),
+        );
         let kind = |warning: &TrainingWarning| {
-            serde_json::to_value(warning).unwrap()["kind"].as_str().unwrap().to_owned()
+            serde_json::to_value(warning).unwrap()["kind"]
+                .as_str()
+                .unwrap()
+                .to_owned()
         };
         said.iter().map(kind).collect()
     }
@@ -192,8 +204,24 @@ mod tests {
             eval_loss: 2.0,
             checkpoint: None,
         };
-        let said = after(&entries, &TrainingMetrics::default(), Some(&best), 10, Some(11));
-        assert!(matches!(said[0], TrainingWarning::EvalLossRising { best_step: 1, last_step: 2, .. }));
-        assert!(matches!(said[1], TrainingWarning::MemoryAbovePrediction { .. }));
+        let said = after(
+            &entries,
+            &TrainingMetrics::default(),
+            Some(&best),
+            10,
+            Some(11),
+        );
+        assert!(matches!(
+            said[0],
+            TrainingWarning::EvalLossRising {
+                best_step: 1,
+                last_step: 2,
+                ..
+            }
+        ));
+        assert!(matches!(
+            said[1],
+            TrainingWarning::MemoryAbovePrediction { .. }
+        ));
     }
 }
