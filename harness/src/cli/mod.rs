@@ -21,7 +21,10 @@ mod project;
 mod range;
 mod report;
 mod runs;
+mod stop_signal;
 mod template;
+mod train;
+mod tuning_error;
 
 use std::io::IsTerminal as _;
 use std::panic::AssertUnwindSafe;
@@ -59,6 +62,7 @@ enum Command {
     Demo(demo::Demo),
     Init(init::Init),
     Personas(personas::Personas),
+    Train(train::Train),
     Eval(eval::Eval),
     Compare(compare::Compare),
     Plan(plan::Plan),
@@ -77,6 +81,7 @@ impl Command {
             Self::Demo(demo) => demo.run(printer),
             Self::Init(init) => init.run(printer),
             Self::Personas(personas) => personas.run(printer),
+            Self::Train(train) => train.run(printer),
             Self::Eval(eval) => eval.run(printer),
             Self::Compare(compare) => compare.run(printer),
             Self::Plan(plan) => plan.run(printer),
