@@ -60,9 +60,9 @@ impl From<TrainError> for Failure {
     fn from(error: TrainError) -> Self {
         match error {
             TrainError::Model(error) => error.into(),
-            TrainError::NotBuilt { .. } | TrainError::Setting { .. } | TrainError::Resume { .. } => {
-                Self::new(Kind::Usage, error)
-            }
+            TrainError::NotBuilt { .. }
+            | TrainError::Setting { .. }
+            | TrainError::Resume { .. } => Self::new(Kind::Usage, error),
             TrainError::OutputInUse { .. } => Self::new(Kind::Usage, error)
                 .hint("go on with `--resume`, or name another `output_dir`"),
             TrainError::Data { .. } | TrainError::NotFinite { .. } => Self::new(Kind::Data, error),

@@ -56,7 +56,8 @@ impl Train {
             return Ok(exit_code::SUCCESS);
         }
         printer.text(&page);
-        let report = train(printer, preflight).map_err(|failure| resumable(failure, &file, &output))?;
+        let report =
+            train(printer, preflight).map_err(|failure| resumable(failure, &file, &output))?;
         if let TrainingEnding::Interrupted { .. } = report.ending {
             return Err(resumable(interrupted(), &file, &output));
         }
@@ -72,7 +73,9 @@ impl Train {
         }
         let (width, color) = (printer.width(), printer.color());
         printer.text("\n");
-        printer.text(&shipworthy_reports::training_terminal(&report, width, color));
+        printer.text(&shipworthy_reports::training_terminal(
+            &report, width, color,
+        ));
         Ok(exit_code::SUCCESS)
     }
 }

@@ -147,9 +147,7 @@ pub(super) fn document(preflight: &Preflight) -> Value {
     let warnings: Vec<Value> = preflight
         .warnings
         .iter()
-        .map(|warning| {
-            json!({ "warning": warning, "text": training_warning_text(warning) })
-        })
+        .map(|warning| json!({ "warning": warning, "text": training_warning_text(warning) }))
         .collect();
     json!({
         "format": 1,

@@ -18,8 +18,8 @@ impl<'a> StepProgress<'a> {
     pub(super) fn start(printer: &'a Printer, steps: u64) -> Self {
         let bar = printer.progress().then(|| {
             let template = "{spinner} {pos}/{len} steps {bar:16} {msg}";
-            let style = ProgressStyle::with_template(template)
-                .expect("the template is well formed");
+            let style =
+                ProgressStyle::with_template(template).expect("the template is well formed");
             let bar = ProgressBar::new(steps);
             bar.set_style(style.progress_chars("━╸─"));
             bar.enable_steady_tick(Duration::from_millis(200));
