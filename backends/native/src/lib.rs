@@ -8,6 +8,13 @@
 mod batch;
 mod error;
 
+mod host;
+mod matrix;
+mod ops;
+mod rows;
+#[cfg(test)]
+mod testing;
+
 mod parameters;
 
 pub use batch::Batch;
