@@ -1,12 +1,17 @@
 use shipworthy_models::ModelError;
 use thiserror::Error;
 
+use crate::nf4::Nf4Error;
+
 /// Says why a model could not be loaded, computed with or trained.
 #[derive(Debug, Error)]
 pub enum NativeError {
     /// A file of the model is wrong.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// A weight cannot be quantised.
+    #[error(transparent)]
+    Nf4(#[from] Nf4Error),
     /// A tensor operation failed: the device's memory, or a fault of ours.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),

@@ -6,10 +6,12 @@
 //! special.
 
 mod batch;
+mod dynamic_code;
 mod error;
-
+mod nf4;
 mod parameters;
 
 pub use batch::Batch;
 pub use error::NativeError;
+pub use nf4::{Nf4Absmax, Nf4Error, Nf4Matrix, Nf4Quantiser};
 pub use parameters::{Gradients, Parameter, ParameterId, Parameters};
