@@ -8,7 +8,7 @@ use crate::tensor_file::{StoredTensor, TensorFile};
 /// A tensor of a mapped file: its shape, and its values as they lie there.
 #[derive(Clone, Copy, Debug)]
 pub struct TensorView<'a> {
-    path: &'a Path,
+    file: &'a TensorFile,
     tensor: &'a StoredTensor,
     format: NumberFormat,
     bytes: &'a [u8],
@@ -26,7 +26,7 @@ impl<'a> TensorView<'a> {
             },
         })?;
         Ok(Self {
-            path: file.path(),
+            file,
             tensor,
             format,
             bytes: file.data(tensor),
@@ -35,7 +35,7 @@ impl<'a> TensorView<'a> {
 
     /// Returns the file it is in.
     pub fn path(&self) -> &'a Path {
-        self.path
+        self.file.path()
     }
 
     /// Returns its name.
@@ -88,11 +88,16 @@ impl<'a> TensorView<'a> {
     /// Returns the error for a value that is infinite or NaN.
     pub fn not_finite(&self) -> ModelError {
         ModelError::Tensor {
-            path: self.path.to_owned(),
+            path: self.file.path().to_owned(),
             tensor: self.tensor.name.clone(),
             offset: self.tensor.offset(),
             problem: TensorProblem::NotFinite,
         }
+    }
+
+    /// Gives the memory that the values took back; they are read from disk again when looked at.
+    pub fn release(&self) {
+        self.file.release(self.tensor);
     }
 
     /// Checks the shape.
@@ -103,7 +108,7 @@ impl<'a> TensorView<'a> {
             return Ok(());
         }
         Err(ModelError::Tensor {
-            path: self.path.to_owned(),
+            path: self.file.path().to_owned(),
             tensor: self.tensor.name.clone(),
             offset: self.tensor.offset(),
             problem: TensorProblem::Shape {
