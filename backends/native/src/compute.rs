@@ -1,5 +1,7 @@
 use candle_core::{DType, Device};
 
+use crate::error::NativeError;
+
 /// Where a model is computed, and in what numbers.
 #[derive(Clone, Debug)]
 pub struct Compute {
@@ -26,6 +28,22 @@ impl Compute {
             dtype: DType::F32,
             quantisation,
         }
+    }
+
+    /// Returns the first CUDA card and `bf16`, or `f32` if that is wanted.
+    ///
+    /// Errors if there is no card, or this build cannot use one.
+    pub fn cuda(quantisation: Option<Nf4Options>, in_f32: bool) -> Result<Self, NativeError> {
+        Ok(Self {
+            device: Device::new_cuda(0)?,
+            dtype: if in_f32 { DType::F32 } else { DType::BF16 },
+            quantisation,
+        })
+    }
+
+    /// Tells whether there is a CUDA card that this build can use.
+    pub fn has_cuda() -> bool {
+        candle_core::utils::cuda_is_available() && Device::new_cuda(0).is_ok()
     }
 
     /// Tells whether the host's own routines compute.

@@ -13,6 +13,7 @@ mod gguf;
 mod init;
 mod inspect;
 mod merge;
+mod perplexity;
 mod personas;
 mod plan;
 mod printer;
@@ -63,6 +64,7 @@ enum Command {
     Init(init::Init),
     Personas(personas::Personas),
     Train(train::Train),
+    Perplexity(perplexity::Perplexity),
     Eval(eval::Eval),
     Compare(compare::Compare),
     Plan(plan::Plan),
@@ -82,6 +84,7 @@ impl Command {
             Self::Init(init) => init.run(printer),
             Self::Personas(personas) => personas.run(printer),
             Self::Train(train) => train.run(printer),
+            Self::Perplexity(perplexity) => perplexity.run(printer),
             Self::Eval(eval) => eval.run(printer),
             Self::Compare(compare) => compare.run(printer),
             Self::Plan(plan) => plan.run(printer),
