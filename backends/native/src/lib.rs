@@ -27,6 +27,8 @@ mod decoder;
 mod adapter;
 mod training;
 
+pub mod memory_plan;
+
 pub use adaptation::{Adaptation, Bias, LoraOptions, TargetModules};
 pub use adapter::{AdapterDescription, ModelForm, TrainedModel};
 pub use batch::Batch;
