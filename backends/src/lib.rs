@@ -6,7 +6,10 @@
 //! fine-tunes one.
 
 pub mod chat;
+#[cfg(feature = "native")]
+mod compute_device;
 mod error;
+pub mod likelihood;
 mod open;
 mod secret;
 pub mod trainer;

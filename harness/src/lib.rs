@@ -30,5 +30,7 @@ pub mod operating_characteristics;
 pub mod pilot;
 pub mod sample_size;
 
+pub mod tuning;
+
 pub mod run_directory;
 mod warnings;

@@ -1,7 +1,8 @@
 //! Values in, words out: terminal, Markdown, JSON and CSV.
 //!
-//! Every function takes values, mostly a finished [`Evaluation`](shipworthy_schema::Evaluation), and
-//! returns text.
+//! Every function takes values, mostly a finished [`Evaluation`](shipworthy_schema::Evaluation) or
+//! [`TrainingReport`](shipworthy_schema::TrainingReport), and returns text, or the bytes of another
+//! tool's format.
 //! Nothing here decides, computes a statistic the comparison does not hold, or touches a file.
 //! What models, judges and configurations wrote is treated as hostile: it reaches no terminal,
 //! Markdown renderer, spreadsheet or CI log as anything but plain text.
@@ -31,6 +32,8 @@ mod scores_csv;
 mod terminal;
 mod transcripts_jsonl;
 
+mod training;
+
 pub use comparison_json::compare_json;
 pub use decision_json::decision_json;
 pub use inert_text::{inert_json, one_line};
@@ -38,5 +41,10 @@ pub use markdown::markdown;
 pub use reason_text::reason_text;
 pub use scores_csv::scores_csv;
 pub use terminal::{bullets, compare_terminal, headline, table, terminal};
+pub use training::{
+    learning_rate_svg, lineage_json, loss_svg, metrics_line, tensorboard_file_name,
+    tensorboard_head, tensorboard_scalars, trainer_state_json, training_event_text, training_json,
+    training_markdown, training_terminal, training_warning_text,
+};
 pub use transcripts_jsonl::transcripts_jsonl;
 pub use verdict_text::VerdictText;

@@ -1,6 +1,6 @@
 //! `evaluation_report.md`: the report for people who decide, review and reproduce.
 
-mod escape;
+pub(crate) mod escape;
 mod examples;
 mod looks;
 mod personas;
@@ -9,7 +9,7 @@ mod results;
 mod safety;
 mod setup;
 mod statistics;
-mod table;
+pub(crate) mod table;
 
 use shipworthy_schema::{Decision, Evaluation};
 
@@ -81,7 +81,7 @@ fn other_candidate(evaluation: &Evaluation, decision: &Decision) -> String {
 }
 
 /// Returns `items` as an escaped list.
-fn bullets(items: &[String]) -> String {
+pub(crate) fn bullets(items: &[String]) -> String {
     items
         .iter()
         .map(|item| format!("- {}\n", escaped(item)))

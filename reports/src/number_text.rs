@@ -81,9 +81,120 @@ pub(crate) fn count(n: u32, noun: &str) -> String {
     }
 }
 
+/// Returns a loss, e.g. `1.2345`; one too small to show so is told apart from 0.
+pub(crate) fn loss(value: f64) -> String {
+    if value == 0.0 || (0.001..1e6).contains(&value.abs()) {
+        format!("{value:.4}")
+    } else {
+        significant(value)
+    }
+}
+
+/// Returns a number with three significant digits, e.g. `2e-4` or `1.25e-5`; a learning rate reads so.
+pub(crate) fn significant(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return value.to_string();
+    }
+    let text = format!("{value:.2e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let mantissa = mantissa.trim_end_matches('0').trim_end_matches('.');
+    format!("{mantissa}e{exponent}")
+}
+
+/// Returns a whole number in groups of three digits, e.g. `41,943,040`.
+pub(crate) fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (idx, digit) in digits.chars().enumerate() {
+        if idx > 0 && (digits.len() - idx).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Returns a rate: `812`, and below ten with decimals, e.g. `0.42`.
+pub(crate) fn rate(value: f64) -> String {
+    if value < 10.0 {
+        format!("{value:.2}")
+    } else if value < 1000.0 {
+        format!("{value:.0}")
+    } else {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "positive here, and the cast saturates"
+        )]
+        grouped(value.round() as u64)
+    }
+}
+
+/// Returns a size, e.g. `7.42 GiB`.
+pub(crate) fn bytes(n: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    if n < 1024 {
+        return format!("{n} B");
+    }
+    let mut value = n as f64 / 1024.0;
+    let mut unit = units[0];
+    for larger in &units[1..] {
+        if value < 1023.5 {
+            break;
+        }
+        value /= 1024.0;
+        unit = larger;
+    }
+    let decimals = if unit == "GiB" || unit == "TiB" { 2 } else { 0 };
+    format!("{value:.decimals$} {unit}")
+}
+
+/// Returns a length of time, e.g. `4.2 s`, `12 min 5 s`, `3 h 20 min`.
+pub(crate) fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return "unknown".to_owned();
+    }
+    if seconds < 10.0 {
+        return format!("{seconds:.1} s");
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "positive here, and the cast saturates"
+    )]
+    let whole = seconds.round() as u64;
+    match (whole / 3600, whole / 60 % 60, whole % 60) {
+        (0, 0, s) => format!("{s} s"),
+        (0, min, s) => format!("{min} min {s} s"),
+        (h, min, _) => format!("{} h {min} min", grouped(h)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{count, difference, p_equation, p_value, told_apart};
+    use super::{
+        bytes, count, difference, duration, grouped, loss, p_equation, p_value, rate, significant,
+        told_apart,
+    };
+
+    #[test]
+    fn quantities_read_well() {
+        assert_eq!(loss(1.234_56), "1.2346");
+        assert_eq!(loss(0.000_012_3), "1.23e-5");
+        assert_eq!(loss(0.0), "0.0000");
+        assert_eq!(significant(2e-4), "2e-4");
+        assert_eq!(significant(0.000_012_5), "1.25e-5");
+        assert_eq!(
+            [999, 1000, 41_943_040].map(grouped),
+            ["999", "1,000", "41,943,040"]
+        );
+        assert_eq!([0.416, 81.6, 1234.5].map(rate), ["0.42", "82", "1,235"]);
+        let sizes = [1023, 2048, 1_048_575, 7_967_164_334];
+        assert_eq!(sizes.map(bytes), ["1023 B", "2 KiB", "1 MiB", "7.42 GiB"]);
+        let times = [4.21, 59.7, 725.0, 12_040.0, f64::NAN];
+        let texts = ["4.2 s", "1 min 0 s", "12 min 5 s", "3 h 20 min", "unknown"];
+        assert_eq!(times.map(duration), texts);
+    }
 
     #[test]
     fn numbers_read_well() {

@@ -1,8 +1,8 @@
 //! The report for a terminal.
 
-mod columns;
+pub(crate) mod columns;
 mod criteria;
-mod layout;
+pub(crate) mod layout;
 mod models;
 mod reasons;
 mod safety;

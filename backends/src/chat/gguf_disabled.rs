@@ -4,6 +4,21 @@ use std::path::Path;
 
 use crate::{OpenError, OpenedModel};
 
+/// What stands in for likelihoods by llama.cpp.
+pub(crate) mod likelihood {
+    use std::path::Path;
+
+    use crate::likelihood::{LikelihoodError, LikelihoodModel};
+
+    /// Says how to build with it.
+    pub(crate) fn open(_: &Path, _: usize) -> Result<Box<dyn LikelihoodModel>, LikelihoodError> {
+        Err(LikelihoodError::NotBuilt {
+            what: "run GGUF files",
+            feature: "embedded",
+        })
+    }
+}
+
 /// Says how to build with it.
 #[expect(
     clippy::unused_async,

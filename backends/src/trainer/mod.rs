@@ -16,7 +16,7 @@ use shipworthy_schema::{TrainingEvent, TrainingPlan};
 pub use error::TrainError;
 pub use forecast::{forecast_memory, forecast_values};
 pub use forecast_input::{ForecastBatch, ForecastModel};
-pub use job::TrainingJob;
+pub use job::{Resume, TrainingJob};
 
 /// Something that fine-tunes models.
 pub trait Trainer: Send + Sync {

@@ -13,6 +13,7 @@ mod gguf;
 mod init;
 mod inspect;
 mod merge;
+mod perplexity;
 mod personas;
 mod plan;
 mod printer;
@@ -21,7 +22,10 @@ mod project;
 mod range;
 mod report;
 mod runs;
+mod stop_signal;
 mod template;
+mod train;
+mod tuning_error;
 
 use std::io::IsTerminal as _;
 use std::panic::AssertUnwindSafe;
@@ -59,6 +63,8 @@ enum Command {
     Demo(demo::Demo),
     Init(init::Init),
     Personas(personas::Personas),
+    Train(train::Train),
+    Perplexity(perplexity::Perplexity),
     Eval(eval::Eval),
     Compare(compare::Compare),
     Plan(plan::Plan),
@@ -77,6 +83,8 @@ impl Command {
             Self::Demo(demo) => demo.run(printer),
             Self::Init(init) => init.run(printer),
             Self::Personas(personas) => personas.run(printer),
+            Self::Train(train) => train.run(printer),
+            Self::Perplexity(perplexity) => perplexity.run(printer),
             Self::Eval(eval) => eval.run(printer),
             Self::Compare(compare) => compare.run(printer),
             Self::Plan(plan) => plan.run(printer),

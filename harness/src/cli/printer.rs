@@ -71,6 +71,11 @@ impl Printer {
         let _ = writeln!(std::io::stderr(), "{line}");
     }
 
+    /// Writes `line` to stderr where nobody holds the printer: on a signal.
+    pub(crate) fn aside(line: &str) {
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
+
     /// Writes why a command failed to stderr, and to stdout if that is to be JSON.
     pub(crate) fn failure(&self, failure: &Failure) {
         // Messages quote servers, models and files.

@@ -11,7 +11,7 @@ const ZERO_WIDTH_SPACE: char = '\u{200B}';
 /// the start also what makes headings, lists and quotes. Bare addresses and mentions cannot be
 /// escaped: renderers look for them in the finished text, so a zero-width space keeps them from
 /// being recognised.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let line = one_line(text);
     let mut markdown = String::with_capacity(line.len() + 16);
     if starts_block(&line) {
@@ -57,7 +57,7 @@ fn starts_block(line: &str) -> bool {
 
 /// Returns `text` on one line as a code span, in which nothing is Markdown or a link. Not for table
 /// cells, where `|` would still count. Backticks become apostrophes.
-pub(super) fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     format!("`{}`", one_line(text).replace('`', "'"))
 }
 

@@ -2,7 +2,7 @@
 
 /// A column's head, escaped already, with the side its cells stand on.
 #[derive(Clone, Copy)]
-pub(super) enum Column<'a> {
+pub(crate) enum Column<'a> {
     /// Words, flush left.
     Text(&'a str),
     /// Numbers, flush right.
@@ -10,7 +10,7 @@ pub(super) enum Column<'a> {
 }
 
 /// Returns a table. Cells must be escaped already.
-pub(super) fn table(columns: &[Column], rows: &[Vec<String>]) -> String {
+pub(crate) fn table(columns: &[Column], rows: &[Vec<String>]) -> String {
     let (heads, rules): (Vec<&str>, Vec<&str>) = columns
         .iter()
         .map(|column| match column {

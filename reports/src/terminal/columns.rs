@@ -21,7 +21,7 @@ const WIDE_GAP: usize = 3;
 
 /// A column: its head and what stands in it. A head may have lines of its own.
 #[derive(Clone, Copy)]
-pub(super) enum Column<'a> {
+pub(crate) enum Column<'a> {
     /// Words, flush left; a word that fits `whole` characters is not broken.
     Text { head: &'a str, whole: usize },
     /// Numbers, flush right and never broken.
@@ -30,23 +30,23 @@ pub(super) enum Column<'a> {
 
 impl<'a> Column<'a> {
     /// Returns a column of text.
-    pub(super) fn text(head: &'a str) -> Self {
+    pub(crate) fn text(head: &'a str) -> Self {
         let whole = WHOLE_WORD;
         Self::Text { head, whole }
     }
 
     /// Returns a column of text in which no word is broken.
-    pub(super) fn whole(head: &'a str) -> Self {
+    pub(crate) fn whole(head: &'a str) -> Self {
         let whole = usize::MAX;
         Self::Text { head, whole }
     }
 
     /// Returns a column of numbers.
-    pub(super) fn number(head: &'a str) -> Self {
+    pub(crate) fn number(head: &'a str) -> Self {
         Self::Number { head }
     }
 
-    pub(super) fn head(&self) -> &'a str {
+    pub(crate) fn head(&self) -> &'a str {
         match self {
             Self::Text { head, .. } | Self::Number { head } => head,
         }
@@ -96,14 +96,14 @@ fn longest<'a>(texts: impl Iterator<Item = &'a str>) -> usize {
 }
 
 /// The widths of a table's columns and the gap between them.
-pub(super) struct Widths {
+pub(crate) struct Widths {
     spans: Vec<Span>,
-    pub(super) gap: usize,
+    pub(crate) gap: usize,
 }
 
 impl Widths {
     /// Returns the widths of `columns` that hold `rows`; `full` are those at which nothing wraps.
-    pub(super) fn new(columns: &[Column], rows: &[Vec<String>], full: &[usize]) -> Self {
+    pub(crate) fn new(columns: &[Column], rows: &[Vec<String>], full: &[usize]) -> Self {
         let span = |(idx, (column, width)): (usize, (&Column, &usize))| {
             let cells: Vec<&str> = rows
                 .iter()
@@ -116,14 +116,14 @@ impl Widths {
     }
 
     /// Tells whether the table fits `total` columns without a broken word.
-    pub(super) fn can_fit(&self, total: usize) -> bool {
+    pub(crate) fn can_fit(&self, total: usize) -> bool {
         self.sum(|span| span.least) <= total
     }
 
     /// Widens the gaps if there is room. Else shrinks the columns until the table fits `total`
     /// columns: the widest first while words stay whole; then the gaps; then heads over numbers;
     /// then text, the last column first.
-    pub(super) fn fit(&mut self, total: usize) {
+    pub(crate) fn fit(&mut self, total: usize) {
         for span in &mut self.spans {
             span.width = span.width.min(total.max(span.least));
         }
@@ -148,7 +148,7 @@ impl Widths {
         }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> {
         self.spans.iter().map(|span| span.width)
     }
 

@@ -9,14 +9,14 @@ use crate::inert_text::one_line;
 
 /// Colours text, or not.
 #[derive(Clone, Copy)]
-pub(super) struct Paint {
+pub(crate) struct Paint {
     /// Whether escape sequences are written.
-    pub(super) color: bool,
+    pub(crate) color: bool,
 }
 
 impl Paint {
     /// Returns `text`, each of its lines within the SGR `code`.
-    pub(super) fn with(self, code: &str, text: &str) -> String {
+    pub(crate) fn with(self, code: &str, text: &str) -> String {
         if !self.color {
             return text.to_owned();
         }
@@ -34,18 +34,18 @@ impl Paint {
     }
 
     /// Returns a heading.
-    pub(super) fn bold(self, text: &str) -> String {
+    pub(crate) fn bold(self, text: &str) -> String {
         self.with("1", text)
     }
 
     /// Returns a warning.
-    pub(super) fn warning(self, text: &str) -> String {
+    pub(crate) fn warning(self, text: &str) -> String {
         self.with("33", text)
     }
 }
 
 /// Returns `text`, made inert, wrapped at `width`, ending in a newline.
-pub(super) fn paragraph(text: &str, width: usize) -> String {
+pub(crate) fn paragraph(text: &str, width: usize) -> String {
     let mut table = plain_table(width);
     table.add_row([one_line(text)]);
     for column in table.column_iter_mut() {
@@ -55,7 +55,7 @@ pub(super) fn paragraph(text: &str, width: usize) -> String {
 }
 
 /// Returns `items`, made inert, as a list with hanging indentation.
-pub(super) fn list(items: &[String], width: usize) -> String {
+pub(crate) fn list(items: &[String], width: usize) -> String {
     if items.is_empty() {
         return String::new();
     }
@@ -75,7 +75,7 @@ pub(super) fn list(items: &[String], width: usize) -> String {
 
 /// Returns a table of `columns`, with line breaks only where a cell's own layout has them and where
 /// words must wrap. Cells are made inert.
-pub(super) fn table(columns: &[Column], rows: Vec<Vec<String>>, width: usize) -> String {
+pub(crate) fn table(columns: &[Column], rows: Vec<Vec<String>>, width: usize) -> String {
     let rows: Vec<Vec<String>> = rows.into_iter().map(inert_row).collect();
     let mut table = plain_table(width);
     table.style_mut().header_separator = LineStyle::none().fill('─');
@@ -100,7 +100,7 @@ pub(super) fn table(columns: &[Column], rows: Vec<Vec<String>>, width: usize) ->
 }
 
 /// Tells whether a table of `columns` and `rows` fits `width` without a broken word.
-pub(super) fn fits(columns: &[Column], rows: &[Vec<String>], width: usize) -> bool {
+pub(crate) fn fits(columns: &[Column], rows: &[Vec<String>], width: usize) -> bool {
     let rows: Vec<Vec<String>> = rows.iter().cloned().map(inert_row).collect();
     let mut table = plain_table(width);
     table.set_header(inert_row(heads(columns)));

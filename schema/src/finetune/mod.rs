@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::yaml::{self, YamlError};
 
@@ -228,11 +229,17 @@ impl FinetuneConfig {
 
     /// Returns the configuration as a file that is read as the same.
     pub fn to_yaml(&self) -> String {
-        let mut keys = serde_json::to_value(self).expect("a configuration is plain data");
-        if let Some(keys) = keys.as_object_mut() {
-            keys.retain(|key, _| consistency::goes_with(key, self.method));
-        }
-        serde_saphyr::to_string(&keys).expect("a configuration is plain data")
+        serde_saphyr::to_string(&self.to_map()).expect("a configuration is plain data")
+    }
+
+    /// Returns the keys that mean anything for the method, with their values.
+    pub fn to_map(&self) -> Map<String, Value> {
+        let value = serde_json::to_value(self).expect("a configuration is plain data");
+        let Value::Object(mut keys) = value else {
+            return Map::new();
+        };
+        keys.retain(|key, _| consistency::goes_with(key, self.method));
+        keys
     }
 
     /// Returns the JSON schema of the configuration, for editors.

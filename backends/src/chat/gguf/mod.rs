@@ -6,6 +6,7 @@
 
 mod cores;
 mod header;
+pub(crate) mod likelihood;
 mod prompt;
 mod sampler;
 mod scheduler;

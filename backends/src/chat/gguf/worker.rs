@@ -85,17 +85,7 @@ fn load(setup: &Setup) -> Result<Parts, OpenError> {
     };
     let header = header::read(path)?;
     let digest = digest(path)?;
-    let backend = BACKEND
-        .as_ref()
-        .map_err(|error| malformed(format!("llama.cpp does not start: {error}")))?;
-    let params = LlamaModelParams::default().with_n_gpu_layers(0);
-    let model = LlamaModel::load_from_file(backend, path, &params).map_err(|_| {
-        malformed(
-            "llama.cpp does not take it: it is damaged or cut off, or of an architecture that \
-             this build does not know"
-                .to_owned(),
-        )
-    })?;
+    let (model, backend) = load_weights(path)?;
     let model = Arc::new(model);
     let template = chat_template(&model).map_err(malformed)?;
     let settings = Settings::new(
@@ -111,6 +101,26 @@ fn load(setup: &Setup) -> Result<Parts, OpenError> {
         prompts: PromptWriter::new(Arc::clone(&model), template),
     };
     Ok((model, backend, loaded))
+}
+
+/// Loads the weights of the file at `path`, whose header must have been read.
+pub(super) fn load_weights(path: &Path) -> Result<(LlamaModel, &'static LlamaBackend), OpenError> {
+    let malformed = |detail: String| OpenError::Format {
+        path: path.to_owned(),
+        detail,
+    };
+    let backend = BACKEND
+        .as_ref()
+        .map_err(|error| malformed(format!("llama.cpp does not start: {error}")))?;
+    let params = LlamaModelParams::default().with_n_gpu_layers(0);
+    let model = LlamaModel::load_from_file(backend, path, &params).map_err(|_| {
+        malformed(
+            "llama.cpp does not take it: it is damaged or cut off, or of an architecture that \
+             this build does not know"
+                .to_owned(),
+        )
+    })?;
+    Ok((model, backend))
 }
 
 /// Returns the digest of the file at `path`.

@@ -1,0 +1,120 @@
+mod preflight_text;
+mod step_progress;
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use serde_json::json;
+use shipworthy_backends::trainer::Resume;
+use shipworthy_harness::tuning::{CONFIG, Preflight, RunWatch, TuningConfig, run};
+use shipworthy_schema::{TrainingEnding, TrainingReport};
+
+use self::step_progress::StepProgress;
+use super::error::Failure;
+use super::printer::Printer;
+use super::stop_signal::StopSignal;
+use super::{Outcome, exit_code, interrupted};
+
+/// Fine-tune a model: LoRA, QLoRA or all weights, on the processor or a card
+///
+/// Reads conversations, shows what of them is learnt, predicts the memory, trains, and leaves a
+/// directory as PEFT and transformers read it, with a report. Ctrl-C saves and stops.
+#[derive(Args)]
+pub(crate) struct Train {
+    /// How to fine-tune: a file from `shipworthy init --template finetune`, or its directory
+    #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
+    config: PathBuf,
+    /// Show what would be learnt and what it would take; train nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Go on from the latest checkpoint in `output_dir`, or from this one; the result is the same as
+    /// without the interruption
+    #[arg(long, value_name = "CHECKPOINT", num_args = 0..=1)]
+    #[expect(clippy::option_option, reason = "given or not, with a value or not")]
+    resume: Option<Option<PathBuf>>,
+}
+
+impl Train {
+    pub(crate) fn run(&self, printer: &Printer) -> Outcome {
+        let file = if self.config.is_dir() {
+            self.config.join(CONFIG)
+        } else {
+            self.config.clone()
+        };
+        let config = TuningConfig::load(&file)?;
+        let resume = self.resume.as_ref().map(|checkpoint| match checkpoint {
+            Some(checkpoint) => Resume::Checkpoint(checkpoint.clone()),
+            None => Resume::Latest,
+        });
+        let output = config.opened.output_dir.clone();
+        let preflight = Preflight::new(config, resume)?;
+        let page = preflight_text::page(&preflight, printer.width(), printer.color());
+        if self.dry_run {
+            printer.value(&preflight_text::document(&preflight));
+            printer.text(&page);
+            return Ok(exit_code::SUCCESS);
+        }
+        printer.text(&page);
+        let report =
+            train(printer, preflight).map_err(|failure| resumable(failure, &file, &output))?;
+        if let TrainingEnding::Interrupted { .. } = report.ending {
+            return Err(resumable(interrupted(), &file, &output));
+        }
+        if printer.json() {
+            let report = shipworthy_reports::training_json(&report);
+            let report: serde_json::Value =
+                serde_json::from_str(&report).expect("training_json writes JSON");
+            printer.value(&json!({
+                "format": 1,
+                "directory": output.display().to_string(),
+                "report": report,
+            }));
+        }
+        let (width, color) = (printer.width(), printer.color());
+        printer.text("\n");
+        printer.text(&shipworthy_reports::training_terminal(
+            &report, width, color,
+        ));
+        Ok(exit_code::SUCCESS)
+    }
+}
+
+fn train(printer: &Printer, preflight: Preflight) -> Result<TrainingReport, Failure> {
+    let stop = StopSignal::listen(
+        "stopping after the batch under way, with a checkpoint; once more stops at once",
+    );
+    let mut progress = StepProgress::start(printer, preflight.plan.steps);
+    let wall_time = || {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        since.map_or(0.0, |since| since.as_secs_f64())
+    };
+    let done = run(
+        preflight,
+        &mut RunWatch {
+            observe: &mut |event| progress.show(event),
+            stop: stop.flag(),
+            wall_time: &wall_time,
+        },
+    );
+    progress.finish();
+    Ok(done?)
+}
+
+/// Says how to go on, where there is something to go on from.
+fn resumable(failure: Failure, file: &Path, output: &Path) -> Failure {
+    let is_checkpoint = |name: &str| {
+        let step = name.strip_prefix("checkpoint-");
+        step.is_some_and(|step| step.parse::<u64>().is_ok())
+    };
+    let entries = std::fs::read_dir(output).into_iter().flatten().flatten();
+    let mut names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    if names.any(|name| is_checkpoint(&name)) {
+        let file = file.display();
+        failure.hint(format!(
+            "`shipworthy train -c {file} --resume` goes on from the latest checkpoint"
+        ))
+    } else {
+        failure
+    }
+}

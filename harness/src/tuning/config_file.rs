@@ -1,0 +1,73 @@
+use std::path::{Path, PathBuf};
+
+use shipworthy_schema::finetune::{FinetuneConfig, Places};
+
+use super::error::TuningError;
+use super::relative_path::relative_path;
+use crate::preparation::directory_of;
+
+/// A configuration as its file has it, and where its keys stand.
+#[derive(Clone, Debug)]
+pub struct TuningConfig {
+    /// As written, what was left out filled in.
+    pub written: FinetuneConfig,
+    /// The same, its paths such as can be opened from here.
+    pub opened: FinetuneConfig,
+    /// Where the keys stand.
+    pub places: Places,
+}
+
+impl TuningConfig {
+    /// Reads the configuration in `file`; its paths are relative to the file's directory.
+    pub fn load(file: &Path) -> Result<Self, TuningError> {
+        let text = std::fs::read_to_string(file).map_err(|source| TuningError::Read {
+            path: file.to_owned(),
+            source,
+        })?;
+        let (written, places) = FinetuneConfig::parse(&text, &file.display().to_string())?;
+        let directory = directory_of(file);
+        let opened = with_paths(&written, |path| directory.join(path));
+        Ok(Self {
+            written,
+            opened,
+            places,
+        })
+    }
+
+    /// Returns the configuration for a file in the output directory, so that training from there
+    /// does the same.
+    pub(super) fn for_output(&self) -> std::io::Result<FinetuneConfig> {
+        let output = std::path::absolute(&self.opened.output_dir)?;
+        let output = output.canonicalize().unwrap_or(output);
+        Ok(with_paths(&self.opened, |path| {
+            // What is not there yet has no canonical path; the output directory is.
+            let absolute = path
+                .canonicalize()
+                .or_else(|_| std::path::absolute(path))
+                .unwrap_or_else(|_| path.to_owned());
+            relative_path(&output, &absolute)
+        }))
+    }
+}
+
+fn with_paths(config: &FinetuneConfig, change: impl Fn(&Path) -> PathBuf) -> FinetuneConfig {
+    let mut config = config.clone();
+    let FinetuneConfig {
+        model,
+        dataset,
+        eval_dataset,
+        output_dir,
+        init_adapter,
+        resume_from_checkpoint,
+        ..
+    } = &mut config;
+    for path in [model, dataset, output_dir] {
+        *path = change(path);
+    }
+    for path in [eval_dataset, init_adapter, resume_from_checkpoint] {
+        if let Some(path) = path {
+            *path = change(path);
+        }
+    }
+    config
+}

@@ -1,0 +1,276 @@
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+use shipworthy_backends::trainer::TrainError;
+use shipworthy_schema::{
+    BaseModel, BestStep, DatasetRef, MemoryPart, MemoryReport, MemoryUse, TrainerVersion,
+    TrainingEnding, TrainingEvent, TrainingMetrics, TrainingPlan, TrainingReport, TrainingWarning,
+};
+
+use super::base_model::{file_digest, model_digest};
+use super::config_file::TuningConfig;
+use super::error::TuningError;
+use super::output_files::{self, CONFIG};
+use super::training_records::TrainingRecords;
+use super::warnings;
+use crate::run_directory::{WriteError, write_file};
+
+/// The file of an adapter that its digest is taken of.
+const ADAPTER_WEIGHTS: &str = "adapter_model.safetensors";
+
+/// What a run has told so far, and what it is about.
+pub(super) struct Course {
+    pub(super) config: TuningConfig,
+    pub(super) base: BaseModel,
+    dataset: DatasetRef,
+    eval_dataset: Option<DatasetRef>,
+    init_adapter: Option<DatasetRef>,
+    plan: TrainingPlan,
+    warnings: Vec<TrainingWarning>,
+    records: Option<TrainingRecords>,
+    best: Option<BestStep>,
+    /// Checkpoints on disk: step and name.
+    checkpoints: Vec<(u64, String)>,
+    measured_bytes: Option<u64>,
+    ended: Option<(TrainingEnding, TrainingMetrics)>,
+}
+
+impl Course {
+    /// Takes the digests of everything that goes into a run.
+    pub(super) fn new(
+        config: TuningConfig,
+        plan: TrainingPlan,
+        family: String,
+        warnings: Vec<TrainingWarning>,
+    ) -> Result<Self, TuningError> {
+        let (written, opened) = (&config.written, &config.opened);
+        let reference = |written: &Path, opened: &Path| {
+            Ok::<_, TuningError>(DatasetRef {
+                path: written.display().to_string(),
+                digest: file_digest(opened)?,
+            })
+        };
+        let eval_dataset = match (&written.eval_dataset, &opened.eval_dataset) {
+            (Some(written), Some(opened)) => Some(reference(written, opened)?),
+            _ => None,
+        };
+        let init_adapter = match (&written.init_adapter, &opened.init_adapter) {
+            (Some(written), Some(opened)) => {
+                Some(reference(written, &opened.join(ADAPTER_WEIGHTS))?)
+            }
+            _ => None,
+        };
+        Ok(Self {
+            base: BaseModel {
+                model: written.model.display().to_string(),
+                digest: Some(model_digest(&opened.model)?),
+                family,
+            },
+            dataset: reference(&written.dataset, &opened.dataset)?,
+            eval_dataset,
+            init_adapter,
+            plan,
+            warnings,
+            records: None,
+            best: None,
+            checkpoints: Vec::new(),
+            measured_bytes: None,
+            ended: None,
+            config,
+        })
+    }
+
+    /// Keeps what an event tells; `wall_time_s`: seconds since 1970.
+    pub(super) fn record(
+        &mut self,
+        event: &TrainingEvent,
+        wall_time_s: f64,
+    ) -> Result<(), WriteError> {
+        match event {
+            TrainingEvent::Planned { plan } => {
+                self.plan = plan.clone();
+                // The trainer has taken the output directory for its own.
+                self.write_config()?;
+            }
+            TrainingEvent::Resumed { step, .. } => {
+                self.begin(wall_time_s, Some(*step))?;
+                self.find_best();
+            }
+            TrainingEvent::StepLogged { memory_bytes, .. } => {
+                self.measured_bytes = self.measured_bytes.max(*memory_bytes);
+            }
+            TrainingEvent::Evaluated {
+                step,
+                epoch,
+                eval_loss,
+                is_best: true,
+                ..
+            } => {
+                self.best = Some(BestStep {
+                    step: *step,
+                    epoch: *epoch,
+                    eval_loss: *eval_loss,
+                    checkpoint: None,
+                });
+            }
+            TrainingEvent::CheckpointSaved { step, path } => {
+                self.checkpoints.push((*step, file_name(path)));
+            }
+            TrainingEvent::CheckpointRemoved { path, .. } => {
+                let removed = file_name(path);
+                self.checkpoints.retain(|(_, name)| *name != removed);
+            }
+            TrainingEvent::Warned { warning } => self.warnings.push(warning.clone()),
+            TrainingEvent::Ended { ending, metrics } => {
+                self.ended = Some((ending.clone(), metrics.clone()));
+            }
+            TrainingEvent::Evaluated { .. } => {}
+        }
+        if let Some(entry) = event.log_entry() {
+            self.begin(wall_time_s, None)?;
+            let records = self.records.as_mut().expect("they have begun");
+            records.add(entry, wall_time_s)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the records of a run that ended, and returns its report.
+    pub(super) fn finish(mut self) -> Result<TrainingReport, TuningError> {
+        let (ending, metrics) = self.ended.take().ok_or_else(|| TrainError::Computation {
+            detail: "the trainer did not say how it ended".to_owned(),
+        })?;
+        self.write_report(ending, metrics)
+    }
+
+    /// Writes the records of a run that failed, if it came to have any.
+    pub(super) fn fail(&mut self, error: &TrainError) -> Result<(), TuningError> {
+        let Some(last) = self
+            .records
+            .as_ref()
+            .and_then(|records| records.entries().last())
+        else {
+            return Ok(());
+        };
+        let metrics = TrainingMetrics {
+            global_step: last.step,
+            epoch: last.epoch,
+            ..TrainingMetrics::default()
+        };
+        let ending = TrainingEnding::Failed {
+            error: error.to_string(),
+            example: match error {
+                TrainError::NotFinite { examples, .. } => examples.first().cloned(),
+                _ => None,
+            },
+        };
+        self.write_report(ending, metrics).map(drop)
+    }
+
+    fn write_report(
+        &mut self,
+        ending: TrainingEnding,
+        metrics: TrainingMetrics,
+    ) -> Result<TrainingReport, TuningError> {
+        let output = self.output().to_owned();
+        let log = self
+            .records
+            .as_ref()
+            .map_or_else(Vec::new, |records| records.entries().to_vec());
+        if let Some(best) = &mut self.best {
+            let saved = self.checkpoints.iter().find(|(step, _)| *step == best.step);
+            best.checkpoint = saved.map(|(_, name)| name.clone());
+        }
+        let mut warnings = self.warnings.clone();
+        warnings.extend(warnings::after(
+            &log,
+            &metrics,
+            self.best.as_ref(),
+            self.plan.predicted_peak_bytes,
+            self.measured_bytes,
+        ));
+        let report = TrainingReport {
+            format: TrainingReport::FORMAT,
+            trainer: TrainerVersion {
+                name: "native".to_owned(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+            },
+            output_dir: self.config.written.output_dir.display().to_string(),
+            config: self.config_map(),
+            base: self.base.clone(),
+            dataset: self.dataset.clone(),
+            eval_dataset: self.eval_dataset.clone(),
+            data: self.plan.data.clone(),
+            eval_data: self.plan.eval_data.clone(),
+            trainable_parameters: self.plan.trainable_parameters,
+            total_parameters: self.plan.total_parameters,
+            ending,
+            metrics,
+            best: self.best.clone(),
+            log,
+            memory: self.memory(),
+            warnings,
+            artefacts: output_files::artefacts(&output)?,
+        };
+        output_files::write(&output, &report, self.init_adapter.clone())?;
+        Ok(report)
+    }
+
+    fn memory(&self) -> MemoryReport {
+        let part = |part: &MemoryPart| MemoryUse {
+            part: part.part.clone(),
+            predicted_bytes: Some(part.bytes),
+            measured_bytes: None,
+        };
+        MemoryReport {
+            device: self.plan.device.clone(),
+            capacity_bytes: self.plan.capacity_bytes,
+            parts: self.plan.memory.iter().map(part).collect(),
+            predicted_peak_bytes: self.plan.predicted_peak_bytes,
+            measured_peak_bytes: self.measured_bytes,
+        }
+    }
+
+    fn output(&self) -> &Path {
+        &self.config.opened.output_dir
+    }
+
+    fn begin(&mut self, wall_time_s: f64, resumed_at: Option<u64>) -> Result<(), WriteError> {
+        if self.records.is_none() {
+            let begun = TrainingRecords::begin(self.output(), wall_time_s, resumed_at)?;
+            self.records = Some(begun);
+        }
+        Ok(())
+    }
+
+    /// Finds the best evaluation of the processes before this one.
+    fn find_best(&mut self) {
+        let entries = self.records.iter().flat_map(TrainingRecords::entries);
+        let evaluated = entries.filter_map(|entry| Some((entry, entry.eval_loss?)));
+        let best = evaluated.min_by(|(_, one), (_, other)| one.total_cmp(other));
+        self.best = best.map(|(entry, eval_loss)| BestStep {
+            step: entry.step,
+            epoch: entry.epoch,
+            eval_loss,
+            checkpoint: None,
+        });
+    }
+
+    fn write_config(&self) -> Result<(), WriteError> {
+        let path = self.output().join(CONFIG);
+        let config = self.config.for_output().map_err(|source| WriteError {
+            path: path.clone(),
+            source,
+        })?;
+        write_file(&path, &config.to_yaml())
+    }
+
+    fn config_map(&self) -> Map<String, Value> {
+        self.config.written.to_map()
+    }
+}
+
+fn file_name(path: &str) -> String {
+    let name = PathBuf::from(path);
+    let name = name.file_name().map(|name| name.to_string_lossy());
+    name.map_or_else(|| path.to_owned(), std::borrow::Cow::into_owned)
+}

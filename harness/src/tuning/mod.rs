@@ -1,0 +1,21 @@
+//! From `finetune_config.yaml` to a tuned model and the records of how it came about.
+//!
+//! [`TuningConfig`] is the file read, [`Preflight`] everything that can be found out before the first
+//! step, and [`run`] the training itself, with what it leaves in the output directory.
+
+mod base_model;
+mod config_file;
+mod course;
+mod error;
+mod output_files;
+mod preflight;
+mod relative_path;
+mod run;
+mod training_records;
+mod warnings;
+
+pub use config_file::TuningConfig;
+pub use error::TuningError;
+pub use output_files::{CONFIG, LINEAGE, METRICS, REPORT};
+pub use preflight::Preflight;
+pub use run::{RunWatch, run};

@@ -1,0 +1,86 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
+
+use shipworthy_backends::trainer::{TrainError, TrainingWatch};
+use shipworthy_schema::{TrainingEvent, TrainingReport};
+
+use super::course::Course;
+use super::error::TuningError;
+use super::preflight::{Preflight, located};
+
+/// The stack of the thread that trains: calls go as deep as the model, and tiles lie on it.
+const STACK_BYTES: usize = 64 << 20;
+
+/// Those who look on while a model is tuned.
+pub struct RunWatch<'a> {
+    /// Is told what happens.
+    pub observe: &'a mut dyn FnMut(&TrainingEvent),
+    /// Once true, training ends at the next opportunity, with a checkpoint.
+    pub stop: &'a AtomicBool,
+    /// Tells the time in seconds since 1970.
+    pub wall_time: &'a dyn Fn() -> f64,
+}
+
+/// Trains, and writes the model and the records of the run into the output directory.
+///
+/// Returns the report that was written. Of a run that fails after its first step the records are
+/// written too.
+pub fn run(preflight: Preflight, watch: &mut RunWatch<'_>) -> Result<TrainingReport, TuningError> {
+    let Preflight {
+        config,
+        mut job,
+        plan,
+        family,
+        warnings,
+        trainer,
+        ..
+    } = preflight;
+    let mut course = Course::new(config, plan, family, warnings)?;
+    job.base_digest.clone_from(&course.base.digest);
+    let (events, inbox) = mpsc::channel();
+    let stop = watch.stop;
+    let (trained, recorded) = thread::scope(|scope| {
+        let training = thread::Builder::new()
+            .name("training".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, || {
+                let events = events;
+                let mut observe = |event| {
+                    // Who listens has gone only with a fault of their own, which is told there.
+                    let _ = events.send(event);
+                };
+                let mut watch = TrainingWatch {
+                    observe: &mut observe,
+                    stop,
+                };
+                trainer.train(&job, &mut watch)
+            })
+            .map_err(|source| TrainError::InputOutput {
+                detail: "failed to start a thread to train on".to_owned(),
+                source,
+            })?;
+        let mut recorded = Ok(());
+        for event in inbox {
+            if recorded.is_ok() {
+                recorded = course.record(&event, (watch.wall_time)());
+                if recorded.is_err() {
+                    stop.store(true, Ordering::Relaxed);
+                }
+            }
+            (watch.observe)(&event);
+        }
+        let trained = training
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok::<_, TuningError>((trained, recorded))
+    })?;
+    recorded?;
+    match trained {
+        Ok(()) => course.finish(),
+        Err(error) => {
+            course.fail(&error)?;
+            Err(located(error, &course.config))
+        }
+    }
+}
