@@ -134,6 +134,16 @@ impl ModelConfig {
         )?)
     }
 
+    /// Returns the number format of the weights as the file names it (`bfloat16`), if it does.
+    pub fn dtype(&self) -> Option<&str> {
+        let nested = self.fields.get("text_config").and_then(Value::as_object);
+        let mut places = [Some(&self.fields), nested].into_iter().flatten();
+        places.find_map(|fields| {
+            let names = ["dtype", "torch_dtype"].into_iter();
+            names.filter_map(|name| fields.get(name)).find_map(Value::as_str)
+        })
+    }
+
     /// Returns what the file says of how the weights are quantised, if they are.
     pub(crate) fn quantisation(&self) -> Option<&Value> {
         let name = "quantization_config";
@@ -256,6 +266,13 @@ mod tests {
     fn families_are_known(text: &str, family: Family, ties: bool) {
         let config = config(text).unwrap();
         assert_eq!((config.family(), config.ties_embeddings()), (family, ties));
+    }
+
+    #[test_case(r#"{"model_type":"llama","torch_dtype":"bfloat16"}"#, Some("bfloat16"); "older")]
+    #[test_case(r#"{"model_type":"gemma3","text_config":{"dtype":"float32"}}"#, Some("float32"); "within")]
+    #[test_case(r#"{"model_type":"llama","dtype":null}"#, None; "not said")]
+    fn number_formats_are_found(text: &str, expected: Option<&str>) {
+        assert_eq!(config(text).unwrap().dtype(), expected);
     }
 
     #[test_case(r#"{"architectures":["MambaForCausalLM"]}"#, "./config.json`: architecture `MambaForCausalLM` is not supported; supported are LlamaForCausalLM, "; "another architecture")]

@@ -61,7 +61,7 @@ pub use score::{ConversationScore, CriterionScore, Outcome};
 pub use seed::{EVALUATION_SEEDS_START, InvalidSeed, Split, TRAINING_SEEDS};
 pub use training::{
     Artefact, BaseModel, BestStep, EarlyStoppingArgs, EarlyStoppingAttributes,
-    EarlyStoppingCallback, MemoryPart, MemoryReport, MemoryUse, StatefulCallbacks, TokenCounts,
+    EarlyStoppingCallback, ForecastDevice, ForecastKnob, ForecastPart, MemoryForecast, MemoryPart, MemoryReport, MemoryUse, StatefulCallbacks, TokenCounts,
     TrainerState, TrainerVersion, TrainingDataReport, TrainingEnding, TrainingEvent,
     TrainingLineage, TrainingLogEntry, TrainingMetrics, TrainingPlan, TrainingReport,
     TrainingWarning,

@@ -1,6 +1,9 @@
 //! Trainers behind one trait.
 
 mod error;
+#[cfg_attr(not(feature = "native"), path = "forecast_disabled.rs")]
+mod forecast;
+mod forecast_input;
 mod job;
 #[cfg_attr(not(feature = "native"), path = "native_disabled.rs")]
 mod native;
@@ -11,6 +14,8 @@ use shipworthy_schema::finetune::TrainerKind;
 use shipworthy_schema::{TrainingEvent, TrainingPlan};
 
 pub use error::TrainError;
+pub use forecast::{forecast_memory, forecast_values};
+pub use forecast_input::{ForecastBatch, ForecastModel};
 pub use job::{Resume, TrainingJob};
 
 /// Something that fine-tunes models.

@@ -11,6 +11,7 @@ mod weights;
 
 pub use knob::Knob;
 pub use plain_loss::plain_logits_bytes;
+pub use weights::{PROJECTIONS, trainable_values, values};
 pub use question::{MemoryQuestion, OptimizerStates, Place, Trained};
 
 /// Which memory.

@@ -17,27 +17,49 @@ impl Projection {
     }
 }
 
+/// What a layer's projections are called.
+pub const PROJECTIONS: [&str; 7] = [
+    "q_proj",
+    "k_proj",
+    "v_proj",
+    "o_proj",
+    "gate_proj",
+    "up_proj",
+    "down_proj",
+];
+
+/// Returns how many values a model has.
+pub fn values(family: Family, model: &HyperParameters) -> u64 {
+    Values::of(family, model).all()
+}
+
+/// Returns how many values are trained.
+pub fn trainable_values(question: &MemoryQuestion<'_>) -> u64 {
+    trained_values(question).0
+}
+
 /// Returns the projections of one layer, in the order they are used.
 pub(super) fn projections(model: &HyperParameters) -> [Projection; 7] {
     let hidden = u64::from(model.hidden_size);
     let inner = u64::from(model.intermediate_size);
     let queries = queries(model);
     let keys = keys(model);
-    let of = |name, out_features, in_features, has_bias| Projection {
-        name,
+    let sizes = [
+        (queries, hidden, model.qkv_bias),
+        (keys, hidden, model.qkv_bias),
+        (keys, hidden, model.qkv_bias),
+        (hidden, queries, model.output_bias),
+        (inner, hidden, model.mlp_bias),
+        (inner, hidden, model.mlp_bias),
+        (hidden, inner, model.mlp_bias),
+    ];
+    let mut names = PROJECTIONS.into_iter();
+    sizes.map(|(out_features, in_features, has_bias)| Projection {
+        name: names.next().unwrap_or_default(),
         out_features,
         in_features,
         has_bias,
-    };
-    [
-        of("q_proj", queries, hidden, model.qkv_bias),
-        of("k_proj", keys, hidden, model.qkv_bias),
-        of("v_proj", keys, hidden, model.qkv_bias),
-        of("o_proj", hidden, queries, model.output_bias),
-        of("gate_proj", inner, hidden, model.mlp_bias),
-        of("up_proj", inner, hidden, model.mlp_bias),
-        of("down_proj", hidden, inner, model.mlp_bias),
-    ]
+    })
 }
 
 /// Returns the values of a token's queries.

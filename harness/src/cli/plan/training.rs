@@ -1,0 +1,247 @@
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+use shipworthy_backends::trainer::{
+    ForecastBatch, ForecastModel, TrainError, forecast_memory, forecast_values,
+};
+use shipworthy_harness::preparation::directory_of;
+use shipworthy_models::ModelConfig;
+use shipworthy_schema::finetune::FinetuneConfig;
+use shipworthy_schema::{ForecastDevice, MemoryForecast};
+
+use super::training_page::{Length, Shown};
+use super::training_steps::Steps;
+use crate::cli::error::{Failure, Kind};
+use crate::cli::printer::Printer;
+use crate::cli::{Outcome, exit_code};
+
+/// The configuration where none is named.
+const DEFAULT_CONFIG: &str = "finetune_config.yaml";
+/// Lengths that are compared with the configured one.
+const LENGTHS: [u32; 3] = [2048, 8192, 16_384];
+
+/// Memory by part, the card that suffices, and what each setting would save
+///
+/// Takes the model's config.json and no weights. What stands in the configuration can be tried
+/// otherwise with flags; with --model alone, everything else is as if the file said nothing of it.
+#[derive(Args)]
+pub(crate) struct PlanTraining {
+    /// How to fine-tune [default: finetune_config.yaml, unless --model is given]
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The model: a directory with config.json
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// Conversations to learn from, for the number of steps
+    #[arg(long, value_name = "FILE")]
+    dataset: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Keys of the configuration that memory and steps depend on.
+#[derive(Args)]
+#[command(next_help_heading = "Instead of what the configuration says")]
+struct Settings {
+    /// lora, qlora or full
+    #[arg(long)]
+    method: Option<String>,
+    /// Rank of the added matrices
+    #[arg(long, value_name = "RANK")]
+    lora_r: Option<u32>,
+    /// Modules that get matrices: names with commas between, or all-linear
+    #[arg(long, value_name = "NAMES")]
+    target_modules: Option<String>,
+    /// Modules trained in full beside them: names with commas between
+    #[arg(long, value_name = "NAMES")]
+    modules_to_save: Option<String>,
+    /// Most tokens of an example
+    #[arg(long, value_name = "TOKENS")]
+    max_length: Option<u32>,
+    /// Examples that go through the model together
+    #[arg(long, value_name = "EXAMPLES")]
+    per_device_train_batch_size: Option<u32>,
+    /// Batches whose gradients make one step
+    #[arg(long, value_name = "BATCHES")]
+    gradient_accumulation_steps: Option<u32>,
+    /// Whether layers are computed again instead of kept
+    #[arg(long, value_name = "TRUE|FALSE")]
+    gradient_checkpointing: Option<bool>,
+    /// Labelled positions whose logits exist at once
+    #[arg(long, value_name = "TOKENS")]
+    loss_chunk: Option<u32>,
+    /// adamw_torch or adamw_8bit
+    #[arg(long)]
+    optim: Option<String>,
+}
+
+impl Settings {
+    fn keys(&self) -> Map<String, Value> {
+        let names = |text: &str| -> Value {
+            let names = text.split(',').map(str::trim);
+            names.filter(|name| !name.is_empty()).collect()
+        };
+        let targets = |text: &String| match text.as_str() {
+            "all-linear" => json!(text),
+            list => names(list),
+        };
+        let keys = [
+            ("method", self.method.as_ref().map(|value| json!(value))),
+            ("lora_r", self.lora_r.map(Value::from)),
+            ("target_modules", self.target_modules.as_ref().map(targets)),
+            (
+                "modules_to_save",
+                self.modules_to_save.as_deref().map(names),
+            ),
+            ("max_length", self.max_length.map(Value::from)),
+            (
+                "per_device_train_batch_size",
+                self.per_device_train_batch_size.map(Value::from),
+            ),
+            (
+                "gradient_accumulation_steps",
+                self.gradient_accumulation_steps.map(Value::from),
+            ),
+            (
+                "gradient_checkpointing",
+                self.gradient_checkpointing.map(Value::from),
+            ),
+            ("loss_chunk", self.loss_chunk.map(Value::from)),
+            ("optim", self.optim.as_ref().map(|value| json!(value))),
+        ];
+        let given = keys.into_iter();
+        let given = given.filter_map(|(key, value)| Some((key.to_owned(), value?)));
+        given.collect()
+    }
+}
+
+impl PlanTraining {
+    pub(crate) fn run(&self, printer: &Printer) -> Outcome {
+        let config = self.resolved()?;
+        let model = ModelConfig::read(&config.model)?;
+        let sizes = model.hyper_parameters()?;
+        let for_model = ForecastModel {
+            family: model.family(),
+            sizes: &sizes,
+            stored_bytes: match model.dtype() {
+                Some("float32" | "float") => 4,
+                _ => 2,
+            },
+        };
+        let steps = self.steps(&config)?;
+        let forecast = |device, length: u32| {
+            forecast_memory(&config, &for_model, &batch(&config, length), device)
+        };
+        let lengths = lengths(config.max_length).into_iter().map(|length| {
+            Ok(Length {
+                tokens: length,
+                cuda: forecast(ForecastDevice::Cuda, length)?,
+            })
+        });
+        let lengths = lengths.collect::<Result<Vec<_>, TrainError>>();
+        let both: Result<[MemoryForecast; 2], TrainError> = (|| {
+            Ok([
+                forecast(ForecastDevice::Cuda, config.max_length)?,
+                forecast(ForecastDevice::Cpu, config.max_length)?,
+            ])
+        })();
+        let [cuda, cpu] = both.map_err(unplannable)?;
+        let (trained, values) = forecast_values(&config, &for_model).map_err(unplannable)?;
+        let shown = Shown {
+            config: &config,
+            family: model.family().name(),
+            vocab_size: sizes.vocab_size,
+            values,
+            trained,
+            cuda: &cuda,
+            cpu: &cpu,
+            lengths: &lengths.map_err(unplannable)?,
+            steps: steps.as_ref(),
+        };
+        printer.value(&shown.value());
+        printer.text(&shown.text(printer.width()));
+        Ok(exit_code::SUCCESS)
+    }
+
+    /// Returns the configuration with the flags in it, and its paths such as can be opened.
+    fn resolved(&self) -> Result<FinetuneConfig, Failure> {
+        let default = Path::new(DEFAULT_CONFIG);
+        let file = match (&self.config, &self.model) {
+            (Some(file), _) => Some(file.as_path()),
+            (None, None) => Some(default),
+            (None, Some(_)) => None,
+        };
+        let mut keys = match file {
+            Some(file) => read(file)?,
+            None => Map::from_iter([
+                ("dataset".to_owned(), json!("")),
+                ("output_dir".to_owned(), json!("")),
+            ]),
+        };
+        if let Some(model) = &self.model {
+            keys.insert("model".to_owned(), json!(model));
+        }
+        if let Some(dataset) = &self.dataset {
+            keys.insert("dataset".to_owned(), json!(dataset));
+        }
+        keys.extend(self.settings.keys());
+        serde_json::from_value(Value::Object(keys)).map_err(|error| Failure::new(Kind::Usage, error))
+    }
+
+    /// Returns the steps, if there are conversations to count.
+    fn steps(&self, config: &FinetuneConfig) -> Result<Option<Steps>, Failure> {
+        let is_named = !config.dataset.as_os_str().is_empty();
+        // A configuration is planned with before there is any data, too.
+        let is_there = self.dataset.is_some() || config.dataset.exists();
+        if is_named && is_there {
+            Steps::count(config).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+}
+
+/// Reads a configuration; its paths are such as can be opened from here.
+fn read(file: &Path) -> Result<Map<String, Value>, Failure> {
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Failure::new(
+            Kind::Usage,
+            format!("cannot read `{}`: {error}", file.display()),
+        )
+        .hint("name a configuration with `--config`, or a model with `--model`")
+    })?;
+    let name = file.display().to_string();
+    let (mut config, _) = FinetuneConfig::parse(&text, &name)
+        .map_err(|error| Failure::new(Kind::Usage, error))?;
+    let directory = directory_of(file);
+    config.model = directory.join(&config.model);
+    config.dataset = directory.join(&config.dataset);
+    match serde_json::to_value(&config) {
+        Ok(Value::Object(keys)) => Ok(keys),
+        _ => Err(Failure::new(Kind::Internal, "a configuration is no object")),
+    }
+}
+
+/// Returns the batch with most tokens that a configuration allows, all of them learnt.
+fn batch(config: &FinetuneConfig, length: u32) -> ForecastBatch {
+    let tokens = u64::from(config.per_device_train_batch_size) * u64::from(length);
+    ForecastBatch {
+        tokens,
+        labelled_tokens: tokens,
+        longest_sequence: length.into(),
+        threads: std::thread::available_parallelism().map_or(1, |count| count.get() as u64),
+    }
+}
+
+fn lengths(configured: u32) -> Vec<u32> {
+    let mut lengths = LENGTHS.to_vec();
+    lengths.push(configured);
+    lengths.sort_unstable();
+    lengths.dedup();
+    lengths
+}
+
+fn unplannable(error: TrainError) -> Failure {
+    Failure::new(Kind::Usage, error)
+}
