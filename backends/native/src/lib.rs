@@ -11,6 +11,7 @@ mod error;
 mod parameters;
 
 mod adapter;
+mod named_tensors;
 mod training;
 
 pub use adapter::{AdapterDescription, ModelForm, TrainedModel};
@@ -18,8 +19,8 @@ pub use batch::Batch;
 pub use error::NativeError;
 pub use parameters::{Gradients, Parameter, ParameterId, Parameters};
 pub use training::{
-    CheckpointFault, CheckpointProblem, Ending, Evaluation, LogLine, LrSchedulerType, MemoryKnob,
-    Optim, StepRecord, TrainingData, TrainingError, TrainingEvent, TrainingJob, TrainingLength,
-    TrainingOptions, TrainingOutcome, TrainingPlan, TrainingWarning, Warmup, Watch,
+    CheckpointFault, CheckpointProblem, Difference, Ending, Evaluation, LogLine, LrSchedulerType,
+    MemoryKnob, Optim, StepRecord, TrainingData, TrainingError, TrainingEvent, TrainingJob,
+    TrainingLength, TrainingOptions, TrainingOutcome, TrainingPlan, TrainingWarning, Warmup, Watch,
     latest_checkpoint,
 };

@@ -5,14 +5,22 @@
 //! therefore holds weights, the optimiser's state, and what was logged; a run that goes on from it gives
 //! the same bytes as one that was never interrupted.
 
-mod checkpoint;
 mod data;
 mod error;
 mod event;
 mod job;
 mod options;
 
-pub use checkpoint::{CheckpointFault, CheckpointProblem, latest_checkpoint};
+mod order;
+mod packing;
+mod step_plan;
+
+mod log_history;
+mod progress;
+
+mod checkpoint;
+
+pub use checkpoint::{CheckpointFault, CheckpointProblem, Difference, latest_checkpoint};
 pub use data::TrainingData;
 pub use error::TrainingError;
 pub use event::{
