@@ -1,0 +1,202 @@
+use std::fmt;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::render_error::RenderError;
+use crate::visible_text::visible;
+
+/// How many faults of a file are told one by one.
+pub(crate) const TOLD: usize = 20;
+
+/// All that is wrong with a file of conversations.
+#[derive(Debug)]
+pub struct Faults {
+    /// The file.
+    pub path: PathBuf,
+    /// The first ones, in the file's order; at most 20.
+    pub first: Vec<Fault>,
+    /// How many there are.
+    pub total: usize,
+}
+
+/// Something wrong in one line.
+#[derive(Debug)]
+pub struct Fault {
+    /// The line, from 1.
+    pub line: usize,
+    /// Where in it: `messages[2].role`; empty for the line as a whole.
+    pub field: String,
+    /// What is wrong, and how to mend it.
+    pub problem: Problem,
+}
+
+/// What can be wrong with a line.
+#[derive(Debug, Error)]
+pub enum Problem {
+    /// It is longer than any conversation.
+    #[error("the line has more than {limit} bytes; split the conversation")]
+    TooLong {
+        /// The most allowed.
+        limit: usize,
+    },
+    /// It is no text.
+    #[error("byte {at} is not UTF-8; save the file as UTF-8")]
+    NotUtf8 {
+        /// Which byte, from 1.
+        at: usize,
+    },
+    /// It is no JSON.
+    #[error("not JSON: {0}; every line is one JSON object")]
+    NotJson(String),
+    /// The file is one JSON array.
+    #[error(
+        "the file is one JSON array; write each of its objects on a line of its own (`jq -c '.[]'` does)"
+    )]
+    Array,
+    /// Something is not of the kind it should be.
+    #[error("expected {expected}, found {found}")]
+    Kind {
+        /// What it should be.
+        expected: &'static str,
+        /// What it is.
+        found: String,
+    },
+    /// A field is not there.
+    #[error("is missing; expected {expected}")]
+    Missing {
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// Something has nothing in it.
+    #[error("is empty; {mend}")]
+    Empty {
+        /// How to mend it.
+        mend: &'static str,
+    },
+    /// A role nobody knows.
+    #[error("unknown role `{}`; {}", visible(.role), role_mend(.role))]
+    UnknownRole {
+        /// The role.
+        role: String,
+    },
+    /// A role where it cannot be.
+    #[error("`{role}` cannot follow {previous}; {mend}")]
+    OutOfOrder {
+        /// The role.
+        role: &'static str,
+        /// What comes before it.
+        previous: &'static str,
+        /// How to mend it.
+        mend: &'static str,
+    },
+    /// Nobody answers.
+    #[error(
+        "no message is the assistant's, so there is nothing to learn; add its reply or remove the line"
+    )]
+    NoAssistant,
+    /// The last word is not the assistant's.
+    #[error(
+        "the conversation ends with `{role}`; add the assistant's reply or remove that message"
+    )]
+    NoReply {
+        /// The last message's role.
+        role: &'static str,
+    },
+    /// A list of parts that a text cannot be made of.
+    #[error("{0}")]
+    Parts(&'static str),
+    /// A weight, which is not read.
+    #[error(
+        "weights of messages are not read, so the message would be learnt all the same; remove the field, or cut the conversation after the last reply that is to be learnt"
+    )]
+    Weight,
+    /// Another format of data.
+    #[error(
+        "{format}; `shipworthy data convert` is not there yet, so rewrite each line as {{\"messages\": [{{\"role\": \"user\", \"content\": \"…\"}}, {{\"role\": \"assistant\", \"content\": \"…\"}}]}}: {rule}"
+    )]
+    OtherFormat {
+        /// What it looks like.
+        format: &'static str,
+        /// What becomes what.
+        rule: &'static str,
+    },
+    /// The chat template cannot write it, or not so that the assistant's part is known.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+}
+
+fn role_mend(role: &str) -> &'static str {
+    match role {
+        "human" | "Human" | "User" | "USER" | "prompter" => "write `user`",
+        "gpt" | "bot" | "model" | "chatgpt" | "ai" | "AI" | "Assistant" | "ASSISTANT" => {
+            "write `assistant`"
+        }
+        "System" | "SYSTEM" | "developer" => "write `system`",
+        "function" | "ipython" | "observation" => "write `tool`",
+        _ => "expected `system`, `user`, `assistant` or `tool`",
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "line {}", self.line)?;
+        if !self.field.is_empty() {
+            write!(formatter, ", `{}`", self.field)?;
+        }
+        write!(formatter, ": {}", self.problem)
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = visible(&self.path.display().to_string());
+        if let [only] = &self.first[..]
+            && self.total == 1
+        {
+            return write!(formatter, "`{path}`, {only}");
+        }
+        write!(formatter, "`{path}` has {} faults:", self.total)?;
+        for fault in &self.first {
+            write!(formatter, "\n  {fault}")?;
+        }
+        match self.total - self.first.len().min(self.total) {
+            0 => Ok(()),
+            more => write!(formatter, "\n  and {more} more"),
+        }
+    }
+}
+
+impl std::error::Error for Faults {}
+
+/// Collects faults up to a bound, and counts the rest.
+#[derive(Debug, Default)]
+pub(crate) struct FaultList {
+    first: Vec<Fault>,
+    total: usize,
+}
+
+impl FaultList {
+    pub(crate) fn add(&mut self, fault: Fault) {
+        self.total += 1;
+        if self.first.len() < TOLD {
+            self.first.push(fault);
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.total == 0
+    }
+
+    /// Returns them as one error, if there are any.
+    pub(crate) fn into_result(self, path: &std::path::Path) -> Result<(), Faults> {
+        if self.total == 0 {
+            return Ok(());
+        }
+        Err(Faults {
+            path: path.to_owned(),
+            first: self.first,
+            total: self.total,
+        })
+    }
+}
