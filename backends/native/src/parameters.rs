@@ -57,7 +57,10 @@ impl Parameters {
 
     /// Returns how many values they have in all.
     pub fn element_count(&self) -> usize {
-        self.0.iter().map(|parameter| parameter.value.elem_count()).sum()
+        self.0
+            .iter()
+            .map(|parameter| parameter.value.elem_count())
+            .sum()
     }
 }
 

@@ -25,7 +25,7 @@ const BOUNDS: [f32; 15] = {
     let mut bounds = [0.0; 15];
     let mut idx = 0;
     while idx < bounds.len() {
-        bounds[idx] = (VALUES[idx] + VALUES[idx + 1]) / 2.0;
+        bounds[idx] = f32::midpoint(VALUES[idx], VALUES[idx + 1]);
         idx += 1;
     }
     bounds
@@ -33,7 +33,10 @@ const BOUNDS: [f32; 15] = {
 
 /// Returns the bits for eight shares.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled for the features of its caller")]
+#[expect(
+    clippy::inline_always,
+    reason = "compiled for the features of its caller"
+)]
 pub(super) fn nearest(shares: [f32; 8]) -> [u8; 8] {
     let mut codes = [0u32; 8];
     for bound in BOUNDS {
