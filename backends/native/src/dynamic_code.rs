@@ -6,7 +6,6 @@ const STEPS: usize = 1 << 16;
 /// Signed values: what bitsandbytes calls `dynamic`.
 static SIGNED: LazyLock<DynamicCode> = LazyLock::new(|| DynamicCode::new(true));
 /// Values of at least 0: `udynamic`.
-#[expect(dead_code, reason = "for the optimiser's states")]
 static UNSIGNED: LazyLock<DynamicCode> = LazyLock::new(|| DynamicCode::new(false));
 
 /// The dynamic 8-bit code: 256 numbers within −1 and 1, finer near 0.
@@ -31,7 +30,7 @@ impl DynamicCode {
     }
 
     /// Returns the one for values that are never negative.
-    #[expect(dead_code, reason = "for the optimiser's states")]
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the optimiser's states"))]
     pub(crate) fn unsigned() -> &'static Self {
         &UNSIGNED
     }
