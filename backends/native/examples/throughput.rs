@@ -35,7 +35,7 @@ fn nf4() -> Result<(), Nf4Error> {
         let mut read = vec![0.0; values.len()];
         let what = format!("read NF4, nested scales {double_quant}");
         measure(&what, read.len(), || {
-            matrix.dequantise_rows(0..rows, black_box(&mut read))
+            matrix.dequantise_rows(0..rows, black_box(&mut read));
         });
         let mut tile = vec![0.0; 16 * columns];
         measure(&format!("{what}, 16 rows at a time"), read.len(), || {
