@@ -21,28 +21,19 @@ pub(super) const VALUES: [f32; 16] = [
 ];
 
 /// Where one number ends and the next begins; a value between two exactly is the lower one's.
-const BOUNDS: [f32; 15] = {
+pub(super) const BOUNDS: [f32; 15] = {
     let mut bounds = [0.0; 15];
     let mut idx = 0;
     while idx < bounds.len() {
-        bounds[idx] = (VALUES[idx] + VALUES[idx + 1]) / 2.0;
+        bounds[idx] = f32::midpoint(VALUES[idx], VALUES[idx + 1]);
         idx += 1;
     }
     bounds
 };
 
-/// Returns the bits for eight shares.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled for the features of its caller")]
-pub(super) fn nearest(shares: [f32; 8]) -> [u8; 8] {
-    let mut codes = [0u32; 8];
-    for bound in BOUNDS {
-        for (code, share) in codes.iter_mut().zip(shares) {
-            *code += u32::from(share > bound);
-        }
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "there are 15 bounds")]
-    codes.map(|code| code as u8)
+/// Returns the bits for a share.
+pub(super) fn nearest(share: f32) -> u8 {
+    BOUNDS.iter().map(|&bound| u8::from(share > bound)).sum()
 }
 
 #[cfg(test)]
@@ -52,11 +43,11 @@ mod tests {
     #[test]
     fn the_nearest_number_is_taken_and_the_lower_of_two() {
         for (code, value) in (0..).zip(VALUES) {
-            assert_eq!(nearest([value; 8]), [code; 8]);
+            assert_eq!(nearest(value), code);
         }
         for (code, bound) in (0..).zip(BOUNDS) {
-            assert_eq!(nearest([bound; 8]), [code; 8]);
-            assert_eq!(nearest([bound.next_up(); 8]), [code + 1; 8]);
+            assert_eq!(nearest(bound), code);
+            assert_eq!(nearest(bound.next_up()), code + 1);
         }
     }
 }

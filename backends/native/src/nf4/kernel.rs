@@ -9,6 +9,7 @@
 
 use super::BLOCK;
 use super::code::{self, VALUES};
+use super::quantiser::SMALLEST_SCALE;
 
 /// Reads blocks back.
 ///
@@ -25,11 +26,7 @@ pub(super) fn dequantise(packed: &[u8], scales: &[f32], values: &mut [f32]) {
     dequantise_portably(packed, scales, values);
 }
 
-fn dequantise_portably(
-    packed: &[[u8; BLOCK / 2]],
-    scales: &[f32],
-    values: &mut [[f32; BLOCK]],
-) {
+fn dequantise_portably(packed: &[[u8; BLOCK / 2]], scales: &[f32], values: &mut [[f32; BLOCK]]) {
     for ((packed, scale), values) in packed.iter().zip(scales).zip(values) {
         let scaled = VALUES.map(|value| value * scale);
         let (pairs, _) = values.as_chunks_mut::<2>();
@@ -92,18 +89,6 @@ pub(super) fn quantise(values: &[f32], packed: &mut [u8], scales: &mut [f32]) ->
     quantise_portably(values, packed, scales)
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn quantise_avx2(
-    values: &[[f32; BLOCK]],
-    packed: &mut [[u8; BLOCK / 2]],
-    scales: &mut [f32],
-) -> bool {
-    quantise_portably(values, packed, scales)
-}
-
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled for the features of its caller")]
 fn quantise_portably(
     values: &[[f32; BLOCK]],
     packed: &mut [[u8; BLOCK / 2]],
@@ -111,19 +96,82 @@ fn quantise_portably(
 ) -> bool {
     let mut finite = true;
     for ((values, packed), scale) in values.iter().zip(packed).zip(scales) {
-        // Magnitudes compare as their bits do, and those of infinity and NaN are the largest.
-        let largest = values.iter().fold(0, |largest: u32, value| largest.max(value.abs().to_bits()));
-        finite &= largest < f32::INFINITY.to_bits();
-        *scale = f32::from_bits(largest);
-        let inverse = 1.0 / scale.max(super::quantiser::SMALLEST_SCALE);
+        let bits = values.iter().map(|value| value.abs().to_bits());
+        *scale = scale_of(bits, &mut finite);
+        let inverse = inverse(*scale);
+        let (pairs, _) = values.as_chunks::<2>();
+        for (byte, pair) in packed.iter_mut().zip(pairs) {
+            let [first, second] = pair.map(|value| code::nearest(value * inverse));
+            *byte = first << 4 | second;
+        }
+    }
+    finite
+}
+
+/// Returns the largest of magnitudes, given as their bits, and notes if that is not finite.
+///
+/// Magnitudes compare as their bits do; infinity's and NaN's are the largest.
+fn scale_of(bits: impl Iterator<Item = u32>, finite: &mut bool) -> f32 {
+    let largest = bits.fold(0, u32::max);
+    *finite &= largest < f32::INFINITY.to_bits();
+    f32::from_bits(largest)
+}
+
+/// Returns what values are multiplied by to become shares of their block's scale.
+fn inverse(scale: f32) -> f32 {
+    1.0 / scale.max(SMALLEST_SCALE)
+}
+
+/// Counts, for eight values at once, the bounds that they are beyond.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn quantise_avx2(
+    values: &[[f32; BLOCK]],
+    packed: &mut [[u8; BLOCK / 2]],
+    scales: &mut [f32],
+) -> bool {
+    use std::arch::x86_64::{
+        __m256i, _CMP_GT_OQ, _mm256_and_si256, _mm256_castps_si256, _mm256_cmp_ps, _mm256_loadu_ps,
+        _mm256_max_epu32, _mm256_mul_ps, _mm256_or_si256, _mm256_set1_epi32, _mm256_set1_ps,
+        _mm256_setzero_si256, _mm256_slli_epi32, _mm256_srli_epi64, _mm256_storeu_si256,
+        _mm256_sub_epi32,
+    };
+
+    // SAFETY: there is room for eight numbers.
+    let store = |eight: &mut [u32; 8], register: __m256i| unsafe {
+        _mm256_storeu_si256(eight.as_mut_ptr().cast(), register);
+    };
+    // SAFETY: eight values are read.
+    let load = |eight: &[f32; 8]| unsafe { _mm256_loadu_ps(eight.as_ptr()) };
+    let mut finite = true;
+    for ((values, packed), scale) in values.iter().zip(packed).zip(scales) {
         let (eights, _) = values.as_chunks::<8>();
+        let mut largest = _mm256_setzero_si256();
+        for eight in eights {
+            let magnitudes = _mm256_set1_epi32(i32::MAX);
+            let bits = _mm256_and_si256(_mm256_castps_si256(load(eight)), magnitudes);
+            largest = _mm256_max_epu32(largest, bits);
+        }
+        let mut lanes = [0; 8];
+        store(&mut lanes, largest);
+        *scale = scale_of(lanes.into_iter(), &mut finite);
+        let inverse = _mm256_set1_ps(inverse(*scale));
         let (fours, _) = packed.as_chunks_mut::<4>();
         for (eight, four) in eights.iter().zip(fours) {
-            let codes = code::nearest(eight.map(|value| value * inverse));
-            let (pairs, _) = codes.as_chunks::<2>();
-            for (byte, [first, second]) in four.iter_mut().zip(pairs) {
-                *byte = first << 4 | second;
+            let shares = _mm256_mul_ps(load(eight), inverse);
+            let mut codes = _mm256_setzero_si256();
+            for bound in code::BOUNDS {
+                // −1 where a share is beyond.
+                let beyond = _mm256_cmp_ps::<_CMP_GT_OQ>(shares, _mm256_set1_ps(bound));
+                codes = _mm256_sub_epi32(codes, _mm256_castps_si256(beyond));
             }
+            // The second of a pair beside the first of it.
+            codes = _mm256_or_si256(
+                _mm256_slli_epi32::<4>(codes),
+                _mm256_srli_epi64::<32>(codes),
+            );
+            store(&mut lanes, codes);
+            *four = [lanes[0], lanes[2], lanes[4], lanes[6]].map(|pair| pair.to_le_bytes()[0]);
         }
     }
     finite
@@ -138,7 +186,7 @@ mod tests {
         let blocks = 67;
         let values: Vec<f32> = (0..blocks * BLOCK)
             .map(|idx| {
-                let mixed = (idx as u32).wrapping_mul(0x9E37_79B9) >> 8;
+                let mixed = idx.wrapping_mul(0x9E37_79B9) >> 8 & 0xFF_FFFF;
                 (mixed as f32 / 8_388_608.0 - 1.0).powi(3) * (idx / BLOCK) as f32
             })
             .collect();
@@ -157,7 +205,12 @@ mod tests {
         let mut read_again = vec![1.0; values.len()];
         let chunks = (packed.as_chunks().0, read_again.as_chunks_mut().0);
         dequantise_portably(chunks.0, &scales, chunks.1);
-        let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        let bits = |values: &[f32]| {
+            values
+                .iter()
+                .map(|value| value.to_bits())
+                .collect::<Vec<_>>()
+        };
         assert_eq!(bits(&read), bits(&read_again));
     }
 }
