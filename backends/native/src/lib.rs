@@ -26,6 +26,7 @@ mod decoder;
 
 mod adapter;
 mod named_tensors;
+mod optimiser;
 mod training;
 
 pub use adaptation::{Adaptation, Bias, LoraOptions, TargetModules};
@@ -40,5 +41,5 @@ pub use training::{
     CheckpointFault, CheckpointProblem, Difference, Ending, Evaluation, LogLine, LrSchedulerType,
     MemoryKnob, Optim, StepRecord, TrainingData, TrainingError, TrainingEvent, TrainingJob,
     TrainingLength, TrainingOptions, TrainingOutcome, TrainingPlan, TrainingWarning, Warmup, Watch,
-    latest_checkpoint,
+    latest_checkpoint, train,
 };

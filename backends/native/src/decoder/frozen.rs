@@ -39,7 +39,9 @@ pub(crate) struct MappedMatrix {
 
 impl MappedMatrix {
     fn view(&self) -> TensorView<'_> {
-        self.checkpoint.view(&self.name).expect("looked at when loaded")
+        self.checkpoint
+            .view(&self.name)
+            .expect("looked at when loaded")
     }
 }
 
@@ -82,7 +84,12 @@ impl FrozenWeight {
     }
 
     /// Adds `input` · Wᵀ to `output`: (tokens, inputs) to (tokens, outputs), both in the host's memory.
-    pub(crate) fn apply_on_host(&self, input: &[f32], output: &mut [f32], [rows, columns]: [usize; 2]) {
+    pub(crate) fn apply_on_host(
+        &self,
+        input: &[f32],
+        output: &mut [f32],
+        [rows, columns]: [usize; 2],
+    ) {
         let tokens = input.len() / columns;
         let input = Matrix::new(input, tokens, columns);
         self.tiles([rows, columns], |range, tile| {
@@ -189,7 +196,11 @@ impl FrozenWeight {
     }
 }
 
-fn on_device(values: Vec<f32>, shape: [usize; 2], compute: &Compute) -> candle_core::Result<Tensor> {
+fn on_device(
+    values: Vec<f32>,
+    shape: [usize; 2],
+    compute: &Compute,
+) -> candle_core::Result<Tensor> {
     Tensor::from_vec(values, (shape[0], shape[1]), &Device::Cpu)?
         .to_dtype(compute.dtype)?
         .to_device(&compute.device)
@@ -230,7 +241,13 @@ fn check_finite(view: &TensorView<'_>) -> Result<(), NativeError> {
         let mut values = vec![0.0; end - start];
         view.read(start..end, &mut values);
         // No early end, so that the compiler makes vectors of it.
-        values.iter().fold(true, |finite, value| finite & value.is_finite())
+        values
+            .iter()
+            .fold(true, |finite, value| finite & value.is_finite())
     });
-    if finite { Ok(()) } else { Err(view.not_finite().into()) }
+    if finite {
+        Ok(())
+    } else {
+        Err(view.not_finite().into())
+    }
 }

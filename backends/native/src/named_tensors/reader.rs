@@ -137,6 +137,7 @@ fn dtype_of(info: &TensorInfo) -> Option<DType> {
         Dtype::BF16 => Some(DType::BF16),
         Dtype::F16 => Some(DType::F16),
         Dtype::U8 => Some(DType::U8),
+        Dtype::I64 => Some(DType::I64),
         Dtype::U32 => Some(DType::U32),
         _ => None,
     }

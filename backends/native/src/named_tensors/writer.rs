@@ -66,6 +66,7 @@ pub(crate) fn write_tensors(
             DType::BF16 => out.write_all(&bytes_of(&flat.to_vec1::<bf16>()?, bf16::to_le_bytes))?,
             DType::F16 => out.write_all(&bytes_of(&flat.to_vec1::<f16>()?, f16::to_le_bytes))?,
             DType::U8 => out.write_all(&flat.to_vec1::<u8>()?)?,
+            DType::I64 => out.write_all(bytemuck::cast_slice(&flat.to_vec1::<i64>()?))?,
             DType::U32 => out.write_all(bytemuck::cast_slice(&flat.to_vec1::<u32>()?))?,
             other => return Err(unsupported(other)),
         }
@@ -83,6 +84,7 @@ fn dtype_name(dtype: DType) -> Result<&'static str, WriteFault> {
         DType::BF16 => Ok("BF16"),
         DType::F16 => Ok("F16"),
         DType::U8 => Ok("U8"),
+        DType::I64 => Ok("I64"),
         DType::U32 => Ok("U32"),
         other => Err(unsupported(other)),
     }

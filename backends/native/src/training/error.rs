@@ -37,6 +37,9 @@ pub enum TrainingError {
         /// The setting's name.
         field: &'static str,
     },
+    /// Training is to end when the held-out loss gets no better, and nobody looks at it.
+    #[error("`early_stopping_patience` counts evaluations, and `eval_steps` is not set; set it")]
+    NeverEvaluated,
     /// A batch would teach nothing.
     #[error("no token of a batch carries a label: {}; remove these examples, or let more of them be learnt", Named(.ids))]
     NoLabels {

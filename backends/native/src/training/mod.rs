@@ -12,13 +12,19 @@ mod job;
 mod options;
 
 mod order;
-mod packing;
 mod step_plan;
 
 mod log_history;
 mod progress;
 
 mod checkpoint;
+
+mod evaluation;
+mod learning_rate;
+mod not_finite;
+mod out_of_memory;
+mod output;
+mod run;
 
 pub use checkpoint::{CheckpointFault, CheckpointProblem, Difference, latest_checkpoint};
 pub use data::TrainingData;
@@ -29,3 +35,4 @@ pub use event::{
 };
 pub use job::{TrainingJob, Watch};
 pub use options::{LrSchedulerType, MemoryKnob, Optim, TrainingLength, TrainingOptions, Warmup};
+pub use run::train;

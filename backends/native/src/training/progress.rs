@@ -24,6 +24,9 @@ pub(super) struct Progress {
     pub(super) best: Option<Best>,
     /// Evaluations since the best.
     pub(super) evaluations_since_best: usize,
+    /// Steps of checkpoints that were saved out of turn, for being the best or for an interruption; they go
+    /// when they are neither the best nor the latest any more.
+    pub(super) out_of_turn: Vec<usize>,
     /// Whether patience has run out.
     pub(super) stopped_early: bool,
     /// What was logged; in a checkpoint it is in `trainer_state.json`.

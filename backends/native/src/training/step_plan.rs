@@ -1,6 +1,7 @@
+use shipworthy_datasets::pack;
+
 use super::options::{TrainingLength, TrainingOptions};
 use super::order::epoch_order;
-use super::packing::pack;
 
 /// Rows looked at, at most, for the longest batch of a run; orders of more epochs than that are much the
 /// same.
@@ -49,7 +50,7 @@ impl StepPlan {
     )]
     pub(super) fn new(lengths: &[usize], options: &TrainingOptions) -> Self {
         let rows = match options.packing {
-            Some(capacity) => pack(lengths, capacity),
+            Some(capacity) => in_order(pack(lengths, capacity)),
             None => (0..lengths.len()).map(|example| vec![example]).collect(),
         };
         let batches_per_epoch = rows.len().div_ceil(options.per_device_train_batch_size);
@@ -133,6 +134,16 @@ impl StepPlan {
             .flat_map(|&row| self.rows[row].iter().copied())
             .collect()
     }
+}
+
+/// Sorts packed rows, and the examples within each, by the data's order: by length, a step would have the
+/// longest rows, and the next shorter ones.
+fn in_order(mut rows: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
+    for row in &mut rows {
+        row.sort_unstable();
+    }
+    rows.sort_unstable();
+    rows
 }
 
 impl OrderCache {

@@ -9,6 +9,7 @@ use super::state::{self, TrainingState};
 use super::trainer_state::{self, indented, trainer_state};
 use crate::adapter::{TrainedModel, write_file, write_model};
 use crate::named_tensors::{DigestedFile, write_tensors};
+use crate::optimiser::Optimiser;
 use crate::parameters::Parameters;
 use crate::training::error::TrainingError;
 use crate::training::options::TrainingOptions;
@@ -21,8 +22,7 @@ pub(in crate::training) struct Saved<'a> {
     pub(in crate::training) output: &'a Path,
     pub(in crate::training) model: &'a TrainedModel,
     pub(in crate::training) parameters: &'a Parameters,
-    /// The optimiser's tensors, by name.
-    pub(in crate::training) optimiser: &'a BTreeMap<String, Tensor>,
+    pub(in crate::training) optimiser: &'a Optimiser,
     pub(in crate::training) options: &'a TrainingOptions,
     pub(in crate::training) plan: &'a StepPlan,
     pub(in crate::training) progress: &'a Progress,
@@ -60,8 +60,8 @@ fn write(saved: &Saved<'_>, directory: &Path) -> Result<(), TrainingError> {
     let mut files: BTreeMap<String, String> = model.into_iter().collect();
 
     let path = directory.join(state::OPTIMISER);
-    let tensors: BTreeMap<&str, &Tensor> = saved
-        .optimiser
+    let state = saved.optimiser.state_tensors()?;
+    let tensors: BTreeMap<&str, &Tensor> = state
         .iter()
         .map(|(name, tensor)| (name.as_str(), tensor))
         .collect();

@@ -1,14 +1,16 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::fault::{CheckpointFault, CheckpointProblem};
 use super::trainer_state::{self, TrainerState};
 use crate::named_tensors::{NamedTensors, file_digest};
+use crate::optimiser::Optimiser;
 use crate::parameters::Parameters;
+use crate::training::error::TrainingError;
 use crate::training::progress::Progress;
 
 /// Name of the file that is written last, and without which a checkpoint is not whole.
@@ -32,7 +34,7 @@ pub(super) struct TrainingState {
 /// A checkpoint that is whole.
 #[derive(Debug)]
 pub(in crate::training) struct LoadedCheckpoint {
-    path: PathBuf,
+    pub(in crate::training) path: PathBuf,
     pub(in crate::training) progress: Progress,
     pub(in crate::training) settings: Map<String, Value>,
 }
@@ -113,11 +115,16 @@ impl LoadedCheckpoint {
         Ok(())
     }
 
-    /// Returns the optimiser's tensors by name.
-    pub(in crate::training) fn optimiser(
+    /// Takes back the optimiser's state; all of it or nothing.
+    pub(in crate::training) fn load_optimiser(
         &self,
-        device: &candle_core::Device,
-    ) -> Result<BTreeMap<String, Tensor>, CheckpointFault> {
+        optimiser: &mut Optimiser,
+    ) -> Result<(), TrainingError> {
+        Ok(optimiser.restore(&self.optimiser()?)?)
+    }
+
+    /// Returns the optimiser's tensors by name.
+    fn optimiser(&self) -> Result<HashMap<String, Tensor>, CheckpointFault> {
         let wrong = |tensor: &str, fault| {
             let problem = CheckpointProblem::of_tensor(OPTIMISER, tensor, "there", fault);
             CheckpointFault::new(&self.path, problem)
@@ -125,7 +132,7 @@ impl LoadedCheckpoint {
         let tensors = NamedTensors::open(&self.path.join(OPTIMISER));
         let tensors = tensors.map_err(|fault| wrong("", fault))?;
         let read = tensors.names().into_iter().map(|name| {
-            let tensor = tensors.read_any(&name, device);
+            let tensor = tensors.read_any(&name, &Device::Cpu);
             let tensor = tensor.map_err(|fault| wrong(&name, fault))?;
             Ok((name, tensor))
         });
