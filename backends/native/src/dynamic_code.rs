@@ -30,6 +30,7 @@ impl DynamicCode {
     }
 
     /// Returns the one for values that are never negative.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the optimiser's states"))]
     pub(crate) fn unsigned() -> &'static Self {
         &UNSIGNED
     }
@@ -43,7 +44,7 @@ impl DynamicCode {
             let intervals = if signed { 1 << decade } else { 2 << decade };
             for idx in 0..intervals {
                 let (left, right) = (boundary(idx, intervals), boundary(idx + 1, intervals));
-                let value: f32 = scale * ((left + right) / 2.0);
+                let value: f32 = scale * f32::midpoint(left, right);
                 values.push(value);
                 if signed {
                     values.push(-value);
@@ -113,7 +114,7 @@ fn steps(values: &[f32; 256]) -> Vec<u8> {
         let share = f32::from(step) * 2.0 / 65535.0 - 1.0;
         let beyond = |byte: u8| {
             let (here, next) = (values[usize::from(byte)], values[usize::from(byte) + 1]);
-            share > (here + next) * 0.5
+            share > f32::midpoint(here, next)
         };
         while byte < u8::MAX && beyond(byte) {
             byte += 1;

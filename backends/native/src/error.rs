@@ -4,6 +4,7 @@ use shipworthy_models::ModelError;
 use thiserror::Error;
 
 use crate::nf4::Nf4Error;
+use crate::optimiser::OptimiserError;
 
 /// Says why a model could not be loaded, computed with or trained.
 #[derive(Debug, Error)]
@@ -55,6 +56,9 @@ pub enum NativeError {
         /// Tokens there are.
         vocab_size: u32,
     },
+    /// Gradients or a saved state that the optimiser cannot go on with.
+    #[error(transparent)]
+    Optimiser(#[from] OptimiserError),
     /// A tensor operation failed: the device's memory, or a fault of ours.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
