@@ -168,7 +168,8 @@ impl Nf4Quantiser {
         self.absmax.push(largest);
         for pair in self.pending.chunks(2) {
             let shares = [pair[0] / largest, pair.get(1).unwrap_or(&0.0) / largest];
-            let [first, second] = shares.map(code::nearest);
+            let [first, second, ..] =
+                code::nearest([shares[0], shares[1], 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
             self.packed.push(first << 4 | second);
         }
     }

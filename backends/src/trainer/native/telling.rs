@@ -190,6 +190,13 @@ fn warning_of(warning: &NativeWarning) -> TrainingEvent {
             "The held-out examples are never looked at: training ends before.".to_owned(),
             "Lower eval_steps.",
         ),
+        NativeWarning::BestAbsent { step } => warned(
+            format!(
+                "The checkpoint of the best step, {step}, is gone; the last weights were written \
+                 instead."
+            ),
+            "Keep more checkpoints with save_total_limit, and leave them alone.",
+        ),
         NativeWarning::WarmupTooLong {
             warmup_steps,
             steps,
