@@ -24,7 +24,7 @@ use super::forecast::{forecast_memory, forecast_values};
 use super::{ForecastBatch, ForecastModel};
 use super::{Resume, TrainError, Trainer, TrainingJob, TrainingWatch};
 use crate::compute_device;
-use telling::Teller;
+use telling::{HOST, Teller};
 
 /// Returns it.
 pub(super) fn open() -> Result<Box<dyn Trainer>, TrainError> {
@@ -147,7 +147,7 @@ fn plan(
         eval_data: job.eval_data_report.clone(),
         trainable_parameters,
         total_parameters,
-        device: if is_card { "cuda" } else { "cpu" }.to_owned(),
+        device: if is_card { "cuda" } else { HOST }.to_owned(),
         capacity_bytes: if is_card {
             None
         } else {
