@@ -35,6 +35,10 @@ mod repeatable;
 /// Killed at any moment and resumed.
 mod resume;
 
+/// Fine-tuning, and how likely models find conversations.
+#[cfg(feature = "native")]
+mod training;
+
 /// The two kinds of user simulator over HTTP.
 mod simulators;
 

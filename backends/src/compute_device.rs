@@ -20,7 +20,8 @@ pub(crate) fn choose(
         return match dtype {
             Dtype::Auto | Dtype::Float32 => Ok(Compute::host(quantisation)),
             Dtype::Bfloat16 => Err(
-                "the processor computes in float32; leave `dtype` out, or train on a card".to_owned(),
+                "the processor computes in float32; leave `dtype` out, or train on a card"
+                    .to_owned(),
             ),
         };
     }

@@ -237,13 +237,12 @@ impl<'a> Builder<'a> {
         {
             warnings.push(DatasetWarning::NoBeginningOfText { token });
         }
-        if let Some(eos_token) = self.tokenizer.eos_token() {
-            let others = self.end_of_turn.iter().filter(|&token| token != eos_token);
-            warnings.extend(others.map(|token| DatasetWarning::NotAnEndOfSequence {
-                token: token.clone(),
-                eos_token: eos_token.to_owned(),
-            }));
-        }
+        let others = self.end_of_turn.iter();
+        let others = others.filter(|token| !self.tokenizer.stops_at(token));
+        warnings.extend(others.map(|token| DatasetWarning::NotAnEndOfSequence {
+            token: token.clone(),
+            eos_token: self.tokenizer.eos_token().map(str::to_owned),
+        }));
         let notes = self.notes.iter();
         warnings.extend(
             notes.map(|(note, (examples, first))| DatasetWarning::Rendering {

@@ -74,6 +74,14 @@ pub enum Problem {
         /// How to mend it.
         mend: &'static str,
     },
+    /// More messages than any conversation has.
+    #[error("{count} messages, more than the {limit} a conversation may have; split it")]
+    TooMany {
+        /// How many there are.
+        count: usize,
+        /// The most allowed.
+        limit: usize,
+    },
     /// A role nobody knows.
     #[error("unknown role `{}`; {}", visible(.role), role_mend(.role))]
     UnknownRole {

@@ -5,6 +5,9 @@ use std::ops::Range;
 /// lack the space before them.
 pub(crate) fn mark(mask: &mut [bool], offsets: &[(usize, usize)], range: &Range<usize>) {
     let touches = |(start, end): &(usize, usize)| *start < range.end && *end > range.start;
+    if range.is_empty() {
+        return;
+    }
     let Some(first) = offsets.iter().position(touches) else {
         return;
     };

@@ -3,6 +3,9 @@ use serde_json::{Map, Value};
 use crate::conversation::kind;
 use crate::fault::Problem;
 
+/// Messages a conversation may have; some templates take time with the square of their number.
+const MESSAGES: usize = 2_000;
+
 /// Messages and tools as a chat template takes them.
 type Checked = (Vec<Value>, Option<Vec<Value>>);
 type Found = Vec<(String, Problem)>;
@@ -55,6 +58,11 @@ pub(crate) fn checked(mut fields: Map<String, Value>) -> Result<Checked, Found> 
     if messages.is_empty() {
         let mend = "add messages or remove the line";
         found.push(("messages".to_owned(), Problem::Empty { mend }));
+        return Err(found);
+    }
+    if messages.len() > MESSAGES {
+        let (count, limit) = (messages.len(), MESSAGES);
+        found.push(("messages".to_owned(), Problem::TooMany { count, limit }));
         return Err(found);
     }
     let mut roles = Vec::with_capacity(messages.len());

@@ -1,3 +1,4 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,8 @@ use crate::visible_text::{excerpt, visible};
 use crate::warning::DatasetWarning;
 
 const FILE: &str = "tokenizer.json";
+/// Files that say which tokens end what a model writes.
+const STOPPING: [&str; 2] = ["generation_config.json", "config.json"];
 /// Bytes a tokenizer's file may have; those of the largest models have some ten millions.
 const LIMIT: u64 = 100_000_000;
 
@@ -105,6 +108,8 @@ pub struct ModelTokenizer {
     vocab_size: u32,
     special_tokens: SpecialTokens,
     special_texts: SpecialTexts,
+    /// The tokens at which the model is said to stop.
+    stops: BTreeSet<u32>,
     /// What the tokenizer itself puts before every text, if anything.
     beginning: Option<u32>,
     plain: ChatTemplate,
@@ -163,6 +168,7 @@ impl ModelTokenizer {
         let warnings = check_vocabulary(&tokenizer, &path, vocab_size)?;
         let encoded = tokenizer.encode("", true).ok();
         Ok(Self {
+            stops: stops(directory),
             special_texts: SpecialTexts::new(&tokenizer, &special_tokens),
             beginning: encoded.and_then(|encoded| encoded.get_ids().first().copied()),
             with_tools: (with_tools.name() != plain.name()).then_some(with_tools),
@@ -191,6 +197,14 @@ impl ModelTokenizer {
     pub fn template(&self, has_tools: bool) -> &ChatTemplate {
         let with_tools = self.with_tools.as_ref().filter(|_| has_tools);
         with_tools.unwrap_or(&self.plain)
+    }
+
+    /// Tells whether the checkpoint's files, if they name any token, say that the model stops at this one.
+    pub(crate) fn stops_at(&self, token: &str) -> bool {
+        let eos = self.eos_token();
+        let is_named = eos == Some(token) || eos.is_none() && self.stops.is_empty();
+        let id = self.tokenizer.token_to_id(token);
+        is_named || id.is_some_and(|id| self.stops.contains(&id))
     }
 
     /// Returns the file the templates are in.
@@ -284,6 +298,21 @@ fn read(path: &Path) -> Result<Vec<u8>, TokenizerFault> {
         return Err(failed(std::io::Error::other(message)));
     }
     Ok(bytes)
+}
+
+/// Reads `eos_token_id`, a number or a list of them; files that are missing or malformed say nothing.
+fn stops(directory: &Path) -> BTreeSet<u32> {
+    let files = STOPPING.iter().filter_map(|name| {
+        let bytes = read(&directory.join(name)).ok()?;
+        let fields: BTreeMap<String, Value> = serde_json::from_slice(&bytes).ok()?;
+        fields.get("eos_token_id").cloned()
+    });
+    let ids = files.flat_map(|value| match value {
+        Value::Array(ids) => ids,
+        id => vec![id],
+    });
+    ids.filter_map(|id| u32::try_from(id.as_u64()?).ok())
+        .collect()
 }
 
 /// Compares ids with the rows of the embeddings.

@@ -18,20 +18,17 @@ pub fn pack(lengths: &[usize], max_length: usize) -> Vec<Vec<usize>> {
             .range(length..)
             .next()
             .and_then(|(&room, rows)| Some((room, *rows.first()?)));
-        let (room, row) = match fitting {
-            Some((room, row)) => {
-                let same = by_room.get_mut(&room).expect("it was just found");
-                same.remove(&row);
-                if same.is_empty() {
-                    by_room.remove(&room);
-                }
-                rows[row].push(idx);
-                (room - length, row)
+        let (room, row) = if let Some((room, row)) = fitting {
+            let same = by_room.get_mut(&room).expect("it was just found");
+            same.remove(&row);
+            if same.is_empty() {
+                by_room.remove(&room);
             }
-            None => {
-                rows.push(vec![idx]);
-                (max_length.saturating_sub(length), rows.len() - 1)
-            }
+            rows[row].push(idx);
+            (room - length, row)
+        } else {
+            rows.push(vec![idx]);
+            (max_length.saturating_sub(length), rows.len() - 1)
         };
         by_room.entry(room).or_default().insert(row);
     }

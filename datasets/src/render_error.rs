@@ -16,9 +16,9 @@ pub enum RenderError {
     /// The tokenizer fails.
     #[error("the tokenizer fails: {}", excerpt(.0, 300))]
     Tokenizer(String),
-    /// A reply is not in the text.
+    /// A reply is not in the text, or only in other words.
     #[error(
-        "the chat template does not write message {index}, the assistant's `{}`; {MARK}, or remove the message",
+        "the chat template does not write message {index}, the assistant's `{}`, as it is; {MARK}, or remove the message",
         excerpt(.reply, 60)
     )]
     NotWritten {

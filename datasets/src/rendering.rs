@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde_json::Value;
+use tokenizers::Encoding;
 
 use crate::conversation::Conversation;
 use crate::example::TokenisedExample;
@@ -35,6 +36,17 @@ struct End {
     token: String,
 }
 
+/// A turn's end is not one token, or carries no label.
+struct EndUnread;
+
+/// A generation block whose text ends a turn.
+struct Block {
+    place: Range<usize>,
+    end: End,
+    /// Whether the end is behind the block.
+    is_outside: bool,
+}
+
 impl ModelTokenizer {
     /// Writes a conversation with the model's own chat template, and finds what is learnt of it: what
     /// the assistant says, with the token that ends its turn and without the space after that.
@@ -53,13 +65,17 @@ impl ModelTokenizer {
         let mut labelled;
         if template.marks_generation() {
             labelled = chat.assistant_mask(offsets)?;
-            for (end, is_outside) in self.ends_of_blocks(chat.text(), chat.generations()?)? {
-                if is_outside {
-                    mask::mark(&mut labelled, offsets, &end.place);
-                    let token = end.token.clone();
+            for block in self.ends_of_blocks(chat.text(), chat.generations()?)? {
+                if block.is_outside {
+                    mask::mark(&mut labelled, offsets, &block.end.place);
+                    let token = block.end.token.clone();
                     notes.insert(RenderNote::EndOfTurnOutsideBlock { token });
+                } else if self.check_end(&block.end, &labelled, &encoding).is_err() {
+                    // transformers gives up at the first block whose first character is in no token,
+                    // such as a space that the tokenizer leaves out of its tokens' offsets.
+                    mask::mark(&mut labelled, offsets, &block.place);
                 }
-                ends.push(end);
+                ends.push(block.end);
             }
         } else {
             let found = turns::find(self, conversation, chat.text())?;
@@ -77,7 +93,11 @@ impl ModelTokenizer {
             labelled,
         };
         for end in &ends {
-            self.check_end(end, &example, chat.text(), offsets)?;
+            let checked = self.check_end(end, &example.labelled, &encoding);
+            checked.map_err(|EndUnread| RenderError::SplitEndOfTurn {
+                token: end.token.clone(),
+                text: last_characters(&chat.text()[..end.place.end], 60).to_owned(),
+            })?;
         }
         if example.labelled_count() == 0 {
             let text = chat.into_text();
@@ -94,8 +114,7 @@ impl ModelTokenizer {
         })
     }
 
-    /// Finds the token that ends each turn, in generation blocks or right behind them, and tells which
-    /// are outside.
+    /// Finds the token that ends each turn, in generation blocks or right behind them.
     ///
     /// The last block must have one. A block before it need not, as one turn may have several, of
     /// which only the last ends it.
@@ -103,62 +122,55 @@ impl ModelTokenizer {
         &self,
         text: &str,
         blocks: &[Range<usize>],
-    ) -> Result<Vec<(End, bool)>, RenderError> {
+    ) -> Result<Vec<Block>, RenderError> {
         let special = self.special_texts();
-        let end_of = |block: &Range<usize>| {
-            let inside = text[block.clone()].trim_end();
-            if let Some((token, _)) = special.at_end(inside) {
-                let stop = block.start + inside.len();
-                let token = token.to_owned();
-                let place = stop - token.len()..stop;
-                return Some((End { place, token }, false));
-            }
-            let after = text[block.end..].trim_start();
-            let (token, _) = special.at_start(after)?;
-            let start = text.len() - after.len();
-            let token = token.to_owned();
-            let place = start..start + token.len();
-            Some((End { place, token }, true))
+        let ending = |place: &Range<usize>| {
+            let inside = text[place.clone()].trim_end();
+            let (start, token, is_outside) = if let Some((token, _)) = special.at_end(inside) {
+                (place.start + inside.len() - token.len(), token, false)
+            } else {
+                let after = text[place.end..].trim_start();
+                (text.len() - after.len(), special.at_start(after)?.0, true)
+            };
+            let end = End {
+                place: start..start + token.len(),
+                token: token.to_owned(),
+            };
+            Some(Block {
+                place: place.clone(),
+                end,
+                is_outside,
+            })
         };
         let blocks = blocks.iter().filter(|block| !block.is_empty());
         let Some(last) = blocks.clone().max_by_key(|block| block.end) else {
             return Ok(Vec::new());
         };
-        let Some((last_end, _)) = end_of(last) else {
+        let Some(ends_with) = ending(last).map(|block| block.end.token) else {
             return Err(RenderError::NoEndInBlock {
                 inside: last_characters(&text[last.clone()], 30).to_owned(),
                 after: text[last.end..].to_owned(),
             });
         };
-        let ends = blocks.filter_map(end_of);
-        // A token behind a block ends the turn if it ends the last one, too; it may be the next
-        // message's beginning.
-        let is_end = |(end, is_outside): &(End, bool)| !is_outside || end.token == last_end.token;
-        Ok(ends.filter(is_end).collect())
+        // A token behind a block ends the turn if it ends the last one, too; else it may be the
+        // beginning of what comes next.
+        let is_end = |block: &Block| !block.is_outside || block.end.token == ends_with;
+        Ok(blocks.filter_map(ending).filter(is_end).collect())
     }
 
     /// Checks that the tokenizer reads the end of a turn as one token, and that it carries a label.
     fn check_end(
         &self,
         end: &End,
-        example: &TokenisedExample,
-        text: &str,
-        offsets: &[(usize, usize)],
-    ) -> Result<(), RenderError> {
+        labelled: &[bool],
+        encoding: &Encoding,
+    ) -> Result<(), EndUnread> {
         let id = self.special_texts().at_start(&end.token).map(|(_, id)| id);
-        let is_there = offsets.iter().enumerate().any(|(idx, &(start, stop))| {
-            start <= end.place.start
-                && stop >= end.place.end
-                && Some(example.tokens[idx]) == id
-                && example.labelled[idx]
+        let tokens = encoding.get_ids().iter().zip(encoding.get_offsets());
+        let is_there = tokens.zip(labelled).any(|((&token, &(start, stop)), &is)| {
+            is && Some(token) == id && start <= end.place.start && stop >= end.place.end
         });
-        if is_there {
-            return Ok(());
-        }
-        Err(RenderError::SplitEndOfTurn {
-            token: end.token.clone(),
-            text: last_characters(&text[..end.place.end], 60).to_owned(),
-        })
+        if is_there { Ok(()) } else { Err(EndUnread) }
     }
 
     fn note_special_texts(&self, conversation: &Conversation, notes: &mut BTreeSet<RenderNote>) {

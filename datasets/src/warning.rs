@@ -10,7 +10,7 @@ use crate::visible_text::{excerpt, visible};
 pub enum RenderNote {
     /// The template does not write messages of this role.
     MessageNotWritten {
-        /// `system`, `user` or `tool`.
+        /// `system`, `user` or `tool`; `assistant` where only a part of a reply is written.
         role: String,
     },
     /// The template leaves out the reasoning of a reply.
@@ -57,12 +57,12 @@ pub enum DatasetWarning {
         /// The token.
         token: String,
     },
-    /// A token that ends a turn is none that the model is said to stop at.
+    /// A token that ends a turn is none that the checkpoint's files say the model stops at.
     NotAnEndOfSequence {
         /// The token that ends a turn.
         token: String,
-        /// The `eos_token` of the tokenizer.
-        eos_token: String,
+        /// The `eos_token` of the tokenizer, if it has one.
+        eos_token: Option<String>,
     },
     /// The tokenizer has added tokens for which the model has no embedding; no example has them.
     TokensWithoutEmbedding {
@@ -108,7 +108,7 @@ impl fmt::Display for RenderNote {
         match self {
             Self::MessageNotWritten { role } => write!(
                 formatter,
-                "the chat template does not write a message of the role `{role}`, so the model will not see it"
+                "the chat template does not write what a message of the role `{role}` says, so the model does not see it"
             ),
             Self::ReasoningNotWritten => formatter.write_str(
                 "the chat template leaves out the reasoning of a reply that is not the last",
@@ -160,9 +160,11 @@ impl fmt::Display for DatasetWarning {
             ),
             Self::NotAnEndOfSequence { token, eos_token } => write!(
                 formatter,
-                "turns end with `{}`, but the tokenizer's eos_token is `{}`; what runs the model must stop at the first",
+                "turns end with `{}`, but neither the tokenizer's eos_token ({}) nor an eos_token_id in config.json or generation_config.json is that; what runs the model must stop at it",
                 visible(token),
-                visible(eos_token)
+                eos_token
+                    .as_deref()
+                    .map_or("none".to_owned(), |token| format!("`{}`", visible(token)))
             ),
             Self::TokensWithoutEmbedding {
                 count,

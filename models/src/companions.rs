@@ -47,6 +47,63 @@ pub(crate) fn companions(base: &Path) -> Result<Vec<Companion>, ModelError> {
     Ok(companions)
 }
 
+/// Copies a base's tokenizer and chat templates into a directory, in place of files of the same names;
+/// returns their names, sorted.
+///
+/// They are what an adapter's users expect beside it; licence, generation settings and weights are the
+/// base's own.
+pub fn copy_tokenizer(base: &Path, directory: &Path) -> Result<Vec<String>, ModelError> {
+    copy(base, directory, is_of_tokenizer)
+}
+
+/// Copies the files that go with a base's weights into a directory, in place of files of the same names;
+/// returns their names, sorted.
+pub fn copy_companions(base: &Path, directory: &Path) -> Result<Vec<String>, ModelError> {
+    copy(base, directory, |_| true)
+}
+
+fn copy(
+    base: &Path,
+    directory: &Path,
+    is_wanted: fn(&str) -> bool,
+) -> Result<Vec<String>, ModelError> {
+    let mut names = Vec::new();
+    for companion in companions(base)? {
+        if !is_wanted(&companion.name) {
+            continue;
+        }
+        let to = directory.join(&companion.name);
+        let parent = to.parent().unwrap_or(directory);
+        std::fs::create_dir_all(parent).map_err(ModelError::io("write", parent))?;
+        // The permissions of the base's files, which may be read-only, stay there.
+        let mut source =
+            File::open(&companion.path).map_err(ModelError::io("read", &companion.path))?;
+        let mut copy = File::create(&to).map_err(ModelError::io("write", &to))?;
+        std::io::copy(&mut source, &mut copy).map_err(ModelError::io("write", &to))?;
+        copy.sync_all().map_err(ModelError::io("write", &to))?;
+        names.push(companion.name);
+    }
+    Ok(names)
+}
+
+/// Tells whether a file tells how text becomes tokens, or conversations text.
+fn is_of_tokenizer(name: &str) -> bool {
+    let named = [
+        "added_tokens.json",
+        "merges.txt",
+        "special_tokens_map.json",
+        "vocab.json",
+        "vocab.txt",
+    ];
+    let beginnings = ["additional_chat_templates/", "chat_template.", "tokenizer"];
+    let ends = [".model", ".tiktoken"];
+    named.contains(&name)
+        || beginnings
+            .iter()
+            .any(|beginning| name.starts_with(beginning))
+        || ends.iter().any(|end| name.ends_with(end))
+}
+
 fn goes_with(name: &str) -> bool {
     let is_licence = ["LICENSE", "LICENCE", "NOTICE", "USE_POLICY"]
         .iter()
@@ -95,6 +152,42 @@ fn has_same_bytes(one: &Path, other: &Path) -> std::io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_tokenizer_goes_with_an_adapter_and_more_goes_with_weights() {
+        let base = tempfile::tempdir().unwrap();
+        let place = tempfile::tempdir().unwrap();
+        std::fs::create_dir(base.path().join("additional_chat_templates")).unwrap();
+        let names = [
+            "LICENSE",
+            "README.md",
+            "additional_chat_templates/tools.jinja",
+            "chat_template.jinja",
+            "config.json",
+            "generation_config.json",
+            "model.safetensors",
+            "special_tokens_map.json",
+            "tokenizer.json",
+            "tokenizer.model",
+            "tokenizer_config.json",
+        ];
+        for name in names {
+            std::fs::write(base.path().join(name), name).unwrap();
+        }
+        let tokenizer = copy_tokenizer(base.path(), place.path()).unwrap();
+        assert_eq!(
+            tokenizer,
+            [names[2], names[3], names[7], names[8], names[9], names[10]]
+        );
+        let all = copy_companions(base.path(), place.path()).unwrap();
+        assert_eq!(all.len(), 8);
+        for name in all {
+            assert_eq!(
+                std::fs::read(place.path().join(&name)).unwrap(),
+                name.as_bytes()
+            );
+        }
+    }
 
     #[test]
     fn files_differ_wherever_they_do() {

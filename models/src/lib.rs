@@ -50,6 +50,7 @@ pub use chat_template::{
     SpecialTokens, TemplateFault,
 };
 pub use checkpoint::Checkpoint;
+pub use companions::{copy_companions, copy_tokenizer};
 pub use convert::{
     ConvertAdapterOptions, ConvertOptions, ConvertProblem, Converted, ConvertedAdapter,
     LoraProblem, convert, convert_adapter,

@@ -3,7 +3,8 @@
 //! Every function takes values, mostly a finished [`Evaluation`](shipworthy_schema::Evaluation) or
 //! [`TrainingReport`](shipworthy_schema::TrainingReport), and returns text, or the bytes of another
 //! tool's format.
-//! Nothing here decides, computes a statistic the comparison does not hold, or touches a file.
+//! Nothing here decides, computes a statistic the comparison does not hold, or touches a file; only the
+//! curves of a training run are read here, for what they warn of.
 //! What models, judges and configurations wrote is treated as hostile: it reaches no terminal,
 //! Markdown renderer, spreadsheet or CI log as anything but plain text.
 //!
@@ -42,7 +43,7 @@ pub use reason_text::reason_text;
 pub use scores_csv::scores_csv;
 pub use terminal::{bullets, compare_terminal, headline, table, terminal};
 pub use training::{
-    learning_rate_svg, lineage_json, loss_svg, metrics_line, tensorboard_file_name,
+    learning_rate_svg, lineage_json, loss_svg, loss_warnings, metrics_line, tensorboard_file_name,
     tensorboard_head, tensorboard_scalars, trainer_state_json, training_event_text, training_json,
     training_markdown, training_terminal, training_warning_text,
 };

@@ -61,8 +61,8 @@ pub use score::{ConversationScore, CriterionScore, Outcome};
 pub use seed::{EVALUATION_SEEDS_START, InvalidSeed, Split, TRAINING_SEEDS};
 pub use training::{
     Artefact, BaseModel, BestStep, EarlyStoppingArgs, EarlyStoppingAttributes,
-    EarlyStoppingCallback, ForecastDevice, ForecastKnob, ForecastPart, MemoryForecast, MemoryPart, MemoryReport, MemoryUse, StatefulCallbacks, TokenCounts,
-    TrainerState, TrainerVersion, TrainingDataReport, TrainingEnding, TrainingEvent,
-    TrainingLineage, TrainingLogEntry, TrainingMetrics, TrainingPlan, TrainingReport,
-    TrainingWarning,
+    EarlyStoppingCallback, ForecastDevice, ForecastKnob, ForecastPart, MemoryForecast, MemoryPart,
+    MemoryReport, MemoryUse, StatefulCallbacks, TokenCounts, TrainerState, TrainerVersion,
+    TrainingDataReport, TrainingEnding, TrainingEvent, TrainingLineage, TrainingLogEntry,
+    TrainingMetrics, TrainingPlan, TrainingReport, TrainingWarning,
 };

@@ -30,17 +30,21 @@ impl DynamicCode {
     }
 
     /// Returns the one for values that are never negative.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the optimiser's states"))]
     pub(crate) fn unsigned() -> &'static Self {
         &UNSIGNED
     }
 
     fn new(signed: bool) -> Self {
         let mut values = vec![0.0, 1.0];
-        for (decade, scale) in [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0].into_iter().enumerate() {
+        for (decade, scale) in [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0]
+            .into_iter()
+            .enumerate()
+        {
             let intervals = if signed { 1 << decade } else { 2 << decade };
             for idx in 0..intervals {
                 let (left, right) = (boundary(idx, intervals), boundary(idx + 1, intervals));
-                let value: f32 = scale * ((left + right) / 2.0);
+                let value: f32 = scale * f32::midpoint(left, right);
                 values.push(value);
                 if signed {
                     values.push(-value);
@@ -67,7 +71,9 @@ impl DynamicCode {
     /// for: its largest is 0.
     #[inline]
     pub(crate) fn encode(&self, block: &[f32], bytes: &mut [u8]) -> f32 {
-        let largest = block.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+        let largest = block
+            .iter()
+            .fold(0.0f32, |largest, value| largest.max(value.abs()));
         if largest == 0.0 {
             bytes.fill(0);
             return largest;
@@ -108,7 +114,7 @@ fn steps(values: &[f32; 256]) -> Vec<u8> {
         let share = f32::from(step) * 2.0 / 65535.0 - 1.0;
         let beyond = |byte: u8| {
             let (here, next) = (values[usize::from(byte)], values[usize::from(byte) + 1]);
-            share > (here + next) * 0.5
+            share > f32::midpoint(here, next)
         };
         while byte < u8::MAX && beyond(byte) {
             byte += 1;
@@ -134,7 +140,9 @@ mod tests {
 
     #[test]
     fn a_block_comes_back_within_a_step() {
-        let block: Vec<f32> = (0..256).map(|idx: i16| f32::from(idx - 100) * 0.37).collect();
+        let block: Vec<f32> = (0..256)
+            .map(|idx: i16| f32::from(idx - 100) * 0.37)
+            .collect();
         let mut bytes = [0; 256];
         let code = DynamicCode::signed();
         let largest = code.encode(&block, &mut bytes);

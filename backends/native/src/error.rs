@@ -4,6 +4,7 @@ use shipworthy_models::ModelError;
 use thiserror::Error;
 
 use crate::nf4::Nf4Error;
+use crate::optimiser::OptimiserError;
 
 /// Says why a model could not be loaded, computed with or trained.
 #[derive(Debug, Error)]
@@ -46,13 +47,18 @@ pub enum NativeError {
         problem: AdapterMismatch,
     },
     /// A token that is not in the model's vocabulary.
-    #[error("token {token} is outside of the model's vocabulary of {vocab_size}; tokenizer and model are of different kinds")]
+    #[error(
+        "token {token} is outside of the model's vocabulary of {vocab_size}; tokenizer and model are of different kinds"
+    )]
     Token {
         /// The token.
         token: u32,
         /// Tokens there are.
         vocab_size: u32,
     },
+    /// Gradients or a saved state that the optimiser cannot go on with.
+    #[error(transparent)]
+    Optimiser(#[from] OptimiserError),
     /// A tensor operation failed: the device's memory, or a fault of ours.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
@@ -62,13 +68,19 @@ pub enum NativeError {
 #[derive(Debug, Error)]
 pub enum AdapterMismatch {
     /// A tensor is not there.
-    #[error("it has no tensor `{0}`; `target_modules`, `modules_to_save` and `bias` must be as it was trained with")]
+    #[error(
+        "it has no tensor `{0}`; `target_modules`, `modules_to_save` and `bias` must be as it was trained with"
+    )]
     Absent(String),
     /// A tensor has no place.
-    #[error("its tensor `{0}` is of nothing that is trained; `target_modules`, `modules_to_save` and `bias` must be as it was trained with")]
+    #[error(
+        "its tensor `{0}` is of nothing that is trained; `target_modules`, `modules_to_save` and `bias` must be as it was trained with"
+    )]
     Unexpected(String),
     /// A tensor has another shape.
-    #[error("tensor `{tensor}` has shape {found:?}, expected {expected:?}; `lora_r` must be as it was trained with, and the base the same")]
+    #[error(
+        "tensor `{tensor}` has shape {found:?}, expected {expected:?}; `lora_r` must be as it was trained with, and the base the same"
+    )]
     Shape {
         /// The tensor.
         tensor: String,

@@ -25,6 +25,8 @@ mod compute;
 mod decoder;
 
 mod adapter;
+mod named_tensors;
+mod optimiser;
 mod training;
 
 pub mod memory_plan;
@@ -38,8 +40,8 @@ pub use error::NativeError;
 pub use nf4::{Nf4Absmax, Nf4Error, Nf4Matrix, Nf4Quantiser};
 pub use parameters::{Gradients, Parameter, ParameterId, Parameters};
 pub use training::{
-    CheckpointFault, CheckpointProblem, Ending, Evaluation, LogLine, LrSchedulerType, MemoryKnob,
-    Optim, StepRecord, TrainingData, TrainingError, TrainingEvent, TrainingJob, TrainingLength,
-    TrainingOptions, TrainingOutcome, TrainingPlan, TrainingWarning, Warmup, Watch,
-    latest_checkpoint,
+    CheckpointFault, CheckpointProblem, Difference, Ending, Evaluation, LogLine, LrSchedulerType,
+    MemoryKnob, Optim, StepRecord, TrainingData, TrainingError, TrainingEvent, TrainingJob,
+    TrainingLength, TrainingOptions, TrainingOutcome, TrainingPlan, TrainingWarning, Warmup, Watch,
+    latest_checkpoint, train,
 };

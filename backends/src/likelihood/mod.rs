@@ -73,7 +73,9 @@ pub enum LikelihoodError {
         detail: String,
     },
     /// The model gives something that is no number.
-    #[error("the loss of example `{id}` is not finite: the model's weights, or its format, are damaged")]
+    #[error(
+        "the loss of example `{id}` is not finite: the model's weights, or its format, are damaged"
+    )]
     NotFinite {
         /// The example.
         id: String,

@@ -41,16 +41,13 @@ struct NativeLikelihood {
 impl LikelihoodModel for NativeLikelihood {
     fn likelihood(&mut self, example: &TokenisedExample) -> Result<Likelihood, LikelihoodError> {
         let batch = Batch::new([(example, 0)]);
-        let loss = self
-            .decoder
-            .evaluate(&batch)
-            .map_err(|error| match error {
-                NativeError::Tensor(error) => LikelihoodError::Computation {
-                    id: example.id.clone(),
-                    detail: error.to_string(),
-                },
-                error => fault(error),
-            })?;
+        let loss = self.decoder.evaluate(&batch).map_err(|error| match error {
+            NativeError::Tensor(error) => LikelihoodError::Computation {
+                id: example.id.clone(),
+                detail: error.to_string(),
+            },
+            error => fault(error),
+        })?;
         if !loss.nll_sum().is_finite() {
             let id = example.id.clone();
             return Err(LikelihoodError::NotFinite { id });

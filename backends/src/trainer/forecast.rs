@@ -115,9 +115,9 @@ fn check_targets(targets: &TargetModules) -> Result<(), TrainError> {
         return Ok(());
     };
     let last = |name: &String| name.rsplit('.').next().unwrap_or_default().to_owned();
-    let unknown = names
-        .iter()
-        .find(|name| !PROJECTIONS.contains(&last(name).as_str()) && !WHOLE.contains(&last(name).as_str()));
+    let unknown = names.iter().find(|name| {
+        !PROJECTIONS.contains(&last(name).as_str()) && !WHOLE.contains(&last(name).as_str())
+    });
     match unknown {
         None => Ok(()),
         Some(name) => Err(TrainError::Setting {

@@ -144,11 +144,22 @@ struct Pieces<'a> {
 
 impl Pieces<'_> {
     fn replace(&mut self, text: &str, is_reasoning: bool) -> String {
+        let before = self.anchors.len();
+        let replaced = self.replace_between(text, &TAGS, is_reasoning);
+        if self.anchors.len() > before {
+            return replaced;
+        }
+        // Nothing is said but tags: then they are what is said.
+        self.replace_between(text, &[], is_reasoning)
+    }
+
+    /// Replaces the pieces between tags.
+    fn replace_between(&mut self, text: &str, tags: &[&'static str], is_reasoning: bool) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         loop {
-            let tags = TAGS.iter().filter_map(|tag| Some((rest.find(tag)?, *tag)));
-            let next = tags.min_by_key(|(at, _)| *at);
+            let found = tags.iter().filter_map(|tag| Some((rest.find(tag)?, *tag)));
+            let next = found.min_by_key(|(at, _)| *at);
             let piece = next.map_or(rest, |(at, _)| &rest[..at]);
             let is_thought = next.is_some_and(|(_, tag)| tag == "</think>");
             let core = piece.trim_matches(is_space);

@@ -10,8 +10,8 @@ use shipworthy_backends::likelihood::{
 use shipworthy_datasets::{
     DatasetOptions, ExcessLength, ModelTokenizer, TemplateOptions, TokenisedDataset,
 };
-use shipworthy_models::gguf::GgufFile;
 use shipworthy_models::ModelConfig;
+use shipworthy_models::gguf::GgufFile;
 use shipworthy_reports::one_line;
 use shipworthy_schema::finetune::DeviceChoice;
 
@@ -94,7 +94,9 @@ impl Perplexity {
                 Kind::Usage,
                 "`--adapter` goes with a checkpoint, not with a GGUF file",
             )
-            .hint("put both into one file: `shipworthy gguf --model DIR --adapter DIR --out FILE`"));
+            .hint(
+                "put both into one file: `shipworthy gguf --model DIR --adapter DIR --out FILE`",
+            ));
         }
         Ok(LikelihoodSource::Gguf {
             path: self.model.clone(),
@@ -107,7 +109,10 @@ impl Perplexity {
             let Some(tokenizer) = &self.tokenizer else {
                 return Err(Failure::new(
                     Kind::Usage,
-                    format!("`{}` is a GGUF file: `--tokenizer` is needed", self.model.display()),
+                    format!(
+                        "`{}` is a GGUF file: `--tokenizer` is needed",
+                        self.model.display()
+                    ),
                 )
                 .hint("name the directory of the checkpoint that it was converted from"));
             };
@@ -157,7 +162,11 @@ impl Perplexity {
             );
         };
         for (id, one) in found {
-            line(&one_line(id), one.labelled, one.nll_sum / one.labelled as f64);
+            line(
+                &one_line(id),
+                one.labelled,
+                one.nll_sum / one.labelled as f64,
+            );
         }
         line("All", labelled, mean);
         printer.text(&text);
@@ -172,7 +181,10 @@ fn gguf_vocab_size(path: &Path) -> Result<u32, Failure> {
         .and_then(|tokens| u32::try_from(tokens.as_array()?.len()).ok())
         .ok_or_else(|| {
             let path = path.display();
-            Failure::new(Kind::Data, format!("`{path}` has no `tokenizer.ggml.tokens`"))
+            Failure::new(
+                Kind::Data,
+                format!("`{path}` has no `tokenizer.ggml.tokens`"),
+            )
         })
 }
 

@@ -7,6 +7,7 @@ mod base_model;
 mod config_file;
 mod course;
 mod error;
+mod init_adapter;
 mod output_files;
 mod preflight;
 mod relative_path;

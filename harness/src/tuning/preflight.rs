@@ -5,13 +5,13 @@ use shipworthy_datasets::{
     DatasetOptions, DatasetReport, ExcessLength, MaskPreview, ModelTokenizer, TemplateOptions,
     TokenisedDataset, pack,
 };
-use shipworthy_models::{Adapter, Checkpoint};
+use shipworthy_models::Checkpoint;
 use shipworthy_schema::finetune::{ExcessLengthStrategy, FinetuneConfig};
 use shipworthy_schema::{TokenCounts, TrainingDataReport, TrainingPlan, TrainingWarning};
 
 use super::config_file::TuningConfig;
 use super::error::TuningError;
-use super::warnings;
+use super::{init_adapter, warnings};
 
 /// Everything that is known before the first step: data read, rendered and counted, model looked at.
 pub struct Preflight {
@@ -38,20 +38,15 @@ impl Preflight {
     /// Reads and checks everything that the configuration names; nothing is written.
     ///
     /// `resume`: what the command line says of it; else the configuration decides.
-    pub fn new(config: TuningConfig, resume: Option<Resume>) -> Result<Self, TuningError> {
+    pub fn new(mut config: TuningConfig, resume: Option<Resume>) -> Result<Self, TuningError> {
         let trainer =
             open_trainer(config.opened.trainer).map_err(|source| TuningError::Setting {
                 place: config.places.value_of("trainer"),
                 source,
             })?;
+        init_adapter::settle(&mut config)?;
         let opened = &config.opened;
         let checkpoint = open_model(&config)?;
-        if let Some(path) = &opened.init_adapter {
-            Adapter::open(path).map_err(|source| TuningError::Model {
-                place: config.places.value_of("init_adapter"),
-                source,
-            })?;
-        }
         let wrong = |source| TuningError::Model {
             place: config.places.value_of("model"),
             source,

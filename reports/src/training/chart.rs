@@ -72,10 +72,11 @@ pub(super) struct Chart {
 impl Chart {
     /// Returns the picture; `None` if there is no number to show.
     pub(super) fn svg(mut self) -> Option<String> {
+        // Beyond this, differences of two values would leave the range of numbers.
+        let can_be_drawn = |value: &f64| value.abs() < 1e300;
         for series in &mut self.series {
-            series
-                .points
-                .retain(|point| point.iter().all(|v| v.is_finite()));
+            let points = &mut series.points;
+            points.retain(|point| point.iter().all(can_be_drawn));
         }
         self.series.retain(|series| !series.points.is_empty());
         let points = || self.series.iter().flat_map(|series| &series.points);

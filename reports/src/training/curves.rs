@@ -92,6 +92,9 @@ fn running_mean(points: &[[f64; 2]], side: usize) -> Vec<[f64; 2]> {
 
 /// Returns a label of the axis without needless zeros, e.g. `1.5`.
 fn tick_text(value: f64) -> String {
+    if value.abs() >= 1e6 {
+        return significant(value);
+    }
     let text = format!("{value:.6}");
     let short = text.trim_end_matches('0').trim_end_matches('.');
     match short {

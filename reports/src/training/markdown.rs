@@ -40,7 +40,7 @@ fn first(report: &TrainingReport) -> String {
     for step in next_steps(report) {
         section.push_str(&format!(
             "\n{}\n\n```sh\n{}\n```\n",
-            escaped(step.text),
+            escaped(&step.text),
             step.command.join(" ")
         ));
     }
@@ -69,19 +69,18 @@ fn trained(report: &TrainingReport) -> String {
     };
     format!(
         "## What was trained\n\n- Base: {}, {}, {digest}\n- Training data: {}\n- Held out: \
-         {held_out}\n- Trainer: {} {}\n- Output: {}\n{kept}",
+         {held_out}\n- Trainer: {}\n- Output: {}\n{kept}",
         code(&report.base.model),
         escaped(&report.base.family),
         file(&report.dataset),
-        escaped(&trainer.name),
-        escaped(&trainer.version),
+        escaped(&format!("{} {}", trainer.name, trainer.version)),
         code(&report.output_dir)
     )
 }
 
 fn metrics(report: &TrainingReport) -> String {
     let columns = [Column::Text("Metric"), Column::Number("Value")];
-    let rows = escaped_rows(metric_rows(report));
+    let rows: Vec<Vec<String>> = metric_rows(report).into_iter().map(Vec::from).collect();
     format!("## Metrics\n\n{}", table(&columns, &rows))
 }
 
@@ -91,7 +90,7 @@ fn data(report: &TrainingReport) -> String {
         Column::Number("Training"),
         Column::Number("Held out"),
     ];
-    let rows = escaped_rows(data_rows(report));
+    let rows: Vec<Vec<String>> = data_rows(report).into_iter().map(Vec::from).collect();
     format!("## Data\n\n{}", table(&columns, &rows))
 }
 
@@ -101,7 +100,8 @@ fn memory(report: &TrainingReport) -> String {
         Column::Number("Predicted"),
         Column::Number("Measured"),
     ];
-    let rows = escaped_rows(memory_rows(report));
+    let row = |[part, predicted, measured]: [String; 3]| vec![escaped(&part), predicted, measured];
+    let rows: Vec<Vec<String>> = memory_rows(report).into_iter().map(row).collect();
     format!(
         "## Memory\n\nDevice: {}\n\n{}",
         escaped(&device(report)),
@@ -113,6 +113,7 @@ fn configuration(report: &TrainingReport) -> String {
     let columns = [Column::Text("Key"), Column::Text("Value")];
     let value = |value: &Value| match value {
         Value::String(text) => escaped(text),
+        Value::Number(number) => number.to_string(),
         other => escaped(&other.to_string()),
     };
     let rows: Vec<Vec<String>> = report
@@ -144,9 +145,4 @@ fn artefacts(report: &TrainingReport) -> String {
         })
         .collect();
     format!("## What is there now\n\n{}", table(&columns, &rows))
-}
-
-fn escaped_rows<const N: usize>(rows: Vec<[String; N]>) -> Vec<Vec<String>> {
-    let escaped_row = |row: [String; N]| row.iter().map(|cell| escaped(cell)).collect();
-    rows.into_iter().map(escaped_row).collect()
 }

@@ -7,7 +7,7 @@ use crate::inert_text::one_line;
 /// A step with its command.
 pub(super) struct NextStep {
     /// What it is for.
-    pub(super) text: &'static str,
+    pub(super) text: String,
     /// The command, in parts between which a line may end.
     pub(super) command: Vec<String>,
 }
@@ -26,15 +26,17 @@ pub(super) fn next_steps(report: &TrainingReport) -> Vec<NextStep> {
             with_weights(report, out)
         }
         TrainingEnding::Interrupted {
-            checkpoint: Some(_),
+            checkpoint: Some(checkpoint),
         } => vec![NextStep {
-            text: "Go on where it stopped, with resume_from_checkpoint: true in the \
-                   configuration:",
+            text: format!(
+                "Go on where it stopped, with resume_from_checkpoint: {out}/{checkpoint} in the \
+                 configuration:"
+            ),
             command: train(),
         }],
         TrainingEnding::Interrupted { checkpoint: None } | TrainingEnding::Failed { .. } => {
             vec![NextStep {
-                text: "Mend the cause named above, then train again:",
+                text: "Mend the cause named above, then train again:".to_owned(),
                 command: train(),
             }]
         }
@@ -52,7 +54,7 @@ fn with_weights(report: &TrainingReport, out: &str) -> Vec<NextStep> {
         let base = quoted(&report.base.model);
         let adapter = format!("--adapter {}", quoted(out));
         steps.push(NextStep {
-            text: "Make a GGUF file for llama.cpp, the adapter merged into its base:",
+            text: "Make a GGUF file for llama.cpp, the adapter merged into its base:".to_owned(),
             command: vec![
                 gguf,
                 format!("--model {base}"),
@@ -63,7 +65,7 @@ fn with_weights(report: &TrainingReport, out: &str) -> Vec<NextStep> {
         });
         let merged = format!("--out {}", quoted(&format!("{out}-merged")));
         steps.push(NextStep {
-            text: "Or a merged checkpoint, for vLLM and transformers:",
+            text: "Or a merged checkpoint, for vLLM and transformers:".to_owned(),
             command: vec![
                 "shipworthy merge".to_owned(),
                 format!("--base {base}"),
@@ -73,13 +75,14 @@ fn with_weights(report: &TrainingReport, out: &str) -> Vec<NextStep> {
         });
     } else {
         steps.push(NextStep {
-            text: "Make a GGUF file for llama.cpp:",
+            text: "Make a GGUF file for llama.cpp:".to_owned(),
             command: vec![gguf, format!("--model {}", quoted(out)), q8, out_file],
         });
     }
     steps.push(NextStep {
         text: "A loss ships nothing: name the model in shipworthy.yaml beside its baseline, and \
-               let people it never met decide:",
+               let people it never met decide:"
+            .to_owned(),
         command: vec!["shipworthy eval".to_owned()],
     });
     steps

@@ -35,7 +35,7 @@ pub fn training_terminal(report: &TrainingReport, width: usize, color: bool) -> 
     text.push('\n');
     text.push_str(&paint.bold("Next\n"));
     for step in next_steps(report) {
-        text.push_str(&list(&[step.text.to_owned()], width));
+        text.push_str(&list(std::slice::from_ref(&step.text), width));
         text.push_str(&command(&step, width));
     }
     text

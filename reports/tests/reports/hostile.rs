@@ -7,7 +7,7 @@ use shipworthy_schema::{Evaluation, ModelName, Outcome, PersonaId, Reason};
 use crate::evaluation::{do_not_deploy, evaluation, fail, iterate, not_shown, ship};
 
 /// Wants to colour, to run, to link, to ping, to command, to break tables, lines and directions.
-const HOSTILE: &str = "=HYPERLINK(\"http://evil.example\")\n::error::pwned\n##[add-mask]x\n# Heading\n\
+pub(crate) const HOSTILE: &str = "=HYPERLINK(\"http://evil.example\")\n::error::pwned\n##[add-mask]x\n# Heading\n\
     | a | b |\n```\n<img src=x onerror=alert(1)> ![i](http://evil.example/i.png) @everyone \
     \u{1b}[2J\u{9b}31m\u{202e}txt\u{2028}end";
 
@@ -42,7 +42,7 @@ fn hostile() -> Evaluation {
 }
 
 /// No control but the line's end, no direction mark, no line that a CI runner takes for a command.
-fn assert_inert(text: &str) {
+pub(crate) fn assert_inert(text: &str) {
     for line in text.lines() {
         let bad = |c: char| c.is_control() || matches!(c, '\u{202e}' | '\u{2028}');
         assert!(!line.contains(bad), "{line:?}");

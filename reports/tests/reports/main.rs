@@ -16,3 +16,9 @@ mod hostile;
 
 // What programs read back.
 mod machine;
+
+// Reports on training runs.
+mod training;
+
+// Training records against those of TensorBoard and transformers.
+mod training_records;

@@ -2,7 +2,16 @@ use super::Places;
 use crate::yaml::YamlError;
 
 /// What a key of other programs is called here, or what to write instead.
-const ELSEWHERE: [(&str, &str); 44] = [
+const ELSEWHERE: [(&str, &str); 47] = [
+    ("adam_beta1", "leave it out: it is 0.9, as in transformers"),
+    (
+        "adam_beta2",
+        "leave it out: it is 0.999, as in transformers",
+    ),
+    (
+        "adam_epsilon",
+        "leave it out: it is 1e-8, as in transformers",
+    ),
     ("adapter", "this is called `init_adapter`"),
     ("adapter_name_or_path", "this is called `init_adapter`"),
     ("alpha", "this is called `lora_alpha`"),

@@ -111,15 +111,6 @@ pub struct FinetuneConfig {
     /// The optimiser.
     #[serde(default)]
     pub optim: Optim,
-    /// How slowly the mean of gradients forgets, 0 to below 1.
-    #[serde(default = "adam_beta1", deserialize_with = "ranges::below_one")]
-    pub adam_beta1: f64,
-    /// How slowly the mean of squared gradients forgets, 0 to below 1.
-    #[serde(default = "adam_beta2", deserialize_with = "ranges::below_one")]
-    pub adam_beta2: f64,
-    /// What is added before dividing by the mean of squared gradients' root; above 0.
-    #[serde(default = "adam_epsilon", deserialize_with = "ranges::above_zero")]
-    pub adam_epsilon: f64,
 
     /// Passes over the data, parts of one allowed; 3 if `max_steps` is left out too.
     #[serde(
@@ -284,18 +275,6 @@ fn learning_rate() -> f64 {
 
 fn max_grad_norm() -> f64 {
     1.0
-}
-
-fn adam_beta1() -> f64 {
-    0.9
-}
-
-fn adam_beta2() -> f64 {
-    0.999
-}
-
-fn adam_epsilon() -> f64 {
-    1e-8
 }
 
 fn max_length() -> u32 {

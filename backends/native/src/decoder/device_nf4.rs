@@ -110,9 +110,13 @@ impl DeviceNf4 {
 
     fn tiles(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         // Columns are whole blocks, so these are whole nested blocks: their scales are never split.
-        let at_once = (TILE / self.columns).next_multiple_of(NESTED_BLOCK).max(NESTED_BLOCK);
+        let at_once = (TILE / self.columns)
+            .next_multiple_of(NESTED_BLOCK)
+            .max(NESTED_BLOCK);
         let rows = self.rows;
-        (0..rows).step_by(at_once).map(move |start| start..(start + at_once).min(rows))
+        (0..rows)
+            .step_by(at_once)
+            .map(move |start| start..(start + at_once).min(rows))
     }
 
     /// Reads rows back; (rows, columns) in the format computed in.
@@ -129,7 +133,8 @@ impl DeviceNf4 {
                 table,
                 offset,
             } => {
-                let values = table.index_select(&codes.narrow(0, first_block, blocks)?, 0)?;
+                let values =
+                    table.index_select(&wide(&codes.narrow(0, first_block, blocks)?)?, 0)?;
                 let (first_nested, nested) =
                     (first_block / NESTED_BLOCK, blocks.div_ceil(NESTED_BLOCK));
                 let scales = absmax.narrow(0, first_nested, nested)?.unsqueeze(1)?;
@@ -139,12 +144,17 @@ impl DeviceNf4 {
             }
         };
         self.pairs
-            .index_select(&packed, 0)?
+            .index_select(&wide(&packed)?, 0)?
             .reshape((blocks, BLOCK))?
             .broadcast_mul(&absmax.unsqueeze(1)?)?
             .to_dtype(self.dtype)?
             .reshape((rows.len(), self.columns))
     }
+}
+
+/// Widens bytes to numbers that candle selects by: the largest of a format stands for nothing there.
+fn wide(bytes: &Tensor) -> candle_core::Result<Tensor> {
+    bytes.to_dtype(DType::U32)
 }
 
 fn one<T: candle_core::WithDType>(values: Vec<T>, device: &Device) -> candle_core::Result<Tensor> {
@@ -172,7 +182,10 @@ mod tests {
         let input = random((3, columns), 2);
         let weight = Tensor::from_vec(expected, (rows, columns), &Device::Cpu).unwrap();
         let product = device.apply(&input).unwrap();
-        assert_eq!(list(&product), list(&input.matmul(&weight.t().unwrap()).unwrap()));
+        assert_eq!(
+            list(&product),
+            list(&input.matmul(&weight.t().unwrap()).unwrap())
+        );
         let back = device.apply_back(&product).unwrap();
         assert_eq!(list(&back), list(&product.matmul(&weight).unwrap()));
     }

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use shipworthy_models::ModelError;
 use thiserror::Error;
 
-use super::checkpoint::CheckpointFault;
+use super::checkpoint::{CheckpointFault, Difference};
 use super::options::MemoryKnob;
 use crate::error::NativeError;
+use crate::named_tensors::WriteFault;
 
 /// How many examples a message names.
 const NAMED: usize = 8;
@@ -36,6 +37,9 @@ pub enum TrainingError {
         /// The setting's name.
         field: &'static str,
     },
+    /// Training is to end when the held-out loss gets no better, and nobody looks at it.
+    #[error("`early_stopping_patience` counts evaluations, and `eval_steps` is not set; set it")]
+    NeverEvaluated,
     /// A batch would teach nothing.
     #[error("no token of a batch carries a label: {}; remove these examples, or let more of them be learnt", Named(.ids))]
     NoLabels {
@@ -100,16 +104,12 @@ pub enum TrainingError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointFault),
     /// A checkpoint of another run.
-    #[error("checkpoint `{}` was made with another {field}: {checkpoint}, now {now}; resume with what it was made with, or begin anew elsewhere", path.display())]
+    #[error("checkpoint `{}` is another run's: {}; resume with what it was made with, or begin anew elsewhere", path.display(), List(.differences))]
     Differs {
         /// The checkpoint.
         path: PathBuf,
         /// What differs.
-        field: String,
-        /// What it was made with.
-        checkpoint: String,
-        /// What it is now.
-        now: String,
+        differences: Vec<Difference>,
     },
     /// The loss or a gradient is no finite number.
     #[error("{what} is not finite at step {step}: {}; no weight was changed by this step. Look at these examples, or lower `learning_rate`", Named(.ids))]
@@ -150,6 +150,14 @@ impl TrainingError {
         move |source| Self::Output { path, source }
     }
 
+    /// Turns a failure to write tensors to `path` into an error.
+    pub(crate) fn writing(path: &Path, fault: WriteFault) -> Self {
+        match fault {
+            WriteFault::Io(source) => Self::output(path)(source),
+            WriteFault::Tensor(error) => error.into(),
+        }
+    }
+
     /// Returns what turns a failure to read `path` into an error.
     pub(crate) fn read(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
@@ -169,6 +177,18 @@ impl fmt::Display for Named<'_> {
             0 => Ok(()),
             more => write!(formatter, " and {more} more"),
         }
+    }
+}
+
+/// Things one after another.
+struct List<'a, T>(&'a [T]);
+
+impl<T: fmt::Display> fmt::Display for List<'_, T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (idx, item) in self.0.iter().enumerate() {
+            write!(formatter, "{}{item}", if idx > 0 { ", " } else { "" })?;
+        }
+        Ok(())
     }
 }
 

@@ -173,6 +173,11 @@ pub enum TrainingWarning {
     },
     /// There are held-out examples, and no step at which they are looked at.
     NeverEvaluated,
+    /// The best checkpoint is not there any more; the last weights were written instead.
+    BestAbsent {
+        /// Its step.
+        step: usize,
+    },
     /// The warm-up takes all steps or more, so that the learning rate never comes to its full height.
     WarmupTooLong {
         /// Steps of the warm-up.

@@ -31,6 +31,3 @@ pub struct Watch<'a> {
     /// Tells the time since any fixed moment.
     pub clock: &'a dyn Fn() -> Duration,
 }
-
-// `train(&mut Decoder, &TrainingJob<'_>, &mut Watch<'_>) -> Result<TrainingOutcome, TrainingError>` comes
-// with the decoder.

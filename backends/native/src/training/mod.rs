@@ -5,14 +5,28 @@
 //! therefore holds weights, the optimiser's state, and what was logged; a run that goes on from it gives
 //! the same bytes as one that was never interrupted.
 
-mod checkpoint;
 mod data;
 mod error;
 mod event;
 mod job;
 mod options;
 
-pub use checkpoint::{CheckpointFault, CheckpointProblem, latest_checkpoint};
+mod order;
+mod step_plan;
+
+mod log_history;
+mod progress;
+
+mod checkpoint;
+
+mod evaluation;
+mod learning_rate;
+mod not_finite;
+mod out_of_memory;
+mod output;
+mod run;
+
+pub use checkpoint::{CheckpointFault, CheckpointProblem, Difference, latest_checkpoint};
 pub use data::TrainingData;
 pub use error::TrainingError;
 pub use event::{
@@ -21,3 +35,4 @@ pub use event::{
 };
 pub use job::{TrainingJob, Watch};
 pub use options::{LrSchedulerType, MemoryKnob, Optim, TrainingLength, TrainingOptions, Warmup};
+pub use run::train;

@@ -183,3 +183,60 @@ fn option(field: &'static str, found: f64, expected: &'static str) -> TrainingEr
         expected,
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use test_case::test_case;
+
+    use super::*;
+
+    /// Options under which nothing special happens.
+    pub(crate) fn options() -> TrainingOptions {
+        TrainingOptions {
+            learning_rate: 1e-2,
+            lr_scheduler_type: LrSchedulerType::Cosine,
+            warmup: Warmup::Ratio(0.1),
+            weight_decay: 0.01,
+            max_grad_norm: Some(1.0),
+            optim: Optim::AdamwTorch,
+            length: TrainingLength::NumTrainEpochs(3.0),
+            per_device_train_batch_size: 1,
+            per_device_eval_batch_size: 1,
+            gradient_accumulation_steps: 1,
+            packing: None,
+            shuffle: false,
+            seed: 42,
+            logging_steps: 1,
+            eval_steps: None,
+            save_steps: None,
+            save_total_limit: None,
+            early_stopping_patience: None,
+            gradient_checkpointing: false,
+            loss_chunk: 128,
+            memory_knobs: Vec::new(),
+        }
+    }
+
+    #[test_case(|o| o.learning_rate = f64::NAN, "`learning_rate` is NaN, must be a finite number that is not negative"; "nan")]
+    #[test_case(|o| o.weight_decay = -0.1, "`weight_decay` is -0.1, must be"; "negative")]
+    #[test_case(|o| o.logging_steps = 0, "`logging_steps` is 0, must be at least 1"; "zero")]
+    #[test_case(|o| o.packing = Some(0), "`packing` is 0"; "no row")]
+    #[test_case(|o| o.warmup = Warmup::Ratio(1.5), "`warmup_ratio` is 1.5, must be 0 to 1"; "ratio")]
+    #[test_case(|o| o.length = TrainingLength::NumTrainEpochs(0.0), "`num_train_epochs` is 0"; "no epoch")]
+    #[test_case(|o| o.length = TrainingLength::NumTrainEpochs(f64::INFINITY), "`num_train_epochs` is inf"; "for ever")]
+    #[test_case(|o| o.length = TrainingLength::MaxSteps(0), "`max_steps` is 0"; "no step")]
+    fn what_nothing_can_be_trained_with_is_named(change: fn(&mut TrainingOptions), expected: &str) {
+        let mut options = options();
+        options.check().unwrap();
+        change(&mut options);
+        let error = options.check().unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{error}");
+    }
+
+    #[test]
+    fn a_share_of_steps_is_rounded_up() {
+        assert_eq!(Warmup::Ratio(0.1).steps(11), 2);
+        assert_eq!(Warmup::Ratio(0.0).steps(11), 0);
+        assert_eq!(Warmup::Steps(5).steps(3), 5);
+    }
+}

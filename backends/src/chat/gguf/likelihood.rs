@@ -56,7 +56,10 @@ impl LikelihoodModel for GgufLikelihood {
             detail,
         };
         let tokens = &example.tokens;
-        if let Some(token) = tokens.iter().find(|token| **token as usize >= self.vocab_size) {
+        if let Some(token) = tokens
+            .iter()
+            .find(|token| **token as usize >= self.vocab_size)
+        {
             return Err(LikelihoodError::Mismatch {
                 detail: format!(
                     "example `{}` has token {token}, and the file's vocabulary ends at {}: the \

@@ -10,6 +10,19 @@ impl From<NativeError> for TrainError {
     fn from(error: NativeError) -> Self {
         match error {
             NativeError::Model(error) => Self::Model(error),
+            NativeError::UnknownModule { field, .. } => Self::Setting {
+                key: field,
+                detail: error.to_string(),
+            },
+            NativeError::UnsupportedAdapter { .. } | NativeError::AdapterMismatch { .. } => {
+                Self::Setting {
+                    key: "init_adapter",
+                    detail: error.to_string(),
+                }
+            }
+            NativeError::Token { .. } | NativeError::Nf4 { .. } => Self::Data {
+                detail: error.to_string(),
+            },
             error => Self::Computation {
                 detail: error.to_string(),
             },
@@ -23,6 +36,10 @@ impl From<TrainingError> for TrainError {
         match error {
             TrainingError::Option { field, .. } => Self::Setting { key: field, detail },
             TrainingError::NoEvaluationData { field } => Self::Setting { key: field, detail },
+            TrainingError::NeverEvaluated => Self::Setting {
+                key: "early_stopping_patience",
+                detail,
+            },
             TrainingError::EmptyData { .. }
             | TrainingError::NoLabels { .. }
             | TrainingError::Ragged { .. }

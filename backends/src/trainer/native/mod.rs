@@ -24,7 +24,7 @@ use super::forecast::{forecast_memory, forecast_values};
 use super::{ForecastBatch, ForecastModel};
 use super::{Resume, TrainError, Trainer, TrainingJob, TrainingWatch};
 use crate::compute_device;
-use telling::Teller;
+use telling::{HOST, Teller};
 
 /// Returns it.
 pub(super) fn open() -> Result<Box<dyn Trainer>, TrainError> {
@@ -47,10 +47,19 @@ impl Trainer for NativeTrainer {
         let checkpoint = Arc::new(Checkpoint::open(&config.model)?);
         let (plan, forecast) = plan(job, &checkpoint, &compute)?;
         let resume = resume(job)?;
-        let init = config.init_adapter.as_deref().map(Adapter::open).transpose()?;
+        let init = config
+            .init_adapter
+            .as_deref()
+            .map(Adapter::open)
+            .transpose()?;
         let adaptation = adaptation(config, init.as_ref())?;
-        let mut decoder =
-            Decoder::load(&checkpoint, &adaptation, &compute, config.seed, &mut |_, _| {})?;
+        let mut decoder = Decoder::load(
+            &checkpoint,
+            &adaptation,
+            &compute,
+            config.seed,
+            &mut |_, _| {},
+        )?;
         if let Some(adapter) = &init {
             decoder.load_adapter(adapter)?;
         }
@@ -138,8 +147,12 @@ fn plan(
         eval_data: job.eval_data_report.clone(),
         trainable_parameters,
         total_parameters,
-        device: if is_card { "cuda" } else { "cpu" }.to_owned(),
-        capacity_bytes: if is_card { None } else { peak_memory::machine() },
+        device: if is_card { "cuda" } else { HOST }.to_owned(),
+        capacity_bytes: if is_card {
+            None
+        } else {
+            peak_memory::machine()
+        },
         memory: forecast
             .parts
             .iter()
@@ -264,7 +277,10 @@ fn trained_model(
     };
     let mut settings = vec![
         ("method".to_owned(), config.method.name().to_owned()),
-        ("dtype".to_owned(), format!("{:?}", compute.dtype).to_lowercase()),
+        (
+            "dtype".to_owned(),
+            format!("{:?}", compute.dtype).to_lowercase(),
+        ),
     ];
     if let Some(nf4) = compute.quantisation {
         let key = "bnb_4bit_use_double_quant".to_owned();

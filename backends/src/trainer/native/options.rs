@@ -11,7 +11,10 @@ use crate::trainer::TrainingJob;
 /// Returns how many batches a pass over the data has, and how many steps.
 pub(super) fn per_epoch(job: &TrainingJob) -> (u64, u64) {
     let config = &job.config;
-    let rows = job.data_report.packed_rows.unwrap_or(job.data_report.examples);
+    let rows = job
+        .data_report
+        .packed_rows
+        .unwrap_or(job.data_report.examples);
     let batches = rows.div_ceil(config.per_device_train_batch_size.into());
     let steps = batches.div_ceil(config.gradient_accumulation_steps.into());
     (batches, steps)
@@ -22,7 +25,9 @@ pub(super) fn per_epoch(job: &TrainingJob) -> (u64, u64) {
 pub(super) fn options(job: &TrainingJob, memory_knobs: Vec<MemoryKnob>) -> TrainingOptions {
     let config = &job.config;
     let (_, steps_per_epoch) = per_epoch(job);
-    let epoch = usize::try_from(steps_per_epoch).unwrap_or(usize::MAX).max(1);
+    let epoch = usize::try_from(steps_per_epoch)
+        .unwrap_or(usize::MAX)
+        .max(1);
     let FinetuneConfig { max_grad_norm, .. } = *config;
     TrainingOptions {
         learning_rate: config.learning_rate,

@@ -25,6 +25,9 @@ mod tests {
     #[test]
     fn linux_tells_both() {
         let (process, machine) = (process_peak().unwrap(), machine().unwrap());
-        assert!(process > 1 << 20 && machine > process, "{process} of {machine}");
+        assert!(
+            process > 1 << 20 && machine > process,
+            "{process} of {machine}"
+        );
     }
 }

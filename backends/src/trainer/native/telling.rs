@@ -12,13 +12,14 @@ use shipworthy_schema::{
 
 use super::peak_memory;
 
+/// What the processor is called as a device.
+pub(super) const HOST: &str = "cpu";
+
 /// Turns events of one run into those of the trait.
 pub(super) struct Teller {
     plan: TrainingPlan,
     native: Option<NativePlan>,
     patience: u32,
-    /// Peak memory of a device that is not this machine, if one is used.
-    device_peak: Option<Box<dyn Fn() -> Option<u64>>>,
     eval_loss: Option<f64>,
     labelled: u64,
     steps_here: u64,
@@ -31,7 +32,6 @@ impl Teller {
             plan,
             native: None,
             patience,
-            device_peak: None,
             eval_loss: None,
             labelled: 0,
             steps_here: 0,
@@ -109,10 +109,9 @@ impl Teller {
     }
 
     fn peak(&self) -> Option<u64> {
-        match &self.device_peak {
-            Some(peak) => peak(),
-            None => peak_memory::process_peak(),
-        }
+        // A card's memory is not the process's.
+        let is_host = self.plan.device == HOST;
+        is_host.then(peak_memory::process_peak).flatten()
     }
 
     fn seconds_left(&self, step: u64) -> Option<f64> {
@@ -189,6 +188,13 @@ fn warning_of(warning: &NativeWarning) -> TrainingEvent {
         NativeWarning::NeverEvaluated => warned(
             "The held-out examples are never looked at: training ends before.".to_owned(),
             "Lower eval_steps.",
+        ),
+        NativeWarning::BestAbsent { step } => warned(
+            format!(
+                "The checkpoint of the best step, {step}, is gone; the last weights were written \
+                 instead."
+            ),
+            "Keep more checkpoints with save_total_limit, and leave them alone.",
         ),
         NativeWarning::WarmupTooLong {
             warmup_steps,

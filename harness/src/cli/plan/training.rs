@@ -186,7 +186,8 @@ impl PlanTraining {
             keys.insert("dataset".to_owned(), json!(dataset));
         }
         keys.extend(self.settings.keys());
-        serde_json::from_value(Value::Object(keys)).map_err(|error| Failure::new(Kind::Usage, error))
+        serde_json::from_value(Value::Object(keys))
+            .map_err(|error| Failure::new(Kind::Usage, error))
     }
 
     /// Returns the steps, if there are conversations to count.
@@ -212,8 +213,8 @@ fn read(file: &Path) -> Result<Map<String, Value>, Failure> {
         .hint("name a configuration with `--config`, or a model with `--model`")
     })?;
     let name = file.display().to_string();
-    let (mut config, _) = FinetuneConfig::parse(&text, &name)
-        .map_err(|error| Failure::new(Kind::Usage, error))?;
+    let (mut config, _) =
+        FinetuneConfig::parse(&text, &name).map_err(|error| Failure::new(Kind::Usage, error))?;
     let directory = directory_of(file);
     config.model = directory.join(&config.model);
     config.dataset = directory.join(&config.dataset);

@@ -112,10 +112,7 @@ impl Shown<'_> {
         }
         text += &match card(self.cuda.peak_bytes) {
             Some(size) => format!("A card of {size} GB suffices.\n"),
-            None => format!(
-                "No card of {} GB suffices.\n",
-                CARDS[CARDS.len() - 1]
-            ),
+            None => format!("No card of {} GB suffices.\n", CARDS[CARDS.len() - 1]),
         };
         text += &format!(
             "\nLogits, in GB: all at once (tokens × {} × 4 bytes, one copy of about three), and as here, \
@@ -221,7 +218,11 @@ fn knobs(place: &str, forecast: &MemoryForecast, width: usize) -> String {
 }
 
 /// Returns the smallest card that suffices, in GiB as it is sold.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a size"
+)]
 fn card(peak_bytes: u64) -> Option<u64> {
     let usable = |gib: u64| ((gib << 30) as f64 * USABLE) as u64;
     CARDS.into_iter().find(|gib| usable(*gib) >= peak_bytes)

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::error::TrainingError;
+use crate::named_tensors::TensorFault;
 
 /// A checkpoint that nothing can go on from.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -34,11 +34,13 @@ pub enum CheckpointProblem {
         /// The version that is read.
         expected: u32,
     },
-    /// A file is not there.
-    #[error("`{file}` is absent")]
-    Absent {
+    /// A file is not there, or cannot be read.
+    #[error("failed to read `{file}`: {reason}")]
+    Unreadable {
         /// Its name.
         file: String,
+        /// What the system says.
+        reason: String,
     },
     /// A file is not what was written.
     #[error("`{file}` has changed since it was written")]
@@ -68,11 +70,36 @@ pub enum CheckpointProblem {
     },
 }
 
-/// Returns the whole checkpoint of the latest step in a directory, and those of later steps that are not
-/// whole.
-pub fn latest_checkpoint(
-    output: &Path,
-) -> Result<(Option<PathBuf>, Vec<CheckpointFault>), TrainingError> {
-    let _ = output;
-    Ok((None, Vec::new()))
+impl CheckpointFault {
+    /// Says what is wrong with a checkpoint.
+    pub(crate) fn new(path: &Path, problem: CheckpointProblem) -> Self {
+        Self {
+            path: path.to_owned(),
+            problem,
+        }
+    }
+}
+
+impl CheckpointProblem {
+    /// Says why a tensor of a file was not read.
+    pub(crate) fn of_tensor(file: &str, tensor: &str, expected: &str, fault: TensorFault) -> Self {
+        let file = file.to_owned();
+        match fault {
+            TensorFault::Other(found) => Self::Tensor {
+                file,
+                tensor: tensor.to_owned(),
+                found,
+                expected: expected.to_owned(),
+            },
+            TensorFault::Format(reason) => Self::Tensors { file, reason },
+            TensorFault::Io(error) => Self::Unreadable {
+                file,
+                reason: error.to_string(),
+            },
+            TensorFault::Tensor(error) => Self::Tensors {
+                file,
+                reason: error.to_string(),
+            },
+        }
+    }
 }
