@@ -30,7 +30,6 @@ impl DynamicCode {
     }
 
     /// Returns the one for values that are never negative.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the optimiser's states"))]
     pub(crate) fn unsigned() -> &'static Self {
         &UNSIGNED
     }

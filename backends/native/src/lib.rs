@@ -9,9 +9,11 @@ mod batch;
 mod dynamic_code;
 mod error;
 mod nf4;
+mod optimiser;
 mod parameters;
 
 pub use batch::Batch;
 pub use error::NativeError;
 pub use nf4::{Nf4Absmax, Nf4Error, Nf4Matrix, Nf4Quantiser};
+pub use optimiser::{Optimiser, OptimiserError, OptimiserKind, clip_gradients};
 pub use parameters::{Gradients, Parameter, ParameterId, Parameters};
