@@ -1,6 +1,7 @@
 use shipworthy_models::ModelError;
 use thiserror::Error;
 
+use crate::dropout::DropoutError;
 use crate::nf4::Nf4Error;
 use crate::optimiser::OptimiserError;
 
@@ -10,6 +11,9 @@ pub enum NativeError {
     /// A file of the model is wrong.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// There is no such dropout.
+    #[error(transparent)]
+    Dropout(#[from] DropoutError),
     /// A weight cannot be quantised.
     #[error(transparent)]
     Nf4(#[from] Nf4Error),

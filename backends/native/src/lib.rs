@@ -6,14 +6,18 @@
 //! special.
 
 mod batch;
+mod dropout;
 mod dynamic_code;
 mod error;
 mod nf4;
 mod optimiser;
 mod parameters;
+mod schedule;
 
 pub use batch::Batch;
+pub use dropout::{Dropout, DropoutError};
 pub use error::NativeError;
 pub use nf4::{Nf4Absmax, Nf4Error, Nf4Matrix, Nf4Quantiser};
 pub use optimiser::{Optimiser, OptimiserError, OptimiserKind, clip_gradients};
 pub use parameters::{Gradients, Parameter, ParameterId, Parameters};
+pub use schedule::{LearningRateSchedule, Warmup};

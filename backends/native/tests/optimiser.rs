@@ -2,6 +2,8 @@
 //!
 //! What they made, the versions and the script that ran them lie in `tests/golden/adamw`.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic like tests")]
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
