@@ -89,7 +89,7 @@ fn dropout() -> Result<(), NativeError> {
     let mut values = vec![1.0; tokens * features];
     let dropout = Dropout::new(0.05)?;
     measure("dropout", values.len(), || {
-        dropout.apply(&batch, 1, 1, black_box(&mut values))
+        dropout.apply(&batch, 1, 1, black_box(&mut values));
     });
     Ok(())
 }
