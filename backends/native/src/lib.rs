@@ -9,6 +9,7 @@ mod batch;
 mod dropout;
 mod dynamic_code;
 mod error;
+mod host_values;
 mod nf4;
 mod optimiser;
 mod parameters;
