@@ -68,7 +68,11 @@ impl DynamicCode {
     ///
     /// `bytes`: as many as there are values. A block of zeros becomes bytes of 0, whatever those stand
     /// for: its largest is 0.
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "compiled for the features of its caller, or it multiplies and adds slowly"
+    )]
     pub(crate) fn encode(&self, block: &[f32], bytes: &mut [u8]) -> f32 {
         // Magnitudes compare as their bits do; processors find the largest of many whole numbers faster.
         let bits = block.iter().map(|value| value.abs().to_bits());
