@@ -16,7 +16,9 @@ const CHUNK: usize = 1 << 14;
 /// stands in a batch of one or of eight, packed or not, and when a layer is computed again for its
 /// gradients.
 ///
-/// The random bits: with `mix(x)` the function of [`mix`], a row has the key
+/// The random bits, for whoever computes them elsewhere: `mix(x)` is the output step of `SplitMix64` with
+/// Stafford's thirteenth constants (x + 0x9E3779B97F4A7C15; then exclusive or with itself shifted by 30, times
+/// 0xBF58476D1CE4E5B9; by 27, times 0x94D049BB133111EB; by 31). A row has the key
 /// `mix(mix(mix(mix(seed) + sequence) + module) + position)`, and features 4i to 4i + 3 have the 16-bit
 /// parts of `mix(key + i × 0x9E3779B97F4A7C15)`, the lowest first; all sums wrap. A value is dropped where
 /// its part is below the probability times 65,536.
