@@ -96,7 +96,7 @@ impl Gradients {
         scale: f32,
     ) -> Result<(), NativeError> {
         let (rows, columns) = shape;
-        let mut product = |values: &mut [f32], existing| {
+        let product = |values: &mut [f32], existing| {
             let product = MatrixMut::new(values, rows, columns);
             multiply(product, lhs, rhs, scale, existing, Threads::All);
         };

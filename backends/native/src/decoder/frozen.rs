@@ -3,14 +3,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 use shipworthy_models::{Checkpoint, NumberFormat, TensorView};
 
 use super::device_nf4::DeviceNf4;
 use crate::compute::Compute;
 use crate::error::NativeError;
-use crate::host;
 use crate::matrix::{Existing, Matrix, MatrixMut, Threads, multiply};
 use crate::nf4::{Nf4Matrix, Nf4Quantiser};
 
