@@ -5,6 +5,7 @@ use crate::error::{CheckpointProblem, IndexProblem, ModelError};
 use crate::model_config::ModelConfig;
 use crate::shard_index::{self, ShardIndex};
 use crate::tensor_file::{StoredTensor, TensorFile};
+use crate::tensor_view::TensorView;
 
 /// Name of the only file of a checkpoint without shards.
 pub(crate) const SINGLE_FILE: &str = "model.safetensors";
@@ -81,6 +82,19 @@ impl Checkpoint {
     /// Returns the names of its tensors, sorted.
     pub fn tensor_names(&self) -> impl Iterator<Item = &str> {
         self.places.keys().map(String::as_str)
+    }
+
+    /// Returns a tensor.
+    ///
+    /// Errors with its name if there is none, and if it has no floating-point values.
+    pub fn view(&self, name: &str) -> Result<TensorView<'_>, ModelError> {
+        let place = self.place(name).ok_or_else(|| ModelError::Checkpoint {
+            path: self.directory.clone(),
+            problem: CheckpointProblem::Absent {
+                tensor: name.to_owned(),
+            },
+        })?;
+        TensorView::new(&self.shards[place.shard_idx], self.tensor(place))
     }
 
     pub(crate) fn is_sharded(&self) -> bool {

@@ -201,6 +201,20 @@ pub enum TensorProblem {
         /// Bytes it has.
         found: u64,
     },
+    /// Its values cannot be computed with.
+    #[error("values are {dtype}; F32, BF16 and F16 can be computed with")]
+    Format {
+        /// Their format.
+        dtype: safetensors::Dtype,
+    },
+    /// Its shape does not follow from `config.json`.
+    #[error("shape {found:?}, but `config.json` gives {expected:?}; weights and configuration are of different models")]
+    Shape {
+        /// Its shape.
+        found: Vec<usize>,
+        /// The shape that follows.
+        expected: Vec<usize>,
+    },
     /// A value is infinite or NaN.
     #[error("a value is infinite or NaN; training went wrong, or the file is damaged")]
     NotFinite,
@@ -254,6 +268,12 @@ pub enum CheckpointProblem {
     Quantised {
         /// By what.
         method: String,
+    },
+    /// A tensor is nowhere.
+    #[error("there is no tensor `{tensor}`; a shard is missing, or `config.json` is of another model")]
+    Absent {
+        /// Its name.
+        tensor: String,
     },
     /// No `model.safetensors` and no index.
     #[error("there is no `model.safetensors` and no `model.safetensors.index.json`")]

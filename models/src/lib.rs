@@ -19,6 +19,7 @@ mod json_file;
 mod mapped_file;
 mod number_format;
 mod tensor_file;
+mod tensor_view;
 
 mod adapter;
 mod checkpoint;
@@ -74,8 +75,10 @@ pub use metadata::{
     adapter_metadata, architecture, model_metadata,
 };
 pub use model_config::{Family, ModelConfig};
+pub use number_format::NumberFormat;
 pub use progress::Progress;
 pub use quantize::QuantizeError;
+pub use tensor_view::TensorView;
 pub use tokenizer::{
     SpecialToken, Token, TokenKind, TokenizerError, TokenizerProblem, Vocabulary, VocabularyModel,
     VocabularyValue,

@@ -1,8 +1,8 @@
 use std::fs::File;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::Path;
 
-use memmap2::Mmap;
+use memmap2::{Mmap, UncheckedAdvice};
 
 use crate::error::ModelError;
 
@@ -36,6 +36,21 @@ fn map(file: &File) -> std::io::Result<Mmap> {
     // documented for users, and neither can make our own code go out of bounds, because lengths come
     // from the map and not from the file.
     unsafe { Mmap::map(file) }
+}
+
+impl MappedFile {
+    /// Gives the memory of a part back; its bytes are read from disk again when they are looked at.
+    ///
+    /// Only saves memory, so that a system that refuses is not asked twice.
+    #[expect(unsafe_code, reason = "other maps would lose what was written to them")]
+    pub(crate) fn release(&self, range: Range<usize>) {
+        if let Self(Some(map)) = self {
+            // SAFETY: the map is of a file and only read, so that its pages come back with the same bytes.
+            let _ = unsafe {
+                map.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len())
+            };
+        }
+    }
 }
 
 impl Deref for MappedFile {

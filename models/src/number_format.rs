@@ -3,9 +3,12 @@ use safetensors::Dtype;
 
 /// A floating-point format whose values can be computed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NumberFormat {
+pub enum NumberFormat {
+    /// IEEE 754 single precision.
     F32,
+    /// The upper half of it.
     Bf16,
+    /// IEEE 754 half precision.
     F16,
 }
 
@@ -47,7 +50,7 @@ impl NumberFormat {
     }
 
     /// Returns the bytes of one value.
-    pub(crate) fn size(self) -> usize {
+    pub fn size(self) -> usize {
         match self {
             Self::F32 => 4,
             Self::Bf16 | Self::F16 => 2,

@@ -66,6 +66,11 @@ impl TensorFile {
     pub(crate) fn data(&self, tensor: &StoredTensor) -> &[u8] {
         &self.bytes[tensor.start..tensor.end]
     }
+
+    /// Gives the memory of a tensor's values back, until they are looked at again.
+    pub(crate) fn release(&self, tensor: &StoredTensor) {
+        self.bytes.release(tensor.start..tensor.end);
+    }
 }
 
 fn read_header(path: &Path, bytes: &[u8]) -> Result<Vec<StoredTensor>, ModelError> {

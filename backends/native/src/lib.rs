@@ -8,8 +8,26 @@
 mod batch;
 mod error;
 
+mod host;
+mod matrix;
+mod rows;
+#[cfg(test)]
+mod testing;
+
+mod dynamic_code;
+mod nf4;
+mod ops;
+
 mod parameters;
 
+mod adaptation;
+mod compute;
+mod decoder;
+
+pub use adaptation::{Adaptation, Bias, LoraOptions, TargetModules};
 pub use batch::Batch;
+pub use compute::{Compute, Nf4Options};
+pub use decoder::{BatchLoss, Decoder, Pass, SequenceLoss};
 pub use error::NativeError;
+pub use nf4::{Nf4Absmax, Nf4Error, Nf4Matrix, Nf4Quantiser};
 pub use parameters::{Gradients, Parameter, ParameterId, Parameters};

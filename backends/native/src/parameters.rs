@@ -1,6 +1,8 @@
 use candle_core::Tensor;
 
 use crate::error::NativeError;
+use crate::host;
+use crate::matrix::{Existing, Matrix, MatrixMut, Threads, multiply};
 
 /// Which of the trained tensors one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,6 +80,30 @@ impl Gradients {
             Some(sum) => (sum + gradient)?,
             None => gradient,
         });
+        Ok(())
+    }
+
+    /// Adds `scale` · `lhs` · `rhs` to the gradient of a tensor of `shape` in the host's memory.
+    pub(crate) fn add_product(
+        &mut self,
+        id: ParameterId,
+        shape: (usize, usize),
+        lhs: Matrix<'_>,
+        rhs: Matrix<'_>,
+        scale: f32,
+    ) -> Result<(), NativeError> {
+        let (rows, columns) = shape;
+        let mut product = |values: &mut [f32], existing| {
+            let product = MatrixMut::new(values, rows, columns);
+            multiply(product, lhs, rhs, scale, existing, Threads::All);
+        };
+        if let Some(sum) = &self.0[id.0] {
+            host::change(sum, |values| product(values, Existing::Added))?;
+        } else {
+            let mut values = vec![0.0; rows * columns];
+            product(&mut values, Existing::Replaced);
+            self.0[id.0] = Some(host::tensor(values, shape)?);
+        }
         Ok(())
     }
 

@@ -14,6 +14,7 @@ pub(crate) use config::FILE as CONFIG;
 use crate::error::{AdapterProblem, ModelError};
 use crate::number_format::NumberFormat;
 use crate::tensor_file::{StoredTensor, TensorFile};
+use crate::tensor_view::TensorView;
 
 /// Name of the file with an adapter's tensors.
 pub(crate) const WEIGHTS: &str = "adapter_model.safetensors";
@@ -138,6 +139,12 @@ impl Adapter {
     /// Returns the modules with a low-rank change, sorted.
     pub fn module_names(&self) -> impl Iterator<Item = &str> {
         self.modules.keys().map(String::as_str)
+    }
+
+    /// Returns its tensors, as they lie in the file.
+    pub fn tensors(&self) -> impl Iterator<Item = TensorView<'_>> {
+        let tensors = self.file.tensors().iter();
+        tensors.map(|tensor| TensorView::new(&self.file, tensor).expect("looked at when opened"))
     }
 
     pub(crate) fn modules(&self) -> &BTreeMap<String, Lora> {

@@ -1,0 +1,62 @@
+/// The numbers that four bits stand for, as shares of a block's largest magnitude.
+///
+/// From appendix E of Dettmers et al. 2023.
+pub(super) const VALUES: [f32; 16] = [
+    -1.0,
+    -0.696_192_8,
+    -0.525_073_05,
+    -0.394_917_5,
+    -0.284_441_38,
+    -0.184_773_43,
+    -0.091_050_036,
+    0.0,
+    0.079_580_3,
+    0.160_930_2,
+    0.246_112_3,
+    0.337_915_24,
+    0.440_709_83,
+    0.562_617,
+    0.722_956_84,
+    1.0,
+];
+
+/// Where one number ends and the next begins; a value between two exactly is the lower one's.
+const BOUNDS: [f32; 15] = {
+    let mut bounds = [0.0; 15];
+    let mut idx = 0;
+    while idx < bounds.len() {
+        bounds[idx] = (VALUES[idx] + VALUES[idx + 1]) / 2.0;
+        idx += 1;
+    }
+    bounds
+};
+
+/// Returns the bits for eight shares.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled for the features of its caller")]
+pub(super) fn nearest(shares: [f32; 8]) -> [u8; 8] {
+    let mut codes = [0u32; 8];
+    for bound in BOUNDS {
+        for (code, share) in codes.iter_mut().zip(shares) {
+            *code += u32::from(share > bound);
+        }
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "there are 15 bounds")]
+    codes.map(|code| code as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_number_is_taken_and_the_lower_of_two() {
+        for (code, value) in (0..).zip(VALUES) {
+            assert_eq!(nearest([value; 8]), [code; 8]);
+        }
+        for (code, bound) in (0..).zip(BOUNDS) {
+            assert_eq!(nearest([bound; 8]), [code; 8]);
+            assert_eq!(nearest([bound.next_up(); 8]), [code + 1; 8]);
+        }
+    }
+}
