@@ -5,17 +5,15 @@
 //! seconds and the loss before it, and at the end the most memory that was resident.
 
 use std::io::Write as _;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
-use candle_core::{DType, Device};
 use serde::{Deserialize, Serialize};
 use shipworthy_datasets::TokenisedExample;
 use shipworthy_models::Checkpoint;
 use shipworthy_native::{
-    Adaptation, Batch, Bias, Compute, Decoder, Gradients, LoraOptions, Nf4Options, Pass,
-    TargetModules,
+    Adaptation, Batch, Compute, Decoder, Gradients, LoraOptions, Nf4Options, Pass,
 };
 
 /// Ticks of a second in `/proc/self/stat`.
@@ -52,24 +50,12 @@ struct Costs {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let text = std::env::args().nth(1).ok_or("settings are missing")?;
     let settings: Settings = serde_json::from_str(&text)?;
-    let compute = Compute {
-        device: Device::Cpu,
-        dtype: DType::F32,
-        quantisation: settings.nf4.then_some(Nf4Options { double_quant: true }),
-    };
-    let adaptation = Adaptation::Lora(LoraOptions {
-        r: settings.rank,
-        alpha: 2.0 * settings.rank as f64,
-        dropout: 0.0,
-        use_rslora: false,
-        target_modules: TargetModules::AllLinear,
-        modules_to_save: Vec::new(),
-        bias: Bias::None,
-    });
-    let checkpoint = Checkpoint::open(&settings.checkpoint)?;
-    let mut ignored = |_| ControlFlow::Continue(());
-    let mut decoder = Decoder::load(&checkpoint, &adaptation, &compute, 7, &mut ignored)?;
-    drop(checkpoint);
+    let nf4 = Nf4Options { double_quant: true };
+    let compute = Compute::host(settings.nf4.then_some(nf4));
+    let lora = LoraOptions::new(settings.rank, 2.0 * settings.rank as f64);
+    let checkpoint = Arc::new(Checkpoint::open(&settings.checkpoint)?);
+    let adaptation = Adaptation::Lora(lora);
+    let decoder = Decoder::load(&checkpoint, &adaptation, &compute, 7, &mut |_, _| ())?;
 
     let length = settings.tokens.len();
     let first = length - settings.labelled.min(length - 1);

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use candle_core::Tensor;
 use shipworthy_datasets::TokenisedExample;
-use shipworthy_native::{Adaptation, Batch, Compute, Decoder, Gradients, LoraOptions, Parameter, Pass};
+use shipworthy_native::{Adaptation, Batch, Compute, Decoder, Gradients, Parameter, Pass};
 use support::{
     accumulate, adapted, batch, by_name, compute, examples, load, lora_options, norm, pass,
     quantised, relative_error, values,
@@ -45,10 +45,8 @@ fn with_dropout(case: &str, adapter: &str, is_quantised: bool) -> Decoder {
     if adapter == "full" {
         return adapted(case, adapter, &compute);
     }
-    let options = LoraOptions {
-        dropout: 1.0 / 3.0,
-        ..lora_options(case, adapter)
-    };
+    let mut options = lora_options(case, adapter);
+    options.dropout = 1.0 / 3.0;
     let mut decoder = load(case, &Adaptation::Lora(options), &compute);
     // The weights an adapter begins with have no gradient but B's.
     let trained = adapted(case, adapter, &compute);

@@ -8,15 +8,15 @@
 
 mod support;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use candle_core::Tensor;
-use shipworthy_models::Checkpoint;
-use shipworthy_native::{Adaptation, Compute, Decoder};
+use shipworthy_models::Adapter;
+use shipworthy_native::{Adaptation, Compute, Decoder, LoraOptions};
 use support::{
     Reference, accumulate, adapted, batch, by_name, compute, examples, folder, load,
-    load_checkpoint, most, norm, pass, quantised, relative_error, tensors, values,
+    load_from, most, pass, quantised, relative_error, tensors, values,
 };
 use test_case::test_case;
 
@@ -38,8 +38,7 @@ fn load_variant(case: &str, config: &Path) -> Decoder {
     let weights = folder().join(case).join("base/model.safetensors");
     std::fs::copy(weights, place.path().join("model.safetensors")).unwrap();
     std::fs::copy(config, place.path().join("config.json")).unwrap();
-    let checkpoint = Checkpoint::open(place.path()).unwrap();
-    load_checkpoint(&checkpoint, &Adaptation::None, &compute())
+    load_from(place.path(), &Adaptation::None, &compute())
 }
 
 /// Returns the logits of each example, all in one batch.
@@ -95,7 +94,7 @@ fn assert_computes(case: &str, adapter: &str, compute: &Compute, kind: &str) {
 
     let parameters = decoder.parameters();
     let decays = parameters.iter().map(|(_, parameter)| (parameter.name.clone(), parameter.decays));
-    assert_eq!(decays.collect::<std::collections::BTreeMap<_, _>>(), reference.decays);
+    assert_eq!(decays.collect::<BTreeMap<_, _>>(), reference.decays);
 
     let expected = reference.named(&format!("{kind}logits."));
     assert_eq!(expected.len(), examples().len());
@@ -151,4 +150,21 @@ fn losses_and_gradients_are_those_of_peft(case: &str, adapter: &str) {
 #[test_case("gemma3")]
 fn losses_and_gradients_upon_nf4_are_those_of_bitsandbytes(case: &str) {
     assert_computes(case, "lora", &quantised(), "nf4_");
+}
+
+#[test_case("llama2", "lora")]
+#[test_case("llama2", "rslora")]
+#[test_case("qwen2", "bias_all")]
+#[test_case("qwen2", "bias_lora_only")]
+#[test_case("qwen2", "embedding")]
+fn an_adapter_alone_says_how_it_is_loaded(case: &str, adapter: &str) {
+    let directory = folder().join(case).join(adapter);
+    let opened = Adapter::open(&directory).unwrap();
+    let options = LoraOptions::of_adapter(&opened).unwrap();
+    let mut decoder = load(case, &Adaptation::Lora(options), &compute());
+    decoder.load_adapter(&opened).unwrap();
+    let expected = logits(&adapted(case, adapter, &compute()));
+    for (found, expected) in logits(&decoder).iter().zip(&expected) {
+        assert_eq!(values(found), values(expected));
+    }
 }

@@ -6,10 +6,9 @@
     reason = "every test binary uses a part; a test fails by panicking"
 )]
 
-pub(crate) mod training;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use safetensors::SafeTensors;
@@ -108,35 +107,22 @@ pub(crate) fn batch(examples: &[TokenisedExample]) -> Batch {
 }
 
 pub(crate) fn compute() -> Compute {
-    Compute {
-        device: Device::Cpu,
-        dtype: DType::F32,
-        quantisation: None,
-    }
+    Compute::host(None)
 }
 
 /// Linear layers in NF4 with double quantisation.
 pub(crate) fn quantised() -> Compute {
-    let quantisation = Some(Nf4Options { double_quant: true });
-    Compute {
-        quantisation,
-        ..compute()
-    }
+    Compute::host(Some(Nf4Options { double_quant: true }))
 }
 
 /// Loads `CASE/base`, to be adapted so.
 pub(crate) fn load(case: &str, adaptation: &Adaptation, compute: &Compute) -> Decoder {
-    let checkpoint = Checkpoint::open(&folder().join(case).join("base")).unwrap();
-    load_checkpoint(&checkpoint, adaptation, compute)
+    load_from(&folder().join(case).join("base"), adaptation, compute)
 }
 
-pub(crate) fn load_checkpoint(
-    checkpoint: &Checkpoint,
-    adaptation: &Adaptation,
-    compute: &Compute,
-) -> Decoder {
-    let mut ignored = |_| std::ops::ControlFlow::Continue(());
-    Decoder::load(checkpoint, adaptation, compute, 7, &mut ignored).unwrap()
+pub(crate) fn load_from(folder: &Path, adaptation: &Adaptation, compute: &Compute) -> Decoder {
+    let checkpoint = Arc::new(Checkpoint::open(folder).unwrap());
+    Decoder::load(&checkpoint, adaptation, compute, 7, &mut |_, _| ()).unwrap()
 }
 
 /// Loads what `CASE/ADAPTER` was trained as, with the adapter's weights.
@@ -168,23 +154,20 @@ pub(crate) fn target_modules(case: &str, adapter: &str) -> Vec<String> {
 /// Returns what an adapter's `adapter_config.json` says; `lora` was made for `all-linear`.
 pub(crate) fn lora_options(case: &str, adapter: &str) -> LoraOptions {
     let config = adapter_config(case, adapter);
-    LoraOptions {
-        r: usize::try_from(config["r"].as_u64().unwrap()).unwrap(),
-        alpha: config["lora_alpha"].as_f64().unwrap(),
-        dropout: 0.0,
-        use_rslora: config["use_rslora"].as_bool().unwrap(),
-        target_modules: match adapter {
-            "lora" => TargetModules::AllLinear,
-            _ => TargetModules::Listed(target_modules(case, adapter)),
-        },
-        modules_to_save: list(&config["modules_to_save"]),
-        bias: match config["bias"].as_str().unwrap() {
-            "none" => Bias::None,
-            "all" => Bias::All,
-            "lora_only" => Bias::LoraOnly,
-            other => panic!("{other}"),
-        },
+    let r = usize::try_from(config["r"].as_u64().unwrap()).unwrap();
+    let mut options = LoraOptions::new(r, config["lora_alpha"].as_f64().unwrap());
+    options.use_rslora = config["use_rslora"].as_bool().unwrap();
+    if adapter != "lora" {
+        options.target_modules = TargetModules::Listed(target_modules(case, adapter));
     }
+    options.modules_to_save = list(&config["modules_to_save"]);
+    options.bias = match config["bias"].as_str().unwrap() {
+        "none" => Bias::None,
+        "all" => Bias::All,
+        "lora_only" => Bias::LoraOnly,
+        other => panic!("{other}"),
+    };
+    options
 }
 
 /// How a step over these examples is computed.
