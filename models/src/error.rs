@@ -208,7 +208,9 @@ pub enum TensorProblem {
         dtype: safetensors::Dtype,
     },
     /// Its shape does not follow from `config.json`.
-    #[error("shape {found:?}, but `config.json` gives {expected:?}; weights and configuration are of different models")]
+    #[error(
+        "shape {found:?}, but `config.json` gives {expected:?}; weights and configuration are of different models"
+    )]
     Shape {
         /// Its shape.
         found: Vec<usize>,
@@ -270,7 +272,9 @@ pub enum CheckpointProblem {
         method: String,
     },
     /// A tensor is nowhere.
-    #[error("there is no tensor `{tensor}`; a shard is missing, or `config.json` is of another model")]
+    #[error(
+        "there is no tensor `{tensor}`; a shard is missing, or `config.json` is of another model"
+    )]
     Absent {
         /// Its name.
         tensor: String,

@@ -89,7 +89,9 @@ impl LoraOptions {
         if adapter.tensors().any(|tensor| is_embedding(tensor.name())) {
             return Err(unsupported("a low-rank change of the embedding"));
         }
-        let has_bias = adapter.tensors().any(|tensor| tensor.name().ends_with(".bias"));
+        let has_bias = adapter
+            .tensors()
+            .any(|tensor| tensor.name().ends_with(".bias"));
         let own = adapter.module_names().map(|module| {
             let scale = config.scale_of(module).map_err(|problem| {
                 NativeError::Model(shipworthy_models::ModelError::Adapter {
@@ -134,7 +136,9 @@ impl LoraOptions {
 
     /// Tells whether a module is trained in full.
     pub(crate) fn saves(&self, module: &str) -> bool {
-        self.modules_to_save.iter().any(|name| is_called(module, name))
+        self.modules_to_save
+            .iter()
+            .any(|name| is_called(module, name))
     }
 }
 
@@ -151,7 +155,10 @@ mod tests {
     #[test]
     fn names_are_matched_as_peft_does() {
         assert!(is_called("model.layers.0.self_attn.q_proj", "q_proj"));
-        assert!(is_called("model.layers.0.self_attn.q_proj", "self_attn.q_proj"));
+        assert!(is_called(
+            "model.layers.0.self_attn.q_proj",
+            "self_attn.q_proj"
+        ));
         assert!(is_called("lm_head", "lm_head"));
         assert!(!is_called("model.layers.0.self_attn.qq_proj", "q_proj"));
     }

@@ -36,7 +36,10 @@ impl DynamicCode {
 
     fn new(signed: bool) -> Self {
         let mut values = vec![0.0, 1.0];
-        for (decade, scale) in [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0].into_iter().enumerate() {
+        for (decade, scale) in [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0]
+            .into_iter()
+            .enumerate()
+        {
             let intervals = if signed { 1 << decade } else { 2 << decade };
             for idx in 0..intervals {
                 let (left, right) = (boundary(idx, intervals), boundary(idx + 1, intervals));
@@ -67,7 +70,9 @@ impl DynamicCode {
     /// for: its largest is 0.
     #[inline]
     pub(crate) fn encode(&self, block: &[f32], bytes: &mut [u8]) -> f32 {
-        let largest = block.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+        let largest = block
+            .iter()
+            .fold(0.0f32, |largest, value| largest.max(value.abs()));
         if largest == 0.0 {
             bytes.fill(0);
             return largest;
@@ -134,7 +139,9 @@ mod tests {
 
     #[test]
     fn a_block_comes_back_within_a_step() {
-        let block: Vec<f32> = (0..256).map(|idx: i16| f32::from(idx - 100) * 0.37).collect();
+        let block: Vec<f32> = (0..256)
+            .map(|idx: i16| f32::from(idx - 100) * 0.37)
+            .collect();
         let mut bytes = [0; 256];
         let code = DynamicCode::signed();
         let largest = code.encode(&block, &mut bytes);

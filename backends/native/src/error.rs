@@ -46,7 +46,9 @@ pub enum NativeError {
         problem: AdapterMismatch,
     },
     /// A token that is not in the model's vocabulary.
-    #[error("token {token} is outside of the model's vocabulary of {vocab_size}; tokenizer and model are of different kinds")]
+    #[error(
+        "token {token} is outside of the model's vocabulary of {vocab_size}; tokenizer and model are of different kinds"
+    )]
     Token {
         /// The token.
         token: u32,
@@ -62,13 +64,19 @@ pub enum NativeError {
 #[derive(Debug, Error)]
 pub enum AdapterMismatch {
     /// A tensor is not there.
-    #[error("it has no tensor `{0}`; `target_modules`, `modules_to_save` and `bias` must be as it was trained with")]
+    #[error(
+        "it has no tensor `{0}`; `target_modules`, `modules_to_save` and `bias` must be as it was trained with"
+    )]
     Absent(String),
     /// A tensor has no place.
-    #[error("its tensor `{0}` is of nothing that is trained; `target_modules`, `modules_to_save` and `bias` must be as it was trained with")]
+    #[error(
+        "its tensor `{0}` is of nothing that is trained; `target_modules`, `modules_to_save` and `bias` must be as it was trained with"
+    )]
     Unexpected(String),
     /// A tensor has another shape.
-    #[error("tensor `{tensor}` has shape {found:?}, expected {expected:?}; `lora_r` must be as it was trained with, and the base the same")]
+    #[error(
+        "tensor `{tensor}` has shape {found:?}, expected {expected:?}; `lora_r` must be as it was trained with, and the base the same"
+    )]
     Shape {
         /// The tensor.
         tensor: String,

@@ -4,7 +4,9 @@ use std::ops::{Deref, Range};
 
 use std::sync::Mutex;
 
-use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Shape, Storage, StorageRef, Tensor};
+use candle_core::{
+    CpuStorage, DType, Device, InplaceOp1, Layout, Shape, Storage, StorageRef, Tensor,
+};
 
 /// Values of a tensor that lies in the host's memory.
 pub(crate) struct HostValues<'a> {

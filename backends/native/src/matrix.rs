@@ -27,7 +27,10 @@ impl<'a> Matrix<'a> {
         columns: usize,
         row_stride: usize,
     ) -> Self {
-        assert!(fits(values.len(), rows, columns, row_stride), "rows lie within the values");
+        assert!(
+            fits(values.len(), rows, columns, row_stride),
+            "rows lie within the values"
+        );
         Self {
             values,
             rows,
@@ -61,7 +64,11 @@ pub(crate) struct MatrixMut<'a> {
 impl<'a> MatrixMut<'a> {
     /// Takes `rows` × `columns` values, row after row.
     pub(crate) fn new(values: &'a mut [f32], rows: usize, columns: usize) -> Self {
-        assert_eq!(values.len(), rows * columns, "as many values as the matrix has");
+        assert_eq!(
+            values.len(),
+            rows * columns,
+            "as many values as the matrix has"
+        );
         Self {
             values,
             rows,
@@ -117,13 +124,22 @@ pub(crate) fn multiply(
     existing: Existing,
     threads: Threads,
 ) {
-    assert_eq!((product.rows, product.columns), (lhs.rows, rhs.columns), "the product's shape");
+    assert_eq!(
+        (product.rows, product.columns),
+        (lhs.rows, rhs.columns),
+        "the product's shape"
+    );
     assert_eq!(lhs.columns, rhs.rows, "inner sizes are equal");
     if product.rows == 0 || product.columns == 0 {
         return;
     }
     assert!(
-        fits(product.values.len(), product.rows, product.columns, product.row_stride),
+        fits(
+            product.values.len(),
+            product.rows,
+            product.columns,
+            product.row_stride
+        ),
         "the product lies within its values"
     );
     let parallelism = match threads {

@@ -59,7 +59,10 @@ impl Parameters {
 
     /// Returns how many values they have in all.
     pub fn element_count(&self) -> usize {
-        self.0.iter().map(|parameter| parameter.value.elem_count()).sum()
+        self.0
+            .iter()
+            .map(|parameter| parameter.value.elem_count())
+            .sum()
     }
 }
 
@@ -93,7 +96,7 @@ impl Gradients {
         scale: f32,
     ) -> Result<(), NativeError> {
         let (rows, columns) = shape;
-        let mut product = |values: &mut [f32], existing| {
+        let product = |values: &mut [f32], existing| {
             let product = MatrixMut::new(values, rows, columns);
             multiply(product, lhs, rhs, scale, existing, Threads::All);
         };

@@ -24,7 +24,9 @@ pub(crate) fn with_one(
         Arch::new().dispatch(
             #[inline(always)]
             || {
-                let rows = written.chunks_exact_mut(columns).zip(read.chunks_exact(columns));
+                let rows = written
+                    .chunks_exact_mut(columns)
+                    .zip(read.chunks_exact(columns));
                 for (written, read) in rows {
                     of_row(written, read);
                 }
@@ -47,7 +49,9 @@ pub(crate) fn with_two(
         Arch::new().dispatch(
             #[inline(always)]
             || {
-                let rows = written.chunks_exact_mut(columns).zip(first.chunks_exact(columns));
+                let rows = written
+                    .chunks_exact_mut(columns)
+                    .zip(first.chunks_exact(columns));
                 for ((written, first), second) in rows.zip(second.chunks_exact(columns)) {
                     of_row(written, first, second);
                 }
@@ -65,12 +69,16 @@ pub(crate) fn with_table(
     of_row: impl Fn(&mut [f32], &[f32]) + Sync,
 ) {
     let rows = rows_at_once(columns);
-    let pieces = changed.par_chunks_mut(rows * columns).zip(table.par_chunks(rows * table_columns));
+    let pieces = changed
+        .par_chunks_mut(rows * columns)
+        .zip(table.par_chunks(rows * table_columns));
     pieces.for_each(|(changed, table)| {
         Arch::new().dispatch(
             #[inline(always)]
             || {
-                let rows = changed.chunks_exact_mut(columns).zip(table.chunks_exact(table_columns));
+                let rows = changed
+                    .chunks_exact_mut(columns)
+                    .zip(table.chunks_exact(table_columns));
                 for (changed, table) in rows {
                     of_row(changed, table);
                 }

@@ -3,7 +3,9 @@
 use std::f64::consts::TAU;
 
 use candle_core::Tensor;
-use shipworthy_models::{HyperParameters, LayerType, Llama3Scaling, Rope, RopeScaling, YarnScaling};
+use shipworthy_models::{
+    HyperParameters, LayerType, Llama3Scaling, Rope, RopeScaling, YarnScaling,
+};
 
 use crate::batch::Batch;
 use crate::compute::Compute;
@@ -43,8 +45,15 @@ impl ModelFrequencies {
         }
     }
 
-    pub(crate) fn angles(&self, batch: &Batch, compute: &Compute) -> candle_core::Result<BatchAngles> {
-        let local = self.local.as_ref().map(|local| local.angles(batch, compute));
+    pub(crate) fn angles(
+        &self,
+        batch: &Batch,
+        compute: &Compute,
+    ) -> candle_core::Result<BatchAngles> {
+        let local = self
+            .local
+            .as_ref()
+            .map(|local| local.angles(batch, compute));
         Ok(BatchAngles {
             global: self.global.angles(batch, compute)?,
             local: local.transpose()?,
@@ -80,11 +89,19 @@ impl Frequencies {
         match &rope.scaling {
             RopeScaling::None => plain,
             RopeScaling::Linear { factor } => Self {
-                angles: plain.angles.iter().map(|angle| angle / *factor as f32).collect(),
+                angles: plain
+                    .angles
+                    .iter()
+                    .map(|angle| angle / *factor as f32)
+                    .collect(),
                 ..plain
             },
             RopeScaling::Llama3(scaling) => Self {
-                angles: plain.angles.iter().map(|&angle| llama3(angle, scaling)).collect(),
+                angles: plain
+                    .angles
+                    .iter()
+                    .map(|&angle| llama3(angle, scaling))
+                    .collect(),
                 ..plain
             },
             RopeScaling::Yarn(scaling) => yarn(&plain.angles, rope.theta, head_dim, scaling),
@@ -140,17 +157,25 @@ fn yarn(plain: &[f32], theta: f64, head_dim: u32, scaling: &YarnScaling) -> Freq
     let size = f64::from(head_dim);
     let context = f64::from(scaling.original_max_position_embeddings);
     let dimension = |rotations: f64| size * (context / (rotations * TAU)).ln() / (2.0 * theta.ln());
-    let low = dimension(scaling.beta_fast.unwrap_or(32.0)).floor().max(0.0);
-    let high = dimension(scaling.beta_slow.unwrap_or(1.0)).ceil().min(size - 1.0);
+    let low = dimension(scaling.beta_fast.unwrap_or(32.0))
+        .floor()
+        .max(0.0);
+    let high = dimension(scaling.beta_slow.unwrap_or(1.0))
+        .ceil()
+        .min(size - 1.0);
     let span = if low == high { 0.001 } else { high - low };
     let angles = plain.iter().enumerate().map(|(pair, angle)| {
         let ramp = ((pair as f64 - low) / span).clamp(0.0, 1.0) as f32;
         let divided = angle / scaling.factor as f32;
         divided * ramp + angle * (1.0 - ramp)
     });
-    let magnitude = scaling
-        .attention_factor
-        .unwrap_or_else(|| if scaling.factor <= 1.0 { 1.0 } else { 0.1 * scaling.factor.ln() + 1.0 });
+    let magnitude = scaling.attention_factor.unwrap_or_else(|| {
+        if scaling.factor <= 1.0 {
+            1.0
+        } else {
+            0.1 * scaling.factor.ln() + 1.0
+        }
+    });
     Frequencies {
         angles: angles.collect(),
         magnitude,

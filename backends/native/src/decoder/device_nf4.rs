@@ -110,9 +110,13 @@ impl DeviceNf4 {
 
     fn tiles(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         // Columns are whole blocks, so these are whole nested blocks: their scales are never split.
-        let at_once = (TILE / self.columns).next_multiple_of(NESTED_BLOCK).max(NESTED_BLOCK);
+        let at_once = (TILE / self.columns)
+            .next_multiple_of(NESTED_BLOCK)
+            .max(NESTED_BLOCK);
         let rows = self.rows;
-        (0..rows).step_by(at_once).map(move |start| start..(start + at_once).min(rows))
+        (0..rows)
+            .step_by(at_once)
+            .map(move |start| start..(start + at_once).min(rows))
     }
 
     /// Reads rows back; (rows, columns) in the format computed in.
@@ -172,7 +176,10 @@ mod tests {
         let input = random((3, columns), 2);
         let weight = Tensor::from_vec(expected, (rows, columns), &Device::Cpu).unwrap();
         let product = device.apply(&input).unwrap();
-        assert_eq!(list(&product), list(&input.matmul(&weight.t().unwrap()).unwrap()));
+        assert_eq!(
+            list(&product),
+            list(&input.matmul(&weight.t().unwrap()).unwrap())
+        );
         let back = device.apply_back(&product).unwrap();
         assert_eq!(list(&back), list(&product.matmul(&weight).unwrap()));
     }

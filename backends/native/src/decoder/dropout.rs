@@ -64,7 +64,11 @@ impl<'a> Dropout<'a> {
                 let random = mixed(row.wrapping_add(piece as u64));
                 for (idx, (sum, value)) in sums.iter_mut().zip(values).enumerate() {
                     let drawn = (random >> (16 * idx)) as u32 & 0xFFFF;
-                    *sum += if drawn < threshold { 0.0 } else { scale * value };
+                    *sum += if drawn < threshold {
+                        0.0
+                    } else {
+                        scale * value
+                    };
                 }
             }
         });

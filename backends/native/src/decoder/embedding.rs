@@ -43,9 +43,8 @@ impl Embedding {
             }
             crate::host::tensor(values, (tokens.len(), width))
         };
-        let selected = |weight: &Tensor| {
-            weight.index_select(&Tensor::new(tokens, weight.device())?, 0)
-        };
+        let selected =
+            |weight: &Tensor| weight.index_select(&Tensor::new(tokens, weight.device())?, 0);
         let vectors = match &self.weight {
             Weight::Trained(id) => selected(parameters.value(*id))?.to_dtype(compute.dtype)?,
             Weight::Frozen(frozen) => match &**frozen {

@@ -3,14 +3,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 use shipworthy_models::{Checkpoint, NumberFormat, TensorView};
 
 use super::device_nf4::DeviceNf4;
 use crate::compute::Compute;
 use crate::error::NativeError;
-use crate::host;
 use crate::matrix::{Existing, Matrix, MatrixMut, Threads, multiply};
 use crate::nf4::{Nf4Matrix, Nf4Quantiser};
 
@@ -39,7 +38,9 @@ pub(crate) struct MappedMatrix {
 
 impl MappedMatrix {
     fn view(&self) -> TensorView<'_> {
-        self.checkpoint.view(&self.name).expect("looked at when loaded")
+        self.checkpoint
+            .view(&self.name)
+            .expect("looked at when loaded")
     }
 }
 
@@ -82,7 +83,12 @@ impl FrozenWeight {
     }
 
     /// Adds `input` · Wᵀ to `output`: (tokens, inputs) to (tokens, outputs), both in the host's memory.
-    pub(crate) fn apply_on_host(&self, input: &[f32], output: &mut [f32], [rows, columns]: [usize; 2]) {
+    pub(crate) fn apply_on_host(
+        &self,
+        input: &[f32],
+        output: &mut [f32],
+        [rows, columns]: [usize; 2],
+    ) {
         let tokens = input.len() / columns;
         let input = Matrix::new(input, tokens, columns);
         self.tiles([rows, columns], |range, tile| {
@@ -189,7 +195,11 @@ impl FrozenWeight {
     }
 }
 
-fn on_device(values: Vec<f32>, shape: [usize; 2], compute: &Compute) -> candle_core::Result<Tensor> {
+fn on_device(
+    values: Vec<f32>,
+    shape: [usize; 2],
+    compute: &Compute,
+) -> candle_core::Result<Tensor> {
     Tensor::from_vec(values, (shape[0], shape[1]), &Device::Cpu)?
         .to_dtype(compute.dtype)?
         .to_device(&compute.device)
@@ -230,7 +240,13 @@ fn check_finite(view: &TensorView<'_>) -> Result<(), NativeError> {
         let mut values = vec![0.0; end - start];
         view.read(start..end, &mut values);
         // No early end, so that the compiler makes vectors of it.
-        values.iter().fold(true, |finite, value| finite & value.is_finite())
+        values
+            .iter()
+            .fold(true, |finite, value| finite & value.is_finite())
     });
-    if finite { Ok(()) } else { Err(view.not_finite().into()) }
+    if finite {
+        Ok(())
+    } else {
+        Err(view.not_finite().into())
+    }
 }

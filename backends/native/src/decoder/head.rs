@@ -37,7 +37,11 @@ impl Head {
     }
 
     /// Computes the logits of `hidden` (tokens, `hidden_size`): (tokens, `vocab_size`), `f32`.
-    pub(crate) fn logits(&self, parameters: &Parameters, hidden: &Tensor) -> Result<Tensor, NativeError> {
+    pub(crate) fn logits(
+        &self,
+        parameters: &Parameters,
+        hidden: &Tensor,
+    ) -> Result<Tensor, NativeError> {
         let (logits, _) = self.linear.forward(parameters, hidden, None)?;
         Ok(capped(&logits.to_dtype(DType::F32)?, self.softcap)?)
     }
@@ -113,7 +117,9 @@ impl Head {
         let sums = exponentials.sum_keepdim(D::Minus1)?;
         let labels = Tensor::new(labels, logits.device())?.unsqueeze(1)?;
         let log_sums = (most + sums.log()?)?;
-        let losses = (log_sums - logits.gather(&labels, 1)?)?.squeeze(1)?.to_vec1()?;
+        let losses = (log_sums - logits.gather(&labels, 1)?)?
+            .squeeze(1)?
+            .to_vec1()?;
         let Some(scale) = scale else {
             return Ok((losses, logits));
         };
@@ -145,9 +151,13 @@ fn loss(logits: &mut [f32], label: usize, cap: Option<f32>, scale: Option<f32>) 
                 }
             }
             let right = logits[label];
-            let most = logits.iter().fold(f32::NEG_INFINITY, |most, &logit| {
-                if logit > most { logit } else { most }
-            });
+            let most =
+                logits.iter().fold(
+                    f32::NEG_INFINITY,
+                    |most, &logit| {
+                        if logit > most { logit } else { most }
+                    },
+                );
             // The slopes of capped logits are lost when these become exponentials.
             let slopes: Option<Vec<f32>> = cap.filter(|_| scale.is_some()).map(|cap| {
                 let slope = |logit: &f32| 1.0 - (logit / cap) * (logit / cap);
@@ -211,8 +221,9 @@ mod tests {
             scale: 0.25,
             gradients: &mut gradients,
         };
-        let (losses, gradient) =
-            head.losses(&parameters, &hidden, &labels, 4, Some(wanted)).unwrap();
+        let (losses, gradient) = head
+            .losses(&parameters, &hidden, &labels, 4, Some(wanted))
+            .unwrap();
         let (logits, _) = head.linear.forward(&parameters, &hidden, None).unwrap();
         let (other, of_logits) = head.losses_anywhere(&logits, &labels, Some(0.25)).unwrap();
         for (loss, other) in losses.iter().zip(other) {
@@ -226,7 +237,9 @@ mod tests {
             let (losses, _) = head.losses(parameters, hidden, &labels, 100, None).unwrap();
             host::tensor(losses, 9).unwrap()
         };
-        assert_gradient(&hidden, &gradient.unwrap(), &quarter, |hidden| loss(hidden, &parameters));
+        assert_gradient(&hidden, &gradient.unwrap(), &quarter, |hidden| {
+            loss(hidden, &parameters)
+        });
         let of_weight = gradients.get(weight).unwrap();
         assert_gradient(parameters.value(weight), of_weight, &quarter, |value| {
             let mut parameters = parameters.clone();
@@ -240,7 +253,9 @@ mod tests {
         let (head, parameters, _) = head(Some(2.0));
         let hidden = random((3, 12), 6);
         let logits = list(&head.logits(&parameters, &hidden).unwrap());
-        let (losses, _) = head.losses(&parameters, &hidden, &[3, 4, 5], 2, None).unwrap();
+        let (losses, _) = head
+            .losses(&parameters, &hidden, &[3, 4, 5], 2, None)
+            .unwrap();
         for (idx, loss) in losses.iter().enumerate() {
             let row = &logits[idx * 37..(idx + 1) * 37];
             let sum: f32 = row.iter().map(|logit| logit.exp()).sum();

@@ -94,9 +94,13 @@ impl Layer {
         };
         let query = rotate(&query, angles, Turn::Forward)?;
         let key = rotate(&key, angles, Turn::Forward)?;
-        let attended = self.attention.forward(&query, &key, &value, context.sequences)?;
-        let (projected, output_tape) = self.output.forward(parameters, &attended.output, dropout)?;
-        let (middle, projected) = residual(parameters, input, projected, self.attention_norm.as_ref())?;
+        let attended = self
+            .attention
+            .forward(&query, &key, &value, context.sequences)?;
+        let (projected, output_tape) =
+            self.output.forward(parameters, &attended.output, dropout)?;
+        let (middle, projected) =
+            residual(parameters, input, projected, self.attention_norm.as_ref())?;
         let mlp_normed = self.mlp_input_norm.forward(parameters, &middle)?;
         let gate = self.gate.forward(parameters, &mlp_normed, dropout)?;
         let up = self.up.forward(parameters, &mlp_normed, dropout)?;
@@ -155,7 +159,9 @@ impl Layer {
             gradients,
         )?);
         let inputs = [&tape.query, &tape.key, &tape.value];
-        let found = self.attention.backward(inputs, attended, &of_attended, context.sequences)?;
+        let found = self
+            .attention
+            .backward(inputs, attended, &of_attended, context.sequences)?;
         let mut of_query = rotate(&found.query, angles, Turn::Backward)?;
         let mut of_key = rotate(&found.key, angles, Turn::Backward)?;
         if let (Some((query, key)), Some(query_norm), Some(key_norm)) =
@@ -168,7 +174,11 @@ impl Layer {
         let mut of_normed: Option<Tensor> = None;
         let projections = [&self.query, &self.key, &self.value];
         let upstreams = [of_query, of_key, found.value];
-        for ((linear, tape_of), upstream) in projections.into_iter().zip(&tape.projections).zip(upstreams) {
+        for ((linear, tape_of), upstream) in projections
+            .into_iter()
+            .zip(&tape.projections)
+            .zip(upstreams)
+        {
             let part = linear.backward(
                 parameters,
                 &tape.normed,
@@ -186,7 +196,9 @@ impl Layer {
         let Some(of_normed) = of_normed else {
             return Ok(None);
         };
-        let of_input = self.input_norm.backward(parameters, input, &of_normed, gradients)?;
+        let of_input = self
+            .input_norm
+            .backward(parameters, input, &of_normed, gradients)?;
         Ok(Some((of_middle + of_input)?))
     }
 
@@ -201,7 +213,9 @@ impl Layer {
         let parameters = context.parameters;
         let dropout = context.dropout.as_ref();
         let of_lowered = match (&self.mlp_norm, &tape.lowered) {
-            (Some(norm), Some(lowered)) => &norm.backward(parameters, lowered, upstream, gradients)?,
+            (Some(norm), Some(lowered)) => {
+                &norm.backward(parameters, lowered, upstream, gradients)?
+            }
             _ => upstream,
         };
         let of_product = needed(self.down.backward(
@@ -219,11 +233,15 @@ impl Layer {
         let mut back = |linear: &Linear, tape_of: &LinearTape, upstream: Tensor| {
             let input = &tape.mlp_normed;
             linear
-                .backward(parameters, input, tape_of, &upstream, dropout, true, gradients)
+                .backward(
+                    parameters, input, tape_of, &upstream, dropout, true, gradients,
+                )
                 .map(needed)
         };
         let of_normed = (back(&self.gate, &gate.1, of_gate)? + back(&self.up, &up.1, of_up)?)?;
-        let of_middle = self.mlp_input_norm.backward(parameters, &tape.middle, &of_normed, gradients)?;
+        let of_middle =
+            self.mlp_input_norm
+                .backward(parameters, &tape.middle, &of_normed, gradients)?;
         Ok((upstream + of_middle)?)
     }
 }

@@ -100,9 +100,25 @@ impl Linear {
             gradients.add(*id, upstream.to_dtype(candle_core::DType::F32)?.sum(0)?)?;
         }
         if host::is_on_host(input) {
-            self.backward_on_host(parameters, input, tape, upstream, dropout, needs_input, gradients)
+            self.backward_on_host(
+                parameters,
+                input,
+                tape,
+                upstream,
+                dropout,
+                needs_input,
+                gradients,
+            )
         } else {
-            self.backward_anywhere(parameters, input, tape, upstream, dropout, needs_input, gradients)
+            self.backward_anywhere(
+                parameters,
+                input,
+                tape,
+                upstream,
+                dropout,
+                needs_input,
+                gradients,
+            )
         }
     }
 
@@ -221,7 +237,13 @@ impl Linear {
             let dropped = dropout.map(|dropout| dropout.apply(&x, inputs, low_rank.ordinal));
             let dropped = dropped.as_deref().unwrap_or(&x);
             let dropped = Matrix::new(dropped, tokens, inputs);
-            gradients.add_product(low_rank.a, (rank, inputs), of_inner.transposed(), dropped, 1.0)?;
+            gradients.add_product(
+                low_rank.a,
+                (rank, inputs),
+                of_inner.transposed(),
+                dropped,
+                1.0,
+            )?;
             if let Some(gradient) = &mut gradient {
                 let a = Matrix::new(&a, rank, inputs);
                 match dropout {

@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use shipworthy_models::{Checkpoint, Family, HyperParameters, LayerType};
 
+use super::Decoder;
 use super::angles::ModelFrequencies;
 use super::embedding::Embedding;
 use super::frozen::FrozenWeight;
@@ -14,7 +15,6 @@ use super::head::Head;
 use super::layer::Layer;
 use super::linear::{Linear, LowRank, Vector, Weight};
 use super::norm::Norm;
-use super::Decoder;
 use crate::adaptation::{Adaptation, Bias, LoraOptions, TargetModules, is_called};
 use crate::compute::Compute;
 use crate::error::NativeError;
@@ -41,13 +41,18 @@ impl Decoder {
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Self, NativeError> {
         let hyper_parameters = checkpoint.config().hyper_parameters()?;
-        let embedding = checkpoint.tensor_names().find(|name| name.ends_with(EMBEDDING));
+        let embedding = checkpoint
+            .tensor_names()
+            .find(|name| name.ends_with(EMBEDDING));
         let Some(embedding) = embedding else {
             // The error names what is missing as it is usually called.
             checkpoint.view("model.embed_tokens.weight")?;
             unreachable!("no name ends so");
         };
-        let prefix = embedding.strip_suffix(EMBEDDING).unwrap_or_default().to_owned();
+        let prefix = embedding
+            .strip_suffix(EMBEDDING)
+            .unwrap_or_default()
+            .to_owned();
         let lora = match adaptation {
             Adaptation::Lora(options) => Some(options.clone()),
             Adaptation::None | Adaptation::Full => None,
@@ -152,7 +157,10 @@ impl Loading<'_> {
         let shape = [embedding.vocab_size, embedding.hidden_size];
         let module = "lm_head".to_owned();
         self.known.push((module.clone(), true));
-        let own = self.checkpoint.tensor_names().find(|name| name.ends_with("lm_head.weight"));
+        let own = self
+            .checkpoint
+            .tensor_names()
+            .find(|name| name.ends_with("lm_head.weight"));
         let tied = format!("{}{EMBEDDING}", self.prefix);
         let is_saved = self.lora.is_some_and(|lora| lora.saves(&module));
         let weight = match own {
@@ -195,7 +203,9 @@ impl Loading<'_> {
         let (gemma, qwen3) = (self.family == Family::Gemma3, self.family == Family::Qwen3);
         let norms_heads = gemma || qwen3;
         let bias = sizes.qkv_bias;
-        let scale = sizes.query_pre_attn_scalar.unwrap_or(f64::from(sizes.head_dim));
+        let scale = sizes
+            .query_pre_attn_scalar
+            .unwrap_or(f64::from(sizes.head_dim));
         let input_norm = self.norm(&name("input_layernorm"), hidden)?;
         let query = self.linear(&name("self_attn.q_proj"), [query, hidden], bias)?;
         let key_projection = self.linear(&name("self_attn.k_proj"), [key, hidden], bias)?;
@@ -207,7 +217,11 @@ impl Loading<'_> {
         let query_norm = head_norm(self, "self_attn.q_norm")?;
         let key_norm = head_norm(self, "self_attn.k_norm")?;
         let width = sizes.num_attention_heads * sizes.head_dim;
-        let output = self.linear(&name("self_attn.o_proj"), [hidden, width], sizes.output_bias)?;
+        let output = self.linear(
+            &name("self_attn.o_proj"),
+            [hidden, width],
+            sizes.output_bias,
+        )?;
         let after_attention = self.norm(&name("post_attention_layernorm"), hidden)?;
         let (attention_norm, mlp_input_norm, mlp_norm) = if gemma {
             (
@@ -218,7 +232,9 @@ impl Loading<'_> {
         } else {
             (None, after_attention, None)
         };
-        let window = sizes.sliding_window.filter(|_| layer_type == LayerType::Sliding);
+        let window = sizes
+            .sliding_window
+            .filter(|_| layer_type == LayerType::Sliding);
         Ok(Layer {
             layer_type,
             input_norm,
@@ -245,7 +261,12 @@ impl Loading<'_> {
         })
     }
 
-    fn linear(&mut self, name: &str, shape: [u32; 2], has_bias: bool) -> Result<Linear, NativeError> {
+    fn linear(
+        &mut self,
+        name: &str,
+        shape: [u32; 2],
+        has_bias: bool,
+    ) -> Result<Linear, NativeError> {
         let shape = shape.map(|size| size as usize);
         let module = format!("{}{name}", self.modules);
         self.known.push((module.clone(), true));
@@ -310,11 +331,21 @@ impl Loading<'_> {
         features: usize,
         name: Option<String>,
     ) -> Result<Vector, NativeError> {
-        let end = if tensor.ends_with(".bias") { "bias" } else { "weight" };
+        let end = if tensor.ends_with(".bias") {
+            "bias"
+        } else {
+            "weight"
+        };
         if let Some(name) = self.trained_name(tensor, module, end).or(name) {
-            return Ok(Vector::Trained(self.parameter(tensor, &[features], name)?));
+            return Ok(Vector::Trained(self.parameter(
+                tensor,
+                &[features],
+                name,
+            )?));
         }
-        let value = self.values(tensor, &[features])?.to_dtype(self.compute.dtype)?;
+        let value = self
+            .values(tensor, &[features])?
+            .to_dtype(self.compute.dtype)?;
         self.frozen_bytes += features * self.compute.dtype.size_in_bytes();
         Ok(Vector::Frozen(value))
     }
@@ -394,7 +425,10 @@ impl Loading<'_> {
             return Ok(());
         };
         let check = |field: &'static str, names: &[String], linear_only: bool| {
-            let known = self.known.iter().filter(|(_, is_linear)| *is_linear || !linear_only);
+            let known = self
+                .known
+                .iter()
+                .filter(|(_, is_linear)| *is_linear || !linear_only);
             let known: Vec<&str> = known.map(|(module, _)| module.as_str()).collect();
             let unknown = names
                 .iter()

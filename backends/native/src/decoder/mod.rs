@@ -83,7 +83,10 @@ impl BatchLoss {
 
     /// Returns how many labelled tokens there are.
     pub fn labelled(&self) -> usize {
-        self.sequences.iter().map(|sequence| sequence.labelled).sum()
+        self.sequences
+            .iter()
+            .map(|sequence| sequence.labelled)
+            .sum()
     }
 }
 
@@ -138,7 +141,11 @@ impl Decoder {
             path: adapter.directory().to_owned(),
             problem,
         };
-        let mut left: Vec<_> = self.parameters.iter().map(|(id, of)| (id, of.name.clone())).collect();
+        let mut left: Vec<_> = self
+            .parameters
+            .iter()
+            .map(|(id, of)| (id, of.name.clone()))
+            .collect();
         for tensor in adapter.tensors() {
             let place = left.iter().position(|(_, name)| name == tensor.name());
             let Some(place) = place else {
@@ -181,7 +188,9 @@ impl Decoder {
         let selected = hidden.index_select(&Tensor::new(rows, hidden.device())?, 0)?;
         let normed = self.norm.forward(&self.parameters, &selected)?;
         let chunk = self.head.usual_chunk();
-        let (losses, _) = self.head.losses(&self.parameters, &normed, &labels, chunk, None)?;
+        let (losses, _) = self
+            .head
+            .losses(&self.parameters, &normed, &labels, chunk, None)?;
         Ok(by_sequence(batch, &losses))
     }
 
@@ -218,9 +227,12 @@ impl Decoder {
             gradients,
         };
         let (losses, upstream) =
-            self.head.losses(parameters, &normed, &labels, chunk, Some(wanted))?;
+            self.head
+                .losses(parameters, &normed, &labels, chunk, Some(wanted))?;
         let upstream = upstream.expect("gradients are wanted");
-        let upstream = self.norm.backward(parameters, &selected, &upstream, gradients)?;
+        let upstream = self
+            .norm
+            .backward(parameters, &selected, &upstream, gradients)?;
         let mut upstream = hidden.zeros_like()?.index_add(&rows, &upstream, 0)?;
         drop((hidden, selected, normed));
         let context = self.context(&journey);
@@ -238,7 +250,8 @@ impl Decoder {
                 upstream = found;
             }
         }
-        self.embedding.backward(parameters, batch.tokens(), &upstream, gradients)?;
+        self.embedding
+            .backward(parameters, batch.tokens(), &upstream, gradients)?;
         Ok(by_sequence(batch, &losses))
     }
 
@@ -271,7 +284,9 @@ impl Decoder {
         mut keep: impl FnMut(Tensor, LayerTape),
     ) -> Result<Tensor, NativeError> {
         let context = self.context(journey);
-        let mut hidden = self.embedding.forward(&self.parameters, batch.tokens(), &self.compute)?;
+        let mut hidden = self
+            .embedding
+            .forward(&self.parameters, batch.tokens(), &self.compute)?;
         for layer in &self.layers {
             let (output, tape) = layer.forward(&context, &hidden)?;
             keep(hidden, tape);
@@ -284,7 +299,9 @@ impl Decoder {
 /// Returns where labels are, and the labels.
 fn labelled(batch: &Batch) -> (Vec<u32>, Vec<u32>) {
     let labels = (0..).zip(batch.labels());
-    labels.filter_map(|(row, label)| Some((row, (*label)?))).unzip()
+    labels
+        .filter_map(|(row, label)| Some((row, (*label)?)))
+        .unzip()
 }
 
 fn by_sequence(batch: &Batch, losses: &[f32]) -> BatchLoss {

@@ -15,7 +15,11 @@ pub(crate) struct Norm {
 
 impl Norm {
     /// Normalises `input` (tokens, features); where features are several heads, each on its own.
-    pub(crate) fn forward(&self, parameters: &Parameters, input: &Tensor) -> Result<Tensor, NativeError> {
+    pub(crate) fn forward(
+        &self,
+        parameters: &Parameters,
+        input: &Tensor,
+    ) -> Result<Tensor, NativeError> {
         let weight = self.weight.value(parameters);
         let rows = rows(input, weight)?;
         let output = self.operation.forward(&rows, weight)?;
@@ -33,7 +37,9 @@ impl Norm {
         let weight = self.weight.value(parameters);
         let trained = self.weight.trained();
         let (x, upstream) = (rows(input, weight)?, rows(upstream, weight)?);
-        let found = self.operation.backward(&x, weight, &upstream, trained.is_some())?;
+        let found = self
+            .operation
+            .backward(&x, weight, &upstream, trained.is_some())?;
         if let (Some(id), Some(gradient)) = (trained, found.weight) {
             gradients.add(id, gradient)?;
         }

@@ -33,7 +33,10 @@ const BOUNDS: [f32; 15] = {
 
 /// Returns the bits for eight shares.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled for the features of its caller")]
+#[expect(
+    clippy::inline_always,
+    reason = "compiled for the features of its caller"
+)]
 pub(super) fn nearest(shares: [f32; 8]) -> [u8; 8] {
     let mut codes = [0u32; 8];
     for bound in BOUNDS {

@@ -25,11 +25,7 @@ pub(super) fn dequantise(packed: &[u8], scales: &[f32], values: &mut [f32]) {
     dequantise_portably(packed, scales, values);
 }
 
-fn dequantise_portably(
-    packed: &[[u8; BLOCK / 2]],
-    scales: &[f32],
-    values: &mut [[f32; BLOCK]],
-) {
+fn dequantise_portably(packed: &[[u8; BLOCK / 2]], scales: &[f32], values: &mut [[f32; BLOCK]]) {
     for ((packed, scale), values) in packed.iter().zip(scales).zip(values) {
         let scaled = VALUES.map(|value| value * scale);
         let (pairs, _) = values.as_chunks_mut::<2>();
@@ -103,7 +99,10 @@ fn quantise_avx2(
 }
 
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled for the features of its caller")]
+#[expect(
+    clippy::inline_always,
+    reason = "compiled for the features of its caller"
+)]
 fn quantise_portably(
     values: &[[f32; BLOCK]],
     packed: &mut [[u8; BLOCK / 2]],
@@ -112,7 +111,9 @@ fn quantise_portably(
     let mut finite = true;
     for ((values, packed), scale) in values.iter().zip(packed).zip(scales) {
         // Magnitudes compare as their bits do, and those of infinity and NaN are the largest.
-        let largest = values.iter().fold(0, |largest: u32, value| largest.max(value.abs().to_bits()));
+        let largest = values
+            .iter()
+            .fold(0, |largest: u32, value| largest.max(value.abs().to_bits()));
         finite &= largest < f32::INFINITY.to_bits();
         *scale = f32::from_bits(largest);
         let inverse = 1.0 / scale.max(super::quantiser::SMALLEST_SCALE);
@@ -157,7 +158,12 @@ mod tests {
         let mut read_again = vec![1.0; values.len()];
         let chunks = (packed.as_chunks().0, read_again.as_chunks_mut().0);
         dequantise_portably(chunks.0, &scales, chunks.1);
-        let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        let bits = |values: &[f32]| {
+            values
+                .iter()
+                .map(|value| value.to_bits())
+                .collect::<Vec<_>>()
+        };
         assert_eq!(bits(&read), bits(&read_again));
     }
 }

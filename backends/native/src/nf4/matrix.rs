@@ -49,9 +49,11 @@ impl Nf4Absmax {
     fn get(&self, code: &DynamicCode, block: usize) -> f32 {
         match self {
             Self::Plain(absmax) => absmax[block],
-            Self::Nested { codes, absmax, offset } => {
-                code.value(codes[block]) * absmax[block / NESTED_BLOCK] + offset
-            }
+            Self::Nested {
+                codes,
+                absmax,
+                offset,
+            } => code.value(codes[block]) * absmax[block / NESTED_BLOCK] + offset,
         }
     }
 }
@@ -103,9 +105,11 @@ impl Nf4Matrix {
     pub fn byte_count(&self) -> usize {
         let absmax = match &self.absmax {
             Nf4Absmax::Plain(absmax) => size_of_val(&absmax[..]),
-            Nf4Absmax::Nested { codes, absmax, offset } => {
-                codes.len() + size_of_val(&absmax[..]) + size_of_val(offset)
-            }
+            Nf4Absmax::Nested {
+                codes,
+                absmax,
+                offset,
+            } => codes.len() + size_of_val(&absmax[..]) + size_of_val(offset),
         };
         self.packed.len() + absmax
     }
@@ -120,7 +124,11 @@ impl Nf4Matrix {
             "rows {range:?} of {}",
             self.rows
         );
-        assert_eq!(values.len(), range.len() * self.columns, "values of rows {range:?}");
+        assert_eq!(
+            values.len(),
+            range.len() * self.columns,
+            "values of rows {range:?}"
+        );
         let start = range.start * self.columns;
         // Up to the next block, whole blocks, and the rest.
         let before = (start.next_multiple_of(BLOCK) - start).min(values.len());

@@ -9,7 +9,9 @@
 /// on how many there are.
 pub(super) fn mean(values: &[f32]) -> f32 {
     let sum = if values.len() < LANES {
-        lane_sums(values.iter().map(|&value| [value])).into_iter().sum()
+        lane_sums(values.iter().map(|&value| [value]))
+            .into_iter()
+            .sum()
     } else {
         let (rows, rest) = values.as_chunks::<LANES>();
         let lanes = lane_sums(rows.iter().copied());

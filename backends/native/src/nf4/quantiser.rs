@@ -160,7 +160,10 @@ impl Nf4Quantiser {
         if self.pending.is_empty() {
             return;
         }
-        let largest = self.pending.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+        let largest = self
+            .pending
+            .iter()
+            .fold(0.0f32, |largest, value| largest.max(value.abs()));
         let largest = largest.max(SMALLEST_SCALE);
         self.absmax.push(largest);
         for pair in self.pending.chunks(2) {
@@ -174,16 +177,28 @@ impl Nf4Quantiser {
 
 /// Quantises scales: their distances from their mean, in blocks of 256.
 fn nest(scales: Vec<f32>) -> Nf4Absmax {
-    let offset = if scales.is_empty() { 0.0 } else { mean(&scales) };
+    let offset = if scales.is_empty() {
+        0.0
+    } else {
+        mean(&scales)
+    };
     let mut scales = scales;
     for scale in &mut scales {
         *scale -= offset;
     }
     let mut codes = vec![0; scales.len()];
     let code = DynamicCode::signed();
-    let blocks = scales.par_chunks(NESTED_BLOCK).zip(codes.par_chunks_mut(NESTED_BLOCK));
-    let absmax = blocks.map(|(scales, codes)| code.encode(scales, codes)).collect();
-    Nf4Absmax::Nested { codes, absmax, offset }
+    let blocks = scales
+        .par_chunks(NESTED_BLOCK)
+        .zip(codes.par_chunks_mut(NESTED_BLOCK));
+    let absmax = blocks
+        .map(|(scales, codes)| code.encode(scales, codes))
+        .collect();
+    Nf4Absmax::Nested {
+        codes,
+        absmax,
+        offset,
+    }
 }
 
 #[cfg(test)]
@@ -196,7 +211,9 @@ mod tests {
     #[test_case(&[63, 1, 2]; "around a block")]
     #[test_case(&[100, 64, 128, 27]; "blocks and pieces")]
     fn pieces_give_what_the_whole_gives(lengths: &[usize]) {
-        let values: Vec<f32> = (0..37 * 29).map(|idx| ((idx * 53) % 97) as f32 - 48.0).collect();
+        let values: Vec<f32> = (0..37 * 29)
+            .map(|idx| ((idx * 53) % 97) as f32 - 48.0)
+            .collect();
         let whole = Nf4Matrix::quantise(37, 29, &values, true).unwrap();
         let mut quantiser = Nf4Quantiser::new(37, 29, true);
         let mut rest = &values[..];
@@ -219,7 +236,10 @@ mod tests {
         values[place] = value;
         for piece in [200, 100, 7] {
             let mut quantiser = Nf4Quantiser::new(10, 20, false);
-            let error = values.chunks(piece).find_map(|piece| quantiser.push(piece).err()).unwrap();
+            let error = values
+                .chunks(piece)
+                .find_map(|piece| quantiser.push(piece).err())
+                .unwrap();
             let Nf4Error::NotFinite { row, column, .. } = error else {
                 panic!("{error}")
             };
@@ -230,9 +250,23 @@ mod tests {
     #[test]
     fn a_wrong_number_of_values_is_an_error() {
         let error = Nf4Matrix::quantise(3, 5, &[0.0; 14], false).unwrap_err();
-        assert_eq!(error, Nf4Error::Count { rows: 3, columns: 5, found: 14 });
+        assert_eq!(
+            error,
+            Nf4Error::Count {
+                rows: 3,
+                columns: 5,
+                found: 14
+            }
+        );
         let error = Nf4Matrix::quantise(3, 5, &[0.0; 16], false).unwrap_err();
-        assert_eq!(error, Nf4Error::Count { rows: 3, columns: 5, found: 16 });
+        assert_eq!(
+            error,
+            Nf4Error::Count {
+                rows: 3,
+                columns: 5,
+                found: 16
+            }
+        );
         assert!(Nf4Matrix::quantise(0, 5, &[], true).is_ok());
     }
 }

@@ -61,9 +61,15 @@ mod tests {
                 assert!(relative < 2.4e-7, "exp({x}) is off by {relative}");
             }
             let relative = (f64::from(tanh(x)) - f64::from(x).tanh()).abs();
-            assert!(relative <= 5e-7 * f64::from(x.abs()).min(1.0) + 1e-12, "tanh({x}) is off by {relative}");
+            assert!(
+                relative <= 5e-7 * f64::from(x.abs()).min(1.0) + 1e-12,
+                "tanh({x}) is off by {relative}"
+            );
         }
-        assert_eq!((exp(-1000.0), exp(f32::NEG_INFINITY), exp(0.0)), (0.0, 0.0, 1.0));
+        assert_eq!(
+            (exp(-1000.0), exp(f32::NEG_INFINITY), exp(0.0)),
+            (0.0, 0.0, 1.0)
+        );
         assert!(exp(1000.0).is_finite());
         assert!(exp(f32::NAN).is_nan());
     }

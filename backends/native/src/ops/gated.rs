@@ -50,19 +50,29 @@ pub(crate) fn backward(
     let (values, slopes) = ([&*gates, &*upstream], [&*gates, &*ups]);
     match activation {
         Activation::Silu => {
-            apply(&mut of_up, values, features, |x, upstream| silu(x).0 * upstream);
+            apply(&mut of_up, values, features, |x, upstream| {
+                silu(x).0 * upstream
+            });
             apply(&mut of_gate, slopes, features, |x, up| silu(x).1 * up);
         }
         Activation::GeluTanh => {
-            apply(&mut of_up, values, features, |x, upstream| gelu(x).0 * upstream);
+            apply(&mut of_up, values, features, |x, upstream| {
+                gelu(x).0 * upstream
+            });
             apply(&mut of_gate, slopes, features, |x, up| gelu(x).1 * up);
         }
     }
-    rows::with_one(&mut of_gate, &upstream, features, #[inline(always)] |of_gate, upstream| {
-        for (of_gate, upstream) in of_gate.iter_mut().zip(upstream) {
-            *of_gate *= upstream;
-        }
-    });
+    rows::with_one(
+        &mut of_gate,
+        &upstream,
+        features,
+        #[inline(always)]
+        |of_gate, upstream| {
+            for (of_gate, upstream) in of_gate.iter_mut().zip(upstream) {
+                *of_gate *= upstream;
+            }
+        },
+    );
     let shape = (count, features);
     Ok((host::tensor(of_gate, shape)?, host::tensor(of_up, shape)?))
 }
@@ -73,11 +83,17 @@ fn apply(
     features: usize,
     of_values: impl Fn(f32, f32) -> f32 + Sync,
 ) {
-    rows::with_two(output, inputs, features, #[inline(always)] |output, first, second| {
-        for ((output, first), second) in output.iter_mut().zip(first).zip(second) {
-            *output = of_values(*first, *second);
-        }
-    });
+    rows::with_two(
+        output,
+        inputs,
+        features,
+        #[inline(always)]
+        |output, first, second| {
+            for ((output, first), second) in output.iter_mut().zip(first).zip(second) {
+                *output = of_values(*first, *second);
+            }
+        },
+    );
 }
 
 /// Returns x·σ(x) and its slope.
@@ -94,7 +110,10 @@ fn gelu(x: f32) -> (f32, f32) {
     let tanh = tanh(inner);
     let slope = ROOT * (1.0 + 3.0 * CUBE * x * x);
     let value = 0.5 * x * (1.0 + tanh);
-    (value, 0.5 * (1.0 + tanh) + 0.5 * x * (1.0 - tanh * tanh) * slope)
+    (
+        value,
+        0.5 * (1.0 + tanh) + 0.5 * x * (1.0 - tanh * tanh) * slope,
+    )
 }
 
 fn forward_anywhere(
@@ -150,12 +169,20 @@ mod tests {
         let gate = (random(shape, 1) * 4.0).unwrap();
         let (up, upstream) = (random(shape, 2), random(shape, 3));
         let host = forward(activation, &gate, &up).unwrap();
-        assert_close(&host, &forward_anywhere(activation, &gate, &up).unwrap(), 2e-6);
+        assert_close(
+            &host,
+            &forward_anywhere(activation, &gate, &up).unwrap(),
+            2e-6,
+        );
         let found = backward(activation, &gate, &up, &upstream).unwrap();
         let other = backward_anywhere(activation, &gate, &up, &upstream).unwrap();
         assert_close(&found.0, &other.0, 2e-6);
         assert_close(&found.1, &other.1, 2e-6);
-        assert_gradient(&gate, &found.0, &upstream, |gate| forward(activation, gate, &up).unwrap());
-        assert_gradient(&up, &found.1, &upstream, |up| forward(activation, &gate, up).unwrap());
+        assert_gradient(&gate, &found.0, &upstream, |gate| {
+            forward(activation, gate, &up).unwrap()
+        });
+        assert_gradient(&up, &found.1, &upstream, |up| {
+            forward(activation, &gate, up).unwrap()
+        });
     }
 }

@@ -171,7 +171,10 @@ fn weight_gradient(x: &[f32], upstream: &[f32], features: usize, epsilon: f32) -
     let sums: Vec<Vec<f32>> = pieces
         .map(|(x, upstream)| {
             let mut sums = vec![0.0; features];
-            for (x, upstream) in x.chunks_exact(features).zip(upstream.chunks_exact(features)) {
+            for (x, upstream) in x
+                .chunks_exact(features)
+                .zip(upstream.chunks_exact(features))
+            {
                 let scale = inverse_root(x, epsilon);
                 for ((sum, x), upstream) in sums.iter_mut().zip(x).zip(upstream) {
                     *sum += upstream * x * scale;
@@ -205,11 +208,15 @@ mod tests {
             let host = norm.forward(&x, &weight).unwrap();
             assert_close(&host, &norm.forward_anywhere(&x, &weight).unwrap(), 1e-6);
             let found = norm.backward(&x, &weight, &upstream, true).unwrap();
-            let other = norm.backward_anywhere(&x, &weight, &upstream, true).unwrap();
+            let other = norm
+                .backward_anywhere(&x, &weight, &upstream, true)
+                .unwrap();
             assert_close(&found.input, &other.input, 2e-6);
             let (found_weight, other_weight) = (found.weight.unwrap(), other.weight.unwrap());
             assert_close(&found_weight, &other_weight, 2e-6);
-            assert_gradient(&x, &found.input, &upstream, |x| norm.forward(x, &weight).unwrap());
+            assert_gradient(&x, &found.input, &upstream, |x| {
+                norm.forward(x, &weight).unwrap()
+            });
             assert_gradient(&weight, &found_weight, &upstream, |weight| {
                 norm.forward(&x, weight).unwrap()
             });

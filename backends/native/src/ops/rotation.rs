@@ -36,7 +36,12 @@ pub(crate) fn rotate(input: &Tensor, angles: &Angles, turn: Turn) -> candle_core
     let table: Vec<f32> = cosines
         .chunks_exact(half)
         .zip(sines.chunks_exact(half))
-        .flat_map(|(cosines, sines)| cosines.iter().copied().chain(sines.iter().map(|sine| sign * sine)))
+        .flat_map(|(cosines, sines)| {
+            cosines
+                .iter()
+                .copied()
+                .chain(sines.iter().map(|sine| sign * sine))
+        })
         .collect();
     rows::with_table(
         &mut output,
@@ -67,7 +72,11 @@ fn rotate_anywhere(input: &Tensor, angles: &Angles, turn: Turn) -> candle_core::
     let (first, second) = (heads.narrow(2, 0, half)?, heads.narrow(2, half, half)?);
     let cosine = angles.cosine.to_dtype(input.dtype())?.unsqueeze(1)?;
     let sine = angles.sine.to_dtype(input.dtype())?.unsqueeze(1)?;
-    let sine = if turn == Turn::Forward { sine } else { sine.neg()? };
+    let sine = if turn == Turn::Forward {
+        sine
+    } else {
+        sine.neg()?
+    };
     let turned_first = (first.broadcast_mul(&cosine)? - second.broadcast_mul(&sine)?)?;
     let turned_second = (second.broadcast_mul(&cosine)? + first.broadcast_mul(&sine)?)?;
     Tensor::cat(&[turned_first, turned_second], D::Minus1)?.reshape((count, features))
@@ -87,10 +96,20 @@ mod tests {
         };
         let (x, upstream) = (random((9, 48), 2), random((9, 48), 3));
         let turned = rotate(&x, &angles, Turn::Forward).unwrap();
-        assert_close(&turned, &rotate_anywhere(&x, &angles, Turn::Forward).unwrap(), 1e-6);
+        assert_close(
+            &turned,
+            &rotate_anywhere(&x, &angles, Turn::Forward).unwrap(),
+            1e-6,
+        );
         assert_close(&rotate(&turned, &angles, Turn::Backward).unwrap(), &x, 1e-6);
         let gradient = rotate(&upstream, &angles, Turn::Backward).unwrap();
-        assert_close(&gradient, &rotate_anywhere(&upstream, &angles, Turn::Backward).unwrap(), 1e-6);
-        assert_gradient(&x, &gradient, &upstream, |x| rotate(x, &angles, Turn::Forward).unwrap());
+        assert_close(
+            &gradient,
+            &rotate_anywhere(&upstream, &angles, Turn::Backward).unwrap(),
+            1e-6,
+        );
+        assert_gradient(&x, &gradient, &upstream, |x| {
+            rotate(x, &angles, Turn::Forward).unwrap()
+        });
     }
 }

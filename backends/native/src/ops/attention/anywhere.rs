@@ -69,21 +69,28 @@ impl Attention {
             let upstream = self.grouped(&upstream.narrow(0, range.start, range.len())?)?;
             let output = self.grouped(&attended.output.narrow(0, range.start, range.len())?)?;
             let probabilities = self.scores(&block)?.broadcast_sub(log_sums)?.exp()?;
-            let along = (&upstream * output)?.to_dtype(DType::F32)?.sum_keepdim(D::Minus1)?;
+            let along = (&upstream * output)?
+                .to_dtype(DType::F32)?
+                .sum_keepdim(D::Minus1)?;
             let slopes = upstream.matmul(&block.value.t()?)?.to_dtype(DType::F32)?;
             let slopes = ((slopes.broadcast_sub(&along)? * &probabilities)? * self.scale)?;
             let (slopes, probabilities) = (slopes.to_dtype(dtype)?, probabilities.to_dtype(dtype)?);
             of_query.push(self.ungrouped(&slopes.matmul(&block.key)?)?);
             let placed = |gradient: Tensor| {
                 let before = block.seen.start;
-                gradient.to_dtype(DType::F32)?.pad_with_zeros(1, before, tokens - block.seen.end)
+                gradient
+                    .to_dtype(DType::F32)?
+                    .pad_with_zeros(1, before, tokens - block.seen.end)
             };
             of_key = (of_key + placed(slopes.t()?.matmul(&block.query)?)?)?;
             of_value = (of_value + placed(probabilities.t()?.matmul(&upstream)?)?)?;
         }
         let flat = |gradient: Tensor| {
             let columns = self.num_key_value_heads * self.head_dim;
-            gradient.transpose(0, 1)?.reshape((tokens, columns))?.to_dtype(dtype)
+            gradient
+                .transpose(0, 1)?
+                .reshape((tokens, columns))?
+                .to_dtype(dtype)
         };
         Ok(AttentionGradients {
             query: Tensor::cat(&of_query, 0)?,

@@ -94,7 +94,11 @@ impl Attention {
                         log_sums[row] = softmax(scores, sees);
                     }
                     multiply(
-                        MatrixMut::new(&mut output[block.start * width..block.end * width], rows, width),
+                        MatrixMut::new(
+                            &mut output[block.start * width..block.end * width],
+                            rows,
+                            width,
+                        ),
                         Matrix::new(&scores, rows, columns),
                         parts.value.rows(&seen),
                         1.0,
@@ -133,25 +137,35 @@ impl Attention {
         let size = tokens * width;
         // Of every head that asks; heads that are asked get the sum over those that ask them.
         let mut by_head = vec![0.0; 3 * heads * size];
-        by_head.par_chunks_mut((3 * size).max(1)).enumerate().for_each(|(head, gradients)| {
-            let (of_query, rest) = gradients.split_at_mut(size);
-            let (of_key, of_value) = rest.split_at_mut(size);
-            let parts = self.parts(&query, &key, &value, head);
-            let row_stride = heads * width;
-            let upstream = Part::new(&upstream, head * width, width, row_stride);
-            let output = Part::new(&output, head * width, width, row_stride);
-            let log_sums = &log_sums[head * tokens..(head + 1) * tokens];
-            let mut buffers = Buffers::default();
-            for sequence in sequences {
-                for block in blocks(sequence) {
-                    let seen = self.seen(sequence, &block);
-                    self.gradients_of_block(
-                        &parts, &upstream, &output, log_sums, sequence, &block, &seen, &mut buffers,
-                        [&mut *of_query, &mut *of_key, &mut *of_value],
-                    );
+        by_head
+            .par_chunks_mut((3 * size).max(1))
+            .enumerate()
+            .for_each(|(head, gradients)| {
+                let (of_query, rest) = gradients.split_at_mut(size);
+                let (of_key, of_value) = rest.split_at_mut(size);
+                let parts = self.parts(&query, &key, &value, head);
+                let row_stride = heads * width;
+                let upstream = Part::new(&upstream, head * width, width, row_stride);
+                let output = Part::new(&output, head * width, width, row_stride);
+                let log_sums = &log_sums[head * tokens..(head + 1) * tokens];
+                let mut buffers = Buffers::default();
+                for sequence in sequences {
+                    for block in blocks(sequence) {
+                        let seen = self.seen(sequence, &block);
+                        self.gradients_of_block(
+                            &parts,
+                            &upstream,
+                            &output,
+                            log_sums,
+                            sequence,
+                            &block,
+                            &seen,
+                            &mut buffers,
+                            [&mut *of_query, &mut *of_key, &mut *of_value],
+                        );
+                    }
                 }
-            }
-        });
+            });
         let groups = heads / self.num_key_value_heads;
         let gathered = |which: usize, groups: usize| {
             let mine: Vec<&[f32]> = by_head
@@ -168,7 +182,10 @@ impl Attention {
         })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one block's share of `backward`, which has them all")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one block's share of `backward`, which has them all"
+    )]
     fn gradients_of_block(
         &self,
         parts: &Parts<'_>,
@@ -196,10 +213,17 @@ impl Attention {
             Existing::Replaced,
             Threads::One,
         );
-        let pieces = scores.chunks_exact_mut(columns).zip(slopes.chunks_exact_mut(columns));
+        let pieces = scores
+            .chunks_exact_mut(columns)
+            .zip(slopes.chunks_exact_mut(columns));
         for (row, (scores, slopes)) in block.clone().zip(pieces) {
             let sees = self.sees(sequence, row, seen);
-            let along: f32 = upstream.row(row).iter().zip(output.row(row)).map(|(up, out)| up * out).sum();
+            let along: f32 = upstream
+                .row(row)
+                .iter()
+                .zip(output.row(row))
+                .map(|(up, out)| up * out)
+                .sum();
             probabilities_and_slopes(scores, slopes, sees, log_sums[row], along);
         }
         let rows_of = |range: &Range<usize>| range.start * width..range.end * width;
@@ -230,7 +254,13 @@ impl Attention {
         );
     }
 
-    fn score(&self, parts: &Parts<'_>, block: &Range<usize>, seen: &Range<usize>, scores: &mut [f32]) {
+    fn score(
+        &self,
+        parts: &Parts<'_>,
+        block: &Range<usize>,
+        seen: &Range<usize>,
+        scores: &mut [f32],
+    ) {
         multiply(
             MatrixMut::new(scores, block.len(), seen.len()),
             parts.query.rows(block),
@@ -241,7 +271,13 @@ impl Attention {
         );
     }
 
-    fn parts<'a>(&self, query: &'a [f32], key: &'a [f32], value: &'a [f32], head: usize) -> Parts<'a> {
+    fn parts<'a>(
+        &self,
+        query: &'a [f32],
+        key: &'a [f32],
+        value: &'a [f32],
+        head: usize,
+    ) -> Parts<'a> {
         let width = self.head_dim;
         let key_head = head / (self.num_attention_heads / self.num_key_value_heads);
         let key_stride = self.num_key_value_heads * width;
@@ -270,7 +306,13 @@ impl Attention {
     }
 
     /// Puts heads, one after another, side by side, after adding up each `groups` neighbours.
-    fn side_by_side(&self, by_head: &[f32], tokens: usize, heads: usize, groups: usize) -> Vec<f32> {
+    fn side_by_side(
+        &self,
+        by_head: &[f32],
+        tokens: usize,
+        heads: usize,
+        groups: usize,
+    ) -> Vec<f32> {
         let size = (tokens * self.head_dim).max(1);
         let mine: Vec<&[f32]> = by_head.chunks_exact(size).collect();
         debug_assert!(tokens == 0 || mine.len() == heads, "one for each head");
@@ -281,16 +323,19 @@ impl Attention {
         let width = self.head_dim;
         let columns = heads.len() / groups * width;
         let mut gathered = vec![0.0; tokens * columns];
-        gathered.par_chunks_mut(columns.max(1)).enumerate().for_each(|(token, row)| {
-            for (row, heads) in row.chunks_exact_mut(width).zip(heads.chunks_exact(groups)) {
-                for head in heads {
-                    let values = &head[token * width..(token + 1) * width];
-                    for (sum, value) in row.iter_mut().zip(values) {
-                        *sum += value;
+        gathered
+            .par_chunks_mut(columns.max(1))
+            .enumerate()
+            .for_each(|(token, row)| {
+                for (row, heads) in row.chunks_exact_mut(width).zip(heads.chunks_exact(groups)) {
+                    for head in heads {
+                        let values = &head[token * width..(token + 1) * width];
+                        for (sum, value) in row.iter_mut().zip(values) {
+                            *sum += value;
+                        }
                     }
                 }
-            }
-        });
+            });
         gathered
     }
 }
@@ -371,7 +416,10 @@ const LANES: usize = 16;
 fn largest(values: &[f32]) -> f32 {
     let mut most = [f32::NEG_INFINITY; LANES];
     let chunks = values.chunks_exact(LANES);
-    let rest = chunks.remainder().iter().fold(f32::NEG_INFINITY, |most, &value| most.max(value));
+    let rest = chunks
+        .remainder()
+        .iter()
+        .fold(f32::NEG_INFINITY, |most, &value| most.max(value));
     for chunk in chunks {
         for (most, &value) in most.iter_mut().zip(chunk) {
             *most = if value > *most { value } else { *most };
@@ -415,7 +463,9 @@ fn probabilities_and_slopes(
                 values[..sees.start].fill(0.0);
                 values[sees.end..].fill(0.0);
             }
-            let pairs = scores[sees.clone()].iter_mut().zip(&mut slopes[sees.clone()]);
+            let pairs = scores[sees.clone()]
+                .iter_mut()
+                .zip(&mut slopes[sees.clone()]);
             for (score, slope) in pairs {
                 let probability = exp(*score - log_sum);
                 *score = probability;

@@ -27,20 +27,35 @@ fn host_and_candle_agree_and_gradients_are_the_slopes(window: Option<usize>, key
     let value = random((tokens, 8 * key_heads), 3);
     let upstream = random((tokens, 32), 4);
     let host = attention.forward(&query, &key, &value, &SEQUENCES).unwrap();
-    let other = attention.forward_anywhere(&query, &key, &value, &SEQUENCES).unwrap();
+    let other = attention
+        .forward_anywhere(&query, &key, &value, &SEQUENCES)
+        .unwrap();
     assert_close(&host.output, &other.output, 2e-6);
     let inputs = [&query, &key, &value];
-    let found = attention.backward(inputs, &host, &upstream, &SEQUENCES).unwrap();
-    let expected = attention.backward_anywhere(inputs, &other, &upstream, &SEQUENCES).unwrap();
+    let found = attention
+        .backward(inputs, &host, &upstream, &SEQUENCES)
+        .unwrap();
+    let expected = attention
+        .backward_anywhere(inputs, &other, &upstream, &SEQUENCES)
+        .unwrap();
     assert_close(&found.query, &expected.query, 1e-5);
     assert_close(&found.key, &expected.key, 1e-5);
     assert_close(&found.value, &expected.value, 1e-5);
     let output = |query: &Tensor, key: &Tensor, value: &Tensor| {
-        attention.forward(query, key, value, &SEQUENCES).unwrap().output
+        attention
+            .forward(query, key, value, &SEQUENCES)
+            .unwrap()
+            .output
     };
-    assert_gradient(&query, &found.query, &upstream, |query| output(query, &key, &value));
-    assert_gradient(&key, &found.key, &upstream, |key| output(&query, key, &value));
-    assert_gradient(&value, &found.value, &upstream, |value| output(&query, &key, value));
+    assert_gradient(&query, &found.query, &upstream, |query| {
+        output(query, &key, &value)
+    });
+    assert_gradient(&key, &found.key, &upstream, |key| {
+        output(&query, key, &value)
+    });
+    assert_gradient(&value, &found.value, &upstream, |value| {
+        output(&query, &key, value)
+    });
 }
 
 #[test]
