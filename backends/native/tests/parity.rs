@@ -29,8 +29,6 @@ const GRADIENT: f64 = 1e-3;
 /// The most that one value of it may differ, relative to the value and, where that is more, to a
 /// hundredth of the tensor's largest.
 const GRADIENT_VALUE: f32 = 1e-2;
-/// The most that the loss of a step may differ.
-const STEP: f64 = 1e-4;
 
 /// Loads a base with another `config.json`.
 fn load_variant(case: &str, config: &Path) -> Decoder {
