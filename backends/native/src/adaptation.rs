@@ -35,7 +35,7 @@ pub struct LoraOptions {
     /// Which biases are trained.
     pub bias: Bias,
     /// Rank and scale of modules that have their own, by full name.
-    pub(crate) own: BTreeMap<String, (usize, f64)>,
+    pub own: BTreeMap<String, (usize, f64)>,
 }
 
 /// The linear layers with a low-rank change.
@@ -89,9 +89,18 @@ impl LoraOptions {
         if adapter.tensors().any(|tensor| is_embedding(tensor.name())) {
             return Err(unsupported("a low-rank change of the embedding"));
         }
-        let has_bias = adapter
+        let mut biases = adapter
             .tensors()
-            .any(|tensor| tensor.name().ends_with(".bias"));
+            .filter(|tensor| tensor.name().ends_with(".bias"));
+        let bias = match biases.next() {
+            None => Bias::None,
+            // What PEFT wraps is a target.
+            Some(first) if first.name().contains(".base_layer.") => {
+                let wrapped = biases.all(|tensor| tensor.name().contains(".base_layer."));
+                if wrapped { Bias::LoraOnly } else { Bias::All }
+            }
+            Some(_) => Bias::All,
+        };
         let own = adapter.module_names().map(|module| {
             let scale = config.scale_of(module).map_err(|problem| {
                 NativeError::Model(shipworthy_models::ModelError::Adapter {
@@ -110,7 +119,7 @@ impl LoraOptions {
                 adapter.module_names().map(str::to_owned).collect(),
             ),
             modules_to_save: config.modules_to_save.clone(),
-            bias: if has_bias { Bias::All } else { Bias::None },
+            bias,
             own: own.collect::<Result<_, NativeError>>()?,
         })
     }

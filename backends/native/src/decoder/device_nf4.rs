@@ -133,7 +133,8 @@ impl DeviceNf4 {
                 table,
                 offset,
             } => {
-                let values = table.index_select(&codes.narrow(0, first_block, blocks)?, 0)?;
+                let values =
+                    table.index_select(&wide(&codes.narrow(0, first_block, blocks)?)?, 0)?;
                 let (first_nested, nested) =
                     (first_block / NESTED_BLOCK, blocks.div_ceil(NESTED_BLOCK));
                 let scales = absmax.narrow(0, first_nested, nested)?.unsqueeze(1)?;
@@ -143,12 +144,17 @@ impl DeviceNf4 {
             }
         };
         self.pairs
-            .index_select(&packed, 0)?
+            .index_select(&wide(&packed)?, 0)?
             .reshape((blocks, BLOCK))?
             .broadcast_mul(&absmax.unsqueeze(1)?)?
             .to_dtype(self.dtype)?
             .reshape((rows.len(), self.columns))
     }
+}
+
+/// Widens bytes to numbers that candle selects by: the largest of a format stands for nothing there.
+fn wide(bytes: &Tensor) -> candle_core::Result<Tensor> {
+    bytes.to_dtype(DType::U32)
 }
 
 fn one<T: candle_core::WithDType>(values: Vec<T>, device: &Device) -> candle_core::Result<Tensor> {
