@@ -95,14 +95,25 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn cpu_seconds() -> Result<f64, Box<dyn std::error::Error>> {
     let text = std::fs::read_to_string("/proc/self/stat")?;
     // The name, in parentheses, may have spaces.
-    let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace();
-    let ticks = fields.skip(11).take(2).map(str::parse::<f64>).sum::<Result<f64, _>>()?;
+    let fields = text
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace();
+    let ticks = fields
+        .skip(11)
+        .take(2)
+        .map(str::parse::<f64>)
+        .sum::<Result<f64, _>>()?;
     Ok(ticks / TICKS)
 }
 
 /// Returns a number of kilobytes from `/proc/self/status`.
 fn resident(field: &str) -> Result<u64, Box<dyn std::error::Error>> {
     let text = std::fs::read_to_string("/proc/self/status")?;
-    let line = text.lines().find_map(|line| line.strip_prefix(field)).ok_or("no such field")?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(field))
+        .ok_or("no such field")?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use candle_core::Tensor;
 use shipworthy_datasets::TokenisedExample;
-use shipworthy_native::{Adaptation, Batch, Compute, Decoder, Gradients, Parameter, Pass};
+use shipworthy_native::{Adaptation, Batch, Compute, Decoder, Gradients, Pass};
 use support::{
     accumulate, adapted, batch, by_name, compute, examples, load, lora_options, norm, pass,
     quantised, relative_error, values,
@@ -18,7 +18,7 @@ use support::{
 use test_case::test_case;
 
 /// The most that gradients may differ, by norms, where the order of a sum does.
-const ORDER: f64 = 2e-6;
+const ORDER: f64 = 1e-5;
 /// The most that a slope may differ from the gradient's.
 const SLOPE: f64 = 1e-2;
 
@@ -50,8 +50,11 @@ fn with_dropout(case: &str, adapter: &str, is_quantised: bool) -> Decoder {
     let mut decoder = load(case, &Adaptation::Lora(options), &compute);
     // The weights an adapter begins with have no gradient but B's.
     let trained = adapted(case, adapter, &compute);
-    let trained: Vec<Tensor> =
-        trained.parameters().iter().map(|(_, parameter)| parameter.value.clone()).collect();
+    let trained: Vec<Tensor> = trained
+        .parameters()
+        .iter()
+        .map(|(_, parameter)| parameter.value.clone())
+        .collect();
     let ids: Vec<_> = decoder.parameters().iter().map(|(id, _)| id).collect();
     for (id, value) in ids.into_iter().zip(trained) {
         decoder.parameters_mut().set(id, value);
@@ -74,7 +77,10 @@ fn eight() -> Vec<TokenisedExample> {
 /// Splits examples into batches of so many; an example's random numbers are its own, wherever it stands.
 fn batches(examples: &[TokenisedExample], size: usize) -> Vec<Batch> {
     let keyed: Vec<(&TokenisedExample, u64)> = examples.iter().zip(0..).collect();
-    keyed.chunks(size).map(|chunk| Batch::new(chunk.iter().copied())).collect()
+    keyed
+        .chunks(size)
+        .map(|chunk| Batch::new(chunk.iter().copied()))
+        .collect()
 }
 
 fn with_seed(examples: &[TokenisedExample]) -> Pass {
@@ -97,7 +103,10 @@ fn bits(gradients: &BTreeMap<String, Tensor>) -> BTreeMap<&str, Vec<u32>> {
 /// Fails unless two runs have the same loss and gradients but for the order of sums.
 fn assert_same(decoder: &Decoder, one: &(f64, Gradients), other: &(f64, Gradients)) {
     let (loss, expected) = (one.0, other.0);
-    assert!((loss - expected).abs() <= 1e-6 * expected, "loss {loss}, expected {expected}");
+    assert!(
+        (loss - expected).abs() <= 1e-6 * expected,
+        "loss {loss}, expected {expected}"
+    );
     let (found, expected) = (by_name(decoder, &one.1), by_name(decoder, &other.1));
     for (name, found) in &found {
         let error = relative_error(found, &expected[name]);
@@ -134,7 +143,9 @@ fn a_packed_sequence_sees_nothing_of_its_neighbours() {
         let packed = decoder.logits(&batch(&examples)).unwrap();
         let all = batch(&examples);
         for (rows, example) in all.sequences().zip(&examples) {
-            let alone = decoder.logits(&batch(std::slice::from_ref(example))).unwrap();
+            let alone = decoder
+                .logits(&batch(std::slice::from_ref(example)))
+                .unwrap();
             let packed = packed.narrow(0, rows.start, rows.len()).unwrap();
             let error = relative_error(&packed, &alone);
             assert!(error <= ORDER, "{case}, {}: {error}", example.id);
@@ -216,7 +227,12 @@ fn dropout_is_the_seeds_and_the_examples() {
     let undropped = undropped.nll_sum() / undropped.labelled() as f64;
     assert!((loss(None, 0) - undropped).abs() <= 1e-6 * undropped);
     assert_eq!(loss(Some(1), 0), loss(Some(1), 0));
-    let all = [loss(None, 0), loss(Some(1), 0), loss(Some(2), 0), loss(Some(1), 100)];
+    let all = [
+        loss(None, 0),
+        loss(Some(1), 0),
+        loss(Some(2), 0),
+        loss(Some(1), 100),
+    ];
     for (idx, one) in all.iter().enumerate() {
         for other in &all[..idx] {
             assert!((one - other).abs() > 1e-4, "{one} and {other}");
@@ -227,7 +243,10 @@ fn dropout_is_the_seeds_and_the_examples() {
 /// Returns the mean loss with a parameter moved along its gradient.
 fn moved(decoder: &mut Decoder, idx: usize, direction: &Tensor, length: f64) -> f64 {
     let all = decoder.parameters().iter();
-    let (id, value) = all.map(|(id, parameter)| (id, parameter.value.clone())).nth(idx).unwrap();
+    let (id, value) = all
+        .map(|(id, parameter)| (id, parameter.value.clone()))
+        .nth(idx)
+        .unwrap();
     let there = (&value + (direction * length).unwrap()).unwrap();
     decoder.parameters_mut().set(id, there);
     let loss = decoder.evaluate(&batch(&examples())).unwrap();
@@ -253,15 +272,15 @@ fn every_gradient_is_a_slope(case: &str, adapter: &str, is_quantised: bool) {
     let (_, gradients) = accumulate(&decoder, &[batch(&examples)], &pass(&examples));
     let gradients = by_name(&decoder, &gradients);
     let all = decoder.parameters().iter();
-    let named: Vec<Parameter> = all.map(|(_, parameter)| parameter.clone()).collect();
-    for (idx, parameter) in named.iter().enumerate() {
-        let name = &parameter.name;
+    let names: Vec<String> = all.map(|(_, parameter)| parameter.name.clone()).collect();
+    for (idx, name) in names.iter().enumerate() {
         let gradient = &gradients[name];
         let length = norm(values(gradient));
         assert!(length > 1e-4, "{name}: {length}");
         let direction = (gradient / length).unwrap();
-        // Richardson's extrapolation of central differences: the third derivative falls out.
-        let step = 0.05_f64.min(0.05 * norm(values(&parameter.value)));
+        // Far enough that the loss's last bits do not matter; Richardson's extrapolation of central
+        // differences removes the third derivative.
+        let step = (2e-3 / length).min(0.05);
         let [near, far] = [step, 2.0 * step].map(|step| {
             let change = moved(&mut decoder, idx, &direction, step)
                 - moved(&mut decoder, idx, &direction, -step);

@@ -1,8 +1,8 @@
 //! Holds logits, losses, gradients and steps against transformers, PEFT and bitsandbytes.
 //!
-//! The data, the versions and the script that made them lie in `tests/golden/training`. Tolerances are
-//! far below what a wrong computation shows: a wrong epsilon of the norms, the smallest of faults, moves
-//! these logits by more than 1e-4.
+//! The data, the versions and the script that made them lie in `tests/golden/training`. Tolerances are a few
+//! times what is found, and far below what a wrong computation shows: the smallest of faults, another
+//! epsilon in the norms, moves logits by more than 1e-4.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic like tests")]
 
@@ -15,20 +15,20 @@ use candle_core::Tensor;
 use shipworthy_models::Adapter;
 use shipworthy_native::{Adaptation, Compute, Decoder, LoraOptions};
 use support::{
-    Reference, accumulate, adapted, batch, by_name, compute, examples, folder, load,
-    load_from, most, pass, quantised, relative_error, tensors, values,
+    Reference, accumulate, adapted, batch, by_name, compute, examples, folder, load, load_from,
+    most, pass, quantised, relative_error, tensors, values,
 };
 use test_case::test_case;
 
 /// The most that logits may differ.
-const LOGITS: f32 = 1e-4;
+const LOGITS: f32 = 3e-5;
 /// The most that a mean loss may differ.
-const LOSS: f64 = 1e-5;
+const LOSS: f64 = 3e-6;
 /// The most that a tensor's gradient may differ, by norms.
-const GRADIENT: f64 = 1e-3;
+const GRADIENT: f64 = 3e-5;
 /// The most that one value of it may differ, relative to the value and, where that is more, to a
 /// hundredth of the tensor's largest.
-const GRADIENT_VALUE: f32 = 1e-2;
+const GRADIENT_VALUE: f32 = 2e-3;
 
 /// Loads a base with another `config.json`.
 fn load_variant(case: &str, config: &Path) -> Decoder {
@@ -43,13 +43,17 @@ fn load_variant(case: &str, config: &Path) -> Decoder {
 fn logits(decoder: &Decoder) -> Vec<Tensor> {
     let batch = batch(&examples());
     let logits = decoder.logits(&batch).unwrap();
-    let rows = batch.sequences().map(|rows| logits.narrow(0, rows.start, rows.len()).unwrap());
+    let rows = batch
+        .sequences()
+        .map(|rows| logits.narrow(0, rows.start, rows.len()).unwrap());
     rows.collect()
 }
 
 /// Returns every fifth row, which is what an adapter's reference has.
 fn fifths(rows: &Tensor) -> Tensor {
-    let indices: Vec<u32> = (0..u32::try_from(rows.dims()[0]).unwrap()).step_by(5).collect();
+    let indices: Vec<u32> = (0..u32::try_from(rows.dims()[0]).unwrap())
+        .step_by(5)
+        .collect();
     let indices = Tensor::new(indices, rows.device()).unwrap();
     rows.index_select(&indices, 0).unwrap()
 }
@@ -67,7 +71,10 @@ fn fifths(rows: &Tensor) -> Tensor {
 fn logits_are_those_of_transformers(case: &str, variant: &str) {
     let decoder = match variant {
         "base" => load(case, &Adaptation::None, &compute()),
-        _ => load_variant(case, &folder().join(format!("{case}/variants/{variant}.json"))),
+        _ => load_variant(
+            case,
+            &folder().join(format!("{case}/variants/{variant}.json")),
+        ),
     };
     assert!(decoder.parameters().is_empty());
     let found = logits(&decoder);
@@ -79,7 +86,10 @@ fn logits_are_those_of_transformers(case: &str, variant: &str) {
     }
 
     // The words of older files say the same.
-    let old = load_variant(case, &folder().join(format!("{case}/variants/{variant}_old.json")));
+    let old = load_variant(
+        case,
+        &folder().join(format!("{case}/variants/{variant}_old.json")),
+    );
     for (old, found) in logits(&old).iter().zip(&found) {
         assert_eq!(values(old), values(found));
     }
@@ -91,7 +101,9 @@ fn assert_computes(case: &str, adapter: &str, compute: &Compute, kind: &str) {
     let decoder = adapted(case, adapter, compute);
 
     let parameters = decoder.parameters();
-    let decays = parameters.iter().map(|(_, parameter)| (parameter.name.clone(), parameter.decays));
+    let decays = parameters
+        .iter()
+        .map(|(_, parameter)| (parameter.name.clone(), parameter.decays));
     assert_eq!(decays.collect::<BTreeMap<_, _>>(), reference.decays);
 
     let expected = reference.named(&format!("{kind}logits."));
@@ -101,14 +113,24 @@ fn assert_computes(case: &str, adapter: &str, compute: &Compute, kind: &str) {
         assert!(most <= LOGITS, "logits of sequence {idx}: {most}");
     }
 
-    let expected = if kind.is_empty() { Some(reference.loss) } else { reference.nf4_loss };
+    let expected = if kind.is_empty() {
+        Some(reference.loss)
+    } else {
+        reference.nf4_loss
+    };
     let expected = expected.unwrap();
     let examples = examples();
     let (loss, gradients) = accumulate(&decoder, &[batch(&examples)], &pass(&examples));
-    assert!((loss - expected).abs() <= LOSS, "loss {loss}, expected {expected}");
+    assert!(
+        (loss - expected).abs() <= LOSS,
+        "loss {loss}, expected {expected}"
+    );
     let evaluated = decoder.evaluate(&batch(&examples)).unwrap();
     let evaluated = evaluated.nll_sum() / evaluated.labelled() as f64;
-    assert!((evaluated - expected).abs() <= LOSS, "loss {evaluated}, expected {expected}");
+    assert!(
+        (evaluated - expected).abs() <= LOSS,
+        "loss {evaluated}, expected {expected}"
+    );
 
     let found = by_name(&decoder, &gradients);
     let expected = reference.named(&format!("{kind}gradient."));
@@ -119,11 +141,16 @@ fn assert_computes(case: &str, adapter: &str, compute: &Compute, kind: &str) {
         let error = relative_error(found, expected);
         assert!(error <= GRADIENT, "{name}: {error}");
         let expected = values(expected);
-        let largest = expected.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+        let largest = expected
+            .iter()
+            .fold(0.0_f32, |most, value| most.max(value.abs()));
         for (idx, (found, expected)) in values(found).iter().zip(&expected).enumerate() {
             let unit = expected.abs().max(largest / 100.0);
             let error = (found - expected).abs() / unit;
-            assert!(error <= GRADIENT_VALUE, "{name} at {idx}: {found}, expected {expected}");
+            assert!(
+                error <= GRADIENT_VALUE,
+                "{name} at {idx}: {found}, expected {expected}"
+            );
         }
     }
 }

@@ -93,11 +93,14 @@ pub(crate) fn examples() -> Vec<TokenisedExample> {
     }
     let text = std::fs::read_to_string(folder().join("sequences.json")).unwrap();
     let sequences: Vec<Sequence> = serde_json::from_str(&text).unwrap();
-    let examples = sequences.into_iter().enumerate().map(|(idx, sequence)| TokenisedExample {
-        id: idx.to_string(),
-        tokens: sequence.tokens,
-        labelled: sequence.labelled,
-    });
+    let examples = sequences
+        .into_iter()
+        .enumerate()
+        .map(|(idx, sequence)| TokenisedExample {
+            id: idx.to_string(),
+            tokens: sequence.tokens,
+            labelled: sequence.labelled,
+        });
     examples.collect()
 }
 
@@ -130,14 +133,21 @@ pub(crate) fn adapted(case: &str, adapter: &str, compute: &Compute) -> Decoder {
     if adapter == "full" {
         return load(case, &Adaptation::Full, compute);
     }
-    let mut decoder = load(case, &Adaptation::Lora(lora_options(case, adapter)), compute);
+    let mut decoder = load(
+        case,
+        &Adaptation::Lora(lora_options(case, adapter)),
+        compute,
+    );
     let adapter = Adapter::open(&folder().join(case).join(adapter)).unwrap();
     decoder.load_adapter(&adapter).unwrap();
     decoder
 }
 
 fn adapter_config(case: &str, adapter: &str) -> Value {
-    let path = folder().join(case).join(adapter).join("adapter_config.json");
+    let path = folder()
+        .join(case)
+        .join(adapter)
+        .join("adapter_config.json");
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
@@ -227,7 +237,13 @@ pub(crate) fn relative_error(found: &Tensor, expected: &Tensor) -> f64 {
 pub(crate) fn most(found: &Tensor, expected: &Tensor) -> f32 {
     assert_eq!(found.dims(), expected.dims());
     let (found, expected) = (values(found), values(expected));
-    let differences = found.iter().zip(&expected).map(|(one, other)| (one - other).abs());
+    let differences = found
+        .iter()
+        .zip(&expected)
+        .map(|(one, other)| (one - other).abs());
     // A NaN is the most there can be.
-    differences.fold(0.0, |most, difference| if difference <= most { most } else { difference })
+    differences.fold(
+        0.0,
+        |most, difference| if difference <= most { most } else { difference },
+    )
 }
