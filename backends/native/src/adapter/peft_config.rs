@@ -81,7 +81,11 @@ fn patterns(
     let (mut ranks, mut alphas) = (Map::new(), Map::new());
     for (module, &(rank, scale)) in lora.iter().flat_map(|lora| &lora.own) {
         let divisor = rank as f64;
-        let divisor = if adapter.use_rslora { divisor.sqrt() } else { divisor };
+        let divisor = if adapter.use_rslora {
+            divisor.sqrt()
+        } else {
+            divisor
+        };
         let alpha = scale * divisor;
         if rank != adapter.r {
             ranks.insert(module.clone(), rank.into());
@@ -152,12 +156,22 @@ mod tests {
             modules_to_save: vec!["lm_head".to_owned()],
         };
         let mut lora = LoraOptions::new(4, 2.5);
-        lora.own.insert("model.layers.0.self_attn.q_proj".to_owned(), (4, 2.5 / 4.0));
-        lora.own.insert("model.layers.1.self_attn.q_proj".to_owned(), (6, 20.0 / 6.0));
+        lora.own
+            .insert("model.layers.0.self_attn.q_proj".to_owned(), (4, 2.5 / 4.0));
+        lora.own.insert(
+            "model.layers.1.self_attn.q_proj".to_owned(),
+            (6, 20.0 / 6.0),
+        );
         let ours = peft_config(&adapter, Some(&lora), "b").unwrap();
         let ours: Value = serde_json::from_str(&ours).unwrap();
-        assert_eq!(ours["rank_pattern"], json!({"model.layers.1.self_attn.q_proj": 6}));
-        assert_eq!(ours["alpha_pattern"], json!({"model.layers.1.self_attn.q_proj": 20}));
+        assert_eq!(
+            ours["rank_pattern"],
+            json!({"model.layers.1.self_attn.q_proj": 6})
+        );
+        assert_eq!(
+            ours["alpha_pattern"],
+            json!({"model.layers.1.self_attn.q_proj": 20})
+        );
         assert_eq!(ours["lora_alpha"], 2.5);
         assert_eq!(ours["bias"], "lora_only");
         assert_eq!(ours["modules_to_save"], json!(["lm_head"]));
