@@ -26,7 +26,7 @@ lint:
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
 
-bench: system ## Measure beside named peers: SciPy, PEFT, llama.cpp's converter and llama-quantize
+bench: system ## Measure beside named peers: SciPy, PEFT, bitsandbytes, llama.cpp's converter and llama-quantize
 	scripts/bench
 
 fuzz: system ## Give the readers of model files hostile ones, a minute for each target
