@@ -5,7 +5,12 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use shipworthy_native::{Nf4Error, Nf4Matrix};
+use candle_core::{Device, Tensor};
+use shipworthy_datasets::TokenisedExample;
+use shipworthy_native::{
+    Batch, Dropout, Gradients, NativeError, Nf4Error, Nf4Matrix, Optimiser, OptimiserKind,
+    Parameter, Parameters, clip_gradients,
+};
 
 /// Runs `work` for `count` values until a second is over, and prints the fastest.
 fn measure(what: &str, count: usize, mut work: impl FnMut()) {
@@ -47,10 +52,54 @@ fn nf4() -> Result<(), Nf4Error> {
     Ok(())
 }
 
+fn optimiser() -> Result<(), NativeError> {
+    let count = 1 << 22;
+    let values: Vec<f32> = (0..count)
+        .map(|idx| ((idx * 7919) % 10_007) as f32 / 5003.0 - 1.0)
+        .collect();
+    let value = Tensor::new(values, &Device::Cpu)?;
+    let mut parameters = Parameters::default();
+    let id = parameters.add(Parameter {
+        name: "weight".to_owned(),
+        value: value.clone(),
+        decays: true,
+    });
+    let mut gradients = Gradients::new(&parameters);
+    gradients.set(id, value);
+    measure("norm of gradients", count, || {
+        black_box(clip_gradients(&mut gradients, &parameters, 0.0)).ok();
+    });
+    for kind in [OptimiserKind::AdamW, OptimiserKind::AdamW8bit] {
+        let mut optimiser = Optimiser::new(kind, (0.9, 0.999), 1e-8, 0.01, &parameters);
+        measure(&format!("{kind:?}"), count, || {
+            optimiser.step(&mut parameters, &gradients, 1e-4).ok();
+        });
+    }
+    Ok(())
+}
+
+fn dropout() -> Result<(), NativeError> {
+    let (tokens, features) = (2048, 2048);
+    let example = TokenisedExample {
+        id: String::new(),
+        tokens: vec![0; tokens],
+        labelled: vec![false; tokens],
+    };
+    let batch = Batch::new([(&example, 1)]);
+    let mut values = vec![1.0; tokens * features];
+    let dropout = Dropout::new(0.05)?;
+    measure("dropout", values.len(), || {
+        dropout.apply(&batch, 1, 1, black_box(&mut values));
+    });
+    Ok(())
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(1)
         .build_global()?;
     nf4()?;
+    optimiser()?;
+    dropout()?;
     Ok(())
 }

@@ -20,7 +20,7 @@ static UNSIGNED: LazyLock<DynamicCode> = LazyLock::new(|| DynamicCode::new(false
 pub(crate) struct DynamicCode {
     values: [f32; 256],
     /// The byte for each step from −1 to 1.
-    bytes: Vec<u8>,
+    bytes: Box<[u8; STEPS]>,
 }
 
 impl DynamicCode {
@@ -30,7 +30,6 @@ impl DynamicCode {
     }
 
     /// Returns the one for values that are never negative.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the optimiser's states"))]
     pub(crate) fn unsigned() -> &'static Self {
         &UNSIGNED
     }
@@ -69,7 +68,11 @@ impl DynamicCode {
     ///
     /// `bytes`: as many as there are values. A block of zeros becomes bytes of 0, whatever those stand
     /// for: its largest is 0.
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "compiled for the features of its caller, or it multiplies and adds slowly"
+    )]
     pub(crate) fn encode(&self, block: &[f32], bytes: &mut [u8]) -> f32 {
         let largest = block
             .iter()
@@ -80,17 +83,23 @@ impl DynamicCode {
         }
         // Infinite for the very smallest; 0 × ∞ is then NaN, and NaN goes to step 0.
         let inverse = 1.0 / largest;
-        for (value, byte) in block.iter().zip(bytes) {
-            let share = (value * inverse).clamp(-1.0, 1.0);
-            // Fused, as bitsandbytes' compiler does it.
-            let step = ((share + 1.0) * 0.5).mul_add(65535.0, 0.5);
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "the share lies within −1 and 1, or becomes 0"
-            )]
-            let step = step as u16;
-            *byte = self.bytes[usize::from(step)];
+        for (values, bytes) in block.chunks(64).zip(bytes.chunks_mut(64)) {
+            let mut steps = [0; 64];
+            for (step, value) in steps.iter_mut().zip(values) {
+                let share = (value * inverse).clamp(-1.0, 1.0);
+                // Fused, as bitsandbytes' compiler does it.
+                let shifted = ((share + 1.0) * 0.5).mul_add(65535.0, 0.5);
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "the share lies within −1 and 1, or becomes 0"
+                )]
+                let within = shifted as u16;
+                *step = within;
+            }
+            for (byte, step) in bytes.iter_mut().zip(steps) {
+                *byte = self.bytes[usize::from(step)];
+            }
         }
         largest
     }
@@ -107,7 +116,7 @@ fn boundary(idx: u16, intervals: u16) -> f32 {
 }
 
 /// Returns the byte for each step from −1 to 1: that of the nearest value, the lower one of two.
-fn steps(values: &[f32; 256]) -> Vec<u8> {
+fn steps(values: &[f32; 256]) -> Box<[u8; STEPS]> {
     let mut bytes = Vec::with_capacity(STEPS);
     let mut byte = 0u8;
     for step in 0..=u16::MAX {
@@ -121,7 +130,8 @@ fn steps(values: &[f32; 256]) -> Vec<u8> {
         }
         bytes.push(byte);
     }
-    bytes
+    let bytes = bytes.into_boxed_slice().try_into();
+    bytes.expect("there are as many as numbers of 16 bits")
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use shipworthy_models::ModelError;
 use thiserror::Error;
 
+use crate::dropout::DropoutError;
 use crate::nf4::Nf4Error;
 use crate::optimiser::OptimiserError;
 
@@ -56,7 +57,10 @@ pub enum NativeError {
         /// Tokens there are.
         vocab_size: u32,
     },
-    /// Gradients or a saved state that the optimiser cannot go on with.
+    /// There is no such dropout.
+    #[error(transparent)]
+    Dropout(#[from] DropoutError),
+    /// The optimiser cannot go on.
     #[error(transparent)]
     Optimiser(#[from] OptimiserError),
     /// A tensor operation failed: the device's memory, or a fault of ours.

@@ -14,11 +14,15 @@ mod rows;
 #[cfg(test)]
 mod testing;
 
+mod dropout;
 mod dynamic_code;
+mod host_values;
 mod nf4;
 mod ops;
+mod optimiser;
 
 mod parameters;
+mod schedule;
 
 mod adaptation;
 mod compute;
@@ -26,7 +30,6 @@ mod decoder;
 
 mod adapter;
 mod named_tensors;
-mod optimiser;
 mod training;
 
 pub mod memory_plan;
@@ -36,9 +39,12 @@ pub use adapter::{AdapterDescription, ModelForm, TrainedModel};
 pub use batch::Batch;
 pub use compute::{Compute, Nf4Options};
 pub use decoder::{BatchLoss, Decoder, Pass, SequenceLoss};
+pub use dropout::{Dropout, DropoutError};
 pub use error::NativeError;
 pub use nf4::{Nf4Absmax, Nf4Error, Nf4Matrix, Nf4Quantiser};
+pub use optimiser::{Optimiser, OptimiserError, OptimiserKind, clip_gradients};
 pub use parameters::{Gradients, Parameter, ParameterId, Parameters};
+pub use schedule::LearningRateSchedule;
 pub use training::{
     CheckpointFault, CheckpointProblem, Difference, Ending, Evaluation, LogLine, LrSchedulerType,
     MemoryKnob, Optim, StepRecord, TrainingData, TrainingError, TrainingEvent, TrainingJob,

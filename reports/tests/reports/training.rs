@@ -360,19 +360,19 @@ fn events_are_lines() {
     assert_inert(&training_event_text(&event, None));
 }
 
-#[test_case(TrainingWarning::HighLoss { loss: 3.001, threshold: 3.0 }, "ended at 3.001, above 3.000:")]
-#[test_case(TrainingWarning::OverfittingRisk { loss: 0.42, threshold: 1.0 }, "ended at 0.42, below 1.00:")]
-#[test_case(TrainingWarning::ZeroLoss { step: 3, loss: 1e-7 }, "was 1e-7 at step 3:")]
-#[test_case(TrainingWarning::LossNotFalling { first: 2.0, last: 2.1 }, "2.0000 at first, 2.1000 in the end.")]
-#[test_case(TrainingWarning::FewExamples { examples: 12, threshold: 50 }, "were 12 examples")]
-#[test_case(TrainingWarning::MemoryAbovePrediction { predicted_bytes: GIB, measured_bytes: 2 * GIB }, "took 2.00 GiB, with 1.00 GiB")]
-fn warnings_have_their_numbers(warning: TrainingWarning, expected: &str) {
-    let text = training_warning_text(&warning);
+#[test_case(&TrainingWarning::HighLoss { loss: 3.001, threshold: 3.0 }, "ended at 3.001, above 3.000:")]
+#[test_case(&TrainingWarning::OverfittingRisk { loss: 0.42, threshold: 1.0 }, "ended at 0.42, below 1.00:")]
+#[test_case(&TrainingWarning::ZeroLoss { step: 3, loss: 1e-7 }, "was 1e-7 at step 3:")]
+#[test_case(&TrainingWarning::LossNotFalling { first: 2.0, last: 2.1 }, "2.0000 at first, 2.1000 in the end.")]
+#[test_case(&TrainingWarning::FewExamples { examples: 12, threshold: 50 }, "were 12 examples")]
+#[test_case(&TrainingWarning::MemoryAbovePrediction { predicted_bytes: GIB, measured_bytes: 2 * GIB }, "took 2.00 GiB, with 1.00 GiB")]
+fn warnings_have_their_numbers(warning: &TrainingWarning, expected: &str) {
+    let text = training_warning_text(warning);
     assert!(text.contains(expected), "{text}");
-    let json = serde_json::to_string(&warning).unwrap();
+    let json = serde_json::to_string(warning).unwrap();
     assert_eq!(
         serde_json::from_str::<TrainingWarning>(&json).unwrap(),
-        warning
+        *warning
     );
 }
 

@@ -1,4 +1,4 @@
-//! Against what TensorBoard and transformers write: `tests/golden/training_records`.
+//! Against what `TensorBoard` and transformers write: `tests/golden/training_records`.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,8 @@
 use super::question::{MemoryQuestion, Place, Trained};
-use super::weights::{Values, has_head_norms, hidden_norms, keys, projections, queries, targets};
+use super::weights::{
+    Values, has_head_norms, hidden_norms, keys, projections, queries, table, targets,
+};
+use shipworthy_models::Activation;
 use super::{Memory, MemoryPart, Phase, weights};
 
 /// Bytes of an NF4 weight with and without quantised scales: four bits, and a scale for every 64,
@@ -8,6 +11,8 @@ const NF4_BITS: f64 = 4.0 + 32.0 / 64.0;
 const NF4_DOUBLE_BITS: f64 = 4.0 + 8.0 / 64.0 + 32.0 / (64.0 * 256.0);
 /// What a process of ours takes before it has read anything, measured.
 const PROGRAM: u64 = 24 << 20;
+/// Bytes of logits that the decoder chooses to have at once, where the chunk is 0.
+const CHUNK: u64 = 64 << 20;
 /// What the driver takes on a card for its own; an estimate, for it depends on card and driver.
 const CUDA_CONTEXT: u64 = 600 << 20;
 /// What loading the CUDA libraries takes of the host's memory; an estimate.
@@ -129,57 +134,59 @@ impl<'a> Sizes<'a> {
 
     /// What a pass over a batch needs.
     fn pass(&self) -> Vec<MemoryPart> {
-        let per_token = |values: u64| {
-            values
-                .saturating_mul(self.tokens)
-                .saturating_mul(self.width)
-        };
-        let tape = per_token(self.tape()).saturating_add(self.log_sums());
-        let (kept, tape) = if self.question.checkpointing {
-            let inputs = per_token(self.hidden).saturating_mul(self.layers);
+        let question = self.question;
+        let tape = self.of_tokens(self.tape()).saturating_add(self.log_sums());
+        let input = self.of_tokens(self.hidden);
+        let (kept, tape) = if question.checkpointing {
+            let inputs = input.saturating_mul(self.layers);
             let inputs = self.part("inputs of all layers", inputs, Phase::Pass);
-            let tape = self.part("activations of one layer", tape, Phase::Layer);
-            (inputs, Some(tape))
+            (inputs, Some(self.part("activations of one layer", tape, Phase::Layer)))
         } else {
-            let tapes = tape.saturating_mul(self.layers);
-            let tapes = self.part("activations of all layers", tapes, Phase::Pass);
-            (tapes, None)
+            let tapes = tape.saturating_add(input).saturating_mul(self.layers);
+            (self.part("activations of all layers", tapes, Phase::Pass), None)
         };
-        // The vector that enters the head, or the gradient that comes back.
-        let stream = self.part("hidden states", per_token(2 * self.hidden), Phase::Pass);
-        let gradients = per_token(self.layer_gradients());
+        // The gradient that comes back, and what of the loss stays beside it.
+        let labelled = self.hidden.saturating_mul(question.labelled_tokens);
+        let labelled = labelled.saturating_mul(self.width);
+        let returning = input.saturating_add(labelled.saturating_mul(2));
+        let gradients = self.layer_gradients().saturating_add(returning);
+        let selected = input.saturating_add(labelled.saturating_mul(4));
         let mut parts = vec![
             kept,
-            stream,
-            self.part("gradients of one layer", gradients, Phase::Layer),
+            self.part("gradients within one layer", gradients, Phase::Layer),
             self.part("logits of a chunk", self.logits(), Phase::Loss),
-            self.part("one weight dequantised", self.tile(), Phase::Layer),
+            self.part("hidden states with labels", selected, Phase::Loss),
+            self.part("one weight's update", self.update(), Phase::Update),
         ];
         parts.extend(tape);
         parts
     }
 
-    /// Values a layer keeps of a token for its gradients: its input, what each norm and projection
-    /// gets and gives, queries and keys before and after their rotation.
+    /// Returns the bytes of so many values for each token.
+    fn of_tokens(&self, values: u64) -> u64 {
+        values.saturating_mul(self.tokens).saturating_mul(self.width)
+    }
+
+    /// Values a layer keeps of a token for its gradients, beside its input: what comes out of norms,
+    /// rotations, attention, the sum after it, the network's gate and product, and within low-rank pairs.
     fn tape(&self) -> u64 {
-        let model = self.question.model;
+        let question = self.question;
+        let model = question.model;
         let (queries, keys) = (queries(model), keys(model));
-        let head_normed = if has_head_norms(self.question.family) {
+        let normed_heads = if has_head_norms(question.family) {
             queries.saturating_add(keys)
         } else {
             0
         };
-        let rank = match self.question.trained {
-            Trained::Lora { r, .. } => r.saturating_mul(targets(self.question).count() as u64),
+        let rank = match question.trained {
+            Trained::Lora { r, .. } => r.saturating_mul(targets(question).count() as u64),
             Trained::Full => 0,
         };
-        // Input, and what is between attention and the feed-forward network.
-        let streams = 2_u64.saturating_add(hidden_norms(self.question.family));
         sum([
-            streams.saturating_mul(self.hidden),
-            queries.saturating_mul(3),
-            keys.saturating_mul(3),
-            head_normed,
+            hidden_norms(question.family).saturating_add(1).saturating_mul(self.hidden),
+            queries.saturating_mul(2),
+            keys.saturating_mul(2),
+            normed_heads,
             self.inner.saturating_mul(3),
             rank,
         ])
@@ -191,42 +198,83 @@ impl<'a> Sizes<'a> {
         heads.saturating_mul(self.tokens).saturating_mul(4)
     }
 
-    /// Values of a token's gradients that a layer has at a time: the feed-forward network's, for they
-    /// are more than attention's.
+    /// The most that a layer's gradients take at a moment: of the gated activation, of a projection, or
+    /// of attention.
     fn layer_gradients(&self) -> u64 {
         let model = self.question.model;
-        let attention = sum([
-            queries(model).saturating_mul(3),
-            keys(model).saturating_mul(3),
+        let (queries, keys) = (queries(model), keys(model));
+        // On a card, the activation's slope is made of candle's operations, in 32 bits.
+        let copies = match (self.question.place, model.activation) {
+            (Place::Cpu, _) => 3,
+            (Place::Cuda, Activation::Silu) => 10,
+            (Place::Cuda, Activation::GeluTanh) => 14,
+        };
+        let gated = self.of_tokens(self.inner.saturating_mul(copies));
+        let projection = self.inner.saturating_mul(3).saturating_add(self.hidden);
+        let projection = self.of_tokens(projection).saturating_add(self.tile());
+        let heads = sum([
+            self.hidden,
+            queries.saturating_mul(5),
+            keys.saturating_mul(2),
         ]);
-        let feed_forward = self.inner.saturating_mul(3);
-        let streams = self.hidden.saturating_mul(2);
-        attention.max(feed_forward).saturating_add(streams)
+        let attention = self.of_tokens(heads).saturating_add(self.scores());
+        gated.max(projection).max(attention)
     }
 
-    /// The logits of a chunk, and the gradient in the same place.
+    /// Scores of the queries whose scores exist at once, and what is made of them.
+    fn scores(&self) -> u64 {
+        let (rows, copies) = match self.question.place {
+            Place::Cpu => (64_u64.saturating_mul(self.question.threads), 2),
+            Place::Cuda => {
+                let heads = u64::from(self.question.model.num_attention_heads);
+                (heads.saturating_mul(256), 6)
+            }
+        };
+        let seen = self.question.sequence_tokens;
+        rows.saturating_mul(seen).saturating_mul(4 * copies)
+    }
+
+    /// The logits of a chunk. On the processor the gradient takes their place; on a card there are
+    /// exponentials, probabilities and gradient beside them, in 32 bits, and two in the model's format.
     fn logits(&self) -> u64 {
-        let tokens = self.question.loss_chunk.min(self.question.labelled_tokens);
+        let vocab = u64::from(self.question.model.vocab_size);
+        let chunk = match self.question.loss_chunk {
+            0 => (CHUNK / vocab.saturating_mul(4).max(1)).clamp(32, 1024),
+            chunk => chunk,
+        };
+        let tokens = chunk.min(self.question.labelled_tokens);
         let width = match self.question.place {
             Place::Cpu => 4,
-            // The product in bf16 beside its f32 copy.
-            Place::Cuda => 4 + 2,
+            Place::Cuda => 4 * 4 + 2 * 2,
         };
-        let vocab = u64::from(self.question.model.vocab_size);
         vocab.saturating_mul(tokens).saturating_mul(width)
     }
 
-    /// The piece of a frozen weight that is there in the width that is computed in.
+    /// The piece of a frozen weight that is there in the width that is computed in, with what it is
+    /// made of.
     fn tile(&self) -> u64 {
-        match self.question.place {
-            Place::Cpu => 0,
-            Place::Cuda if self.question.nf4.is_none() => 0,
-            Place::Cuda => {
+        match (self.question.place, self.question.nf4) {
+            (Place::Cpu, _) => 4 << 20,
+            (Place::Cuda, None) => 0,
+            (Place::Cuda, Some(_)) => {
                 let all = projections(self.question.model);
                 let largest = all.iter().map(|projection| projection.values()).max();
-                largest.unwrap_or(0).saturating_mul(self.width)
+                largest.unwrap_or(0).min(1 << 24).saturating_mul(10)
             }
         }
+    }
+
+    /// The largest trained weight, its gradient and its new values, on their way through the optimiser.
+    fn update(&self) -> u64 {
+        let model = self.question.model;
+        let largest = match self.question.trained {
+            Trained::Full => table(model),
+            Trained::Lora {
+                modules_to_save, ..
+            } if modules_to_save.is_empty() => 0,
+            Trained::Lora { .. } => table(model),
+        };
+        largest.saturating_mul(3 * 4)
     }
 
     fn program(&self) -> Vec<MemoryPart> {

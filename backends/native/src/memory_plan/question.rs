@@ -26,7 +26,7 @@ pub struct MemoryQuestion<'a> {
     pub sequence_tokens: u64,
     /// Whether layers are computed again for their gradients, instead of kept.
     pub checkpointing: bool,
-    /// Tokens whose logits exist at a time.
+    /// Tokens whose logits exist at a time; 0 lets the decoder choose.
     pub loss_chunk: u64,
     /// What the optimiser remembers.
     pub optimizer: OptimizerStates,

@@ -152,7 +152,7 @@ pub(super) fn trained_values(question: &MemoryQuestion<'_>) -> (u64, u64) {
                     .saturating_add(projection.in_features);
                 features.saturating_mul(r).saturating_mul(layers)
             });
-            let pairs = pairs.fold(0, u64::saturating_add);
+            let pairs = pairs.fold(head_pair(question, r), u64::saturating_add);
             let whole = modules_to_save.iter().map(|name| {
                 let all = projections(model);
                 let of_layer = all.iter().find(|projection| projection.name == name);
@@ -167,6 +167,22 @@ pub(super) fn trained_values(question: &MemoryQuestion<'_>) -> (u64, u64) {
             (pairs.saturating_add(whole), whole)
         }
     }
+}
+
+/// Returns the values of the head's low-rank change, if it is asked for by name.
+fn head_pair(question: &MemoryQuestion<'_>, r: u64) -> u64 {
+    let Trained::Lora {
+        target_modules: Some(names),
+        ..
+    } = question.trained
+    else {
+        return 0;
+    };
+    if !names.iter().any(|name| ends_in(name, "lm_head")) {
+        return 0;
+    }
+    let (vocab, hidden) = (question.model.vocab_size, question.model.hidden_size);
+    (u64::from(vocab) + u64::from(hidden)).saturating_mul(r)
 }
 
 /// Returns the projections of a layer that get a low-rank change.

@@ -6,6 +6,7 @@ use super::OptimiserError;
 use super::kernel::Factors;
 use super::moments::{InBytes, Moments};
 use crate::error::NativeError;
+use crate::host_values::with_host_values;
 use crate::parameters::{Gradients, Parameters};
 
 /// Which optimiser.
@@ -105,8 +106,9 @@ impl Optimiser {
             let factors = Factors::new(self.betas, self.eps, weight_decay, learning_rate, step);
             let value = parameters.value(id);
             let mut values = value.flatten_all()?.to_vec1::<f32>()?;
-            let gradient = gradient.flatten_all()?.to_vec1::<f32>()?;
-            state.moments.update(&factors, &mut values, &gradient);
+            with_host_values(gradient, |gradient| {
+                state.moments.update(&factors, &mut values, gradient);
+            })?;
             state.step = step;
             let updated = Tensor::from_vec(values, value.shape(), value.device())?;
             parameters.set(id, updated);

@@ -3,6 +3,7 @@ use rayon::prelude::*;
 
 use super::OptimiserError;
 use crate::error::NativeError;
+use crate::host_values::with_host_values;
 use crate::parameters::{Gradients, Parameters};
 
 /// Values that are added up at a time, always from the same place on.
@@ -45,9 +46,10 @@ pub fn clip_gradients(
 }
 
 fn sum_of_squares(tensor: &Tensor) -> Result<f64, NativeError> {
-    let values = tensor.flatten_all()?.to_vec1::<f32>()?;
-    let sums: Vec<f64> = values.par_chunks(CHUNK).map(squares).collect();
-    Ok(sums.iter().sum())
+    with_host_values(tensor, |values| {
+        let sums: Vec<f64> = values.par_chunks(CHUNK).map(squares).collect();
+        sums.iter().sum()
+    })
 }
 
 fn squares(values: &[f32]) -> f64 {

@@ -185,3 +185,52 @@ fn update_bytes_portably(
     *exp_avg.absmax = signed.encode(first, exp_avg.bytes);
     *exp_avg_sq.absmax = unsigned.encode(second, exp_avg_sq.bytes);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_every_processor_has_gives_the_same_bits() {
+        let numbers = |seed: u16| -> Vec<f32> {
+            let count = 0..1003u16;
+            count
+                .map(|idx| f32::from(idx.wrapping_mul(seed) >> 3) / 977.0 - 3.7)
+                .collect()
+        };
+        let factors = Factors::new((0.9, 0.999), 1e-8, 0.1, 3e-4, 3);
+        let (values, gradients, exp_avg) = (numbers(31_397), numbers(7919), numbers(39_193));
+        let exp_avg_sq: Vec<f32> = exp_avg.iter().map(|value| value * value).collect();
+        let mut one = (values.clone(), exp_avg.clone(), exp_avg_sq.clone());
+        let mut other = (values, exp_avg, exp_avg_sq);
+        update(&factors, &mut one.0, &gradients, &mut one.1, &mut one.2);
+        update_portably(
+            &factors,
+            &mut other.0,
+            &gradients,
+            &mut other.1,
+            &mut other.2,
+        );
+        assert_eq!(one, other);
+
+        let run = |update: fn(&Factors, &mut [f32], &[f32], &mut Bytes<'_>, &mut Bytes<'_>)| {
+            let (mut values, mut bytes) = (numbers(31_397), ([200u8; BLOCK], [200u8; BLOCK]));
+            let (mut first, mut second) = (0.7, 1.3);
+            update(
+                &factors,
+                &mut values[..BLOCK],
+                &gradients[..BLOCK],
+                &mut Bytes {
+                    bytes: &mut bytes.0,
+                    absmax: &mut first,
+                },
+                &mut Bytes {
+                    bytes: &mut bytes.1,
+                    absmax: &mut second,
+                },
+            );
+            (values, bytes, first, second)
+        };
+        assert_eq!(run(update_bytes), run(update_bytes_portably));
+    }
+}
