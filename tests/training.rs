@@ -308,7 +308,7 @@ fn an_adapter_can_be_trained_further() {
 #[test_case("lora_alpha: 8", "target_modules: [q_proj, w_pack]", 2, "finetune_config.yaml:7:17: field `target_modules`: "; "unknown target")]
 #[test_case("lora_alpha: 8", "modules_to_save: [score]", 2, "finetune_config.yaml:7:18: field `modules_to_save`: "; "unknown module")]
 #[test_case("lora_alpha: 8", "init_adapter: nowhere", 2, "finetune_config.yaml:7:15: field `init_adapter`: failed to read `nowhere/adapter_config.json`"; "no adapter")]
-#[test_case("output_dir: tuned", "output_dir: train.jsonl/tuned", 74, "train.jsonl/tuned"; "unwritable output")]
+#[test_case("output_dir: tuned", "output_dir: train.jsonl/tuned", 74, "finetune_config.yaml:4:13: field `output_dir`: failed to write to `train.jsonl/tuned`"; "unwritable output")]
 #[test_case("lora_alpha: 8", "dtype: bfloat16\ndevice: cpu", 2, "the processor computes in float32"; "bfloat16 on a processor")]
 fn mistakes_in_the_configuration(from: &str, to: &str, code: i32, expected: &str) {
     let project = project();

@@ -71,7 +71,7 @@ pub enum TuningError {
         source: TrainError,
     },
     /// Nothing can be written where the model is to go.
-    #[error("{place}: failed to write to `{path}`: {source}")]
+    #[error("{place}: failed to write to `{}`: {source}", path.display())]
     Output {
         /// The key that names the directory.
         place: Place,

@@ -5,6 +5,7 @@ use std::thread;
 use shipworthy_backends::trainer::{TrainError, TrainingWatch};
 use shipworthy_schema::{TrainingEvent, TrainingReport};
 
+use super::config_file::TuningConfig;
 use super::course::Course;
 use super::error::TuningError;
 use super::preflight::{Preflight, located};
@@ -27,6 +28,33 @@ pub struct RunWatch<'a> {
 /// Returns the report that was written. Of a run that fails after its first step the records are
 /// written too.
 pub fn run(preflight: Preflight, watch: &mut RunWatch<'_>) -> Result<TrainingReport, TuningError> {
+    let output = preflight.config.opened.output_dir.clone();
+    let is_new = claim(&preflight.config)?;
+    let trained = train(preflight, watch);
+    if is_new && trained.is_err() {
+        // Fails if there is something in it, and is not meant to succeed then.
+        let _ = std::fs::remove_dir(output);
+    }
+    trained
+}
+
+/// Makes the output directory and writes into it, before hours are spent on what cannot be kept.
+///
+/// Returns whether it was not there.
+fn claim(config: &TuningConfig) -> Result<bool, TuningError> {
+    let output = &config.opened.output_dir;
+    let failed = |source| TuningError::Output {
+        place: config.places.value_of("output_dir"),
+        path: output.clone(),
+        source,
+    };
+    let is_new = !output.exists();
+    std::fs::create_dir_all(output).map_err(failed)?;
+    tempfile::NamedTempFile::new_in(output).map_err(failed)?;
+    Ok(is_new)
+}
+
+fn train(preflight: Preflight, watch: &mut RunWatch<'_>) -> Result<TrainingReport, TuningError> {
     let Preflight {
         config,
         mut job,

@@ -74,7 +74,11 @@ impl Trainer for NativeTrainer {
         };
         let model = trained_model(job, &adaptation, &decoder, &compute);
         let patience = config.early_stopping_patience.unwrap_or(0);
-        let mut teller = Teller::new(plan, patience);
+        let mut teller = Teller::new(
+            plan,
+            patience,
+            resume.as_ref().map(|path| path.display().to_string()),
+        );
         let begun = Instant::now();
         shipworthy_native::train(
             &mut decoder,

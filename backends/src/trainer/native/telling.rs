@@ -20,6 +20,8 @@ pub(super) struct Teller {
     plan: TrainingPlan,
     native: Option<NativePlan>,
     patience: u32,
+    /// The checkpoint that is gone on from.
+    resumed_from: Option<String>,
     eval_loss: Option<f64>,
     labelled: u64,
     steps_here: u64,
@@ -27,11 +29,12 @@ pub(super) struct Teller {
 }
 
 impl Teller {
-    pub(super) fn new(plan: TrainingPlan, patience: u32) -> Self {
+    pub(super) fn new(plan: TrainingPlan, patience: u32, resumed_from: Option<String>) -> Self {
         Self {
             plan,
             native: None,
             patience,
+            resumed_from,
             eval_loss: None,
             labelled: 0,
             steps_here: 0,
@@ -106,6 +109,12 @@ impl Teller {
         observe(TrainingEvent::Planned {
             plan: self.plan.clone(),
         });
+        if plan.resumed_at > 0 {
+            observe(TrainingEvent::Resumed {
+                step: plan.resumed_at as u64,
+                path: self.resumed_from.clone().unwrap_or_default(),
+            });
+        }
     }
 
     fn peak(&self) -> Option<u64> {

@@ -52,7 +52,7 @@ pub(super) fn page(preflight: &Preflight, width: usize, color: bool) -> String {
         &format!(
             "{} ({} passes over the data, {} batches of {} × {} a step)",
             plan.steps,
-            plan.epochs,
+            shortened(plan.epochs),
             plan.gradient_accumulation_steps,
             config.per_device_train_batch_size,
             if config.packing { "rows" } else { "examples" },
@@ -90,6 +90,12 @@ pub(super) fn page(preflight: &Preflight, width: usize, color: bool) -> String {
         text.push_str(&bullets(&warnings, width));
     }
     text
+}
+
+/// Returns a number with at most two places.
+fn shortened(number: f64) -> String {
+    let text = format!("{number:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn row(text: &mut String, key: &str, value: &str) {
