@@ -22,6 +22,7 @@ mod parameters;
 
 mod adaptation;
 mod compute;
+mod cuda;
 mod decoder;
 
 mod adapter;
@@ -35,6 +36,7 @@ pub use adaptation::{Adaptation, Bias, LoraOptions, TargetModules};
 pub use adapter::{AdapterDescription, ModelForm, TrainedModel};
 pub use batch::Batch;
 pub use compute::{Compute, Nf4Options};
+pub use cuda::CudaError;
 pub use decoder::{BatchLoss, Decoder, Pass, SequenceLoss};
 pub use error::NativeError;
 pub use nf4::{Nf4Absmax, Nf4Error, Nf4Matrix, Nf4Quantiser};
