@@ -3,7 +3,7 @@ CARGO ?= cargo
 BIN   := target/debug/shipworthy
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt lint doc bench fuzz interop golden schema system
+.PHONY: help demo test check fmt lint doc bench cuda fuzz interop golden schema system
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,8 +26,11 @@ lint:
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
 
-bench: system ## Measure beside named peers: SciPy, PEFT, llama.cpp's converter and llama-quantize
+bench: system ## Measure beside named peers: SciPy, PEFT, bitsandbytes, llama.cpp's converter and llama-quantize
 	scripts/bench
+
+cuda: ## Build for CUDA cards; neither a card nor a toolkit is needed (fetches the compiler, 190 MB)
+	scripts/cuda
 
 fuzz: system ## Give the readers of model files hostile ones, a minute for each target
 	scripts/fuzz all 60

@@ -3,6 +3,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+
 use crate::error::DatasetError;
 use crate::example::TokenisedExample;
 use crate::excess_length::ExcessLength;
@@ -16,6 +18,9 @@ use crate::warning::{DatasetWarning, RenderNote};
 
 /// Examples that are too long and named one by one.
 const NAMED: usize = 10;
+
+/// Conversations that are rendered in parallel, and in memory at once.
+const AT_ONCE: usize = 64;
 
 /// How a file of conversations becomes examples.
 #[derive(Clone, Copy, Debug)]
@@ -49,18 +54,29 @@ impl TokenisedDataset {
     ) -> Result<Self, DatasetError> {
         let mut faults = FaultList::default();
         let mut builder = Builder::new(path, tokenizer, *options);
-        for line in MessagesFile::open(path)? {
-            let (line, conversation) = line?;
-            builder.conversations += 1;
-            match conversation.map(|conversation| tokenizer.render(&conversation)) {
-                Err(found) => found.into_iter().for_each(|fault| faults.add(fault)),
-                Ok(Err(error)) => faults.add(Fault {
-                    line,
-                    field: String::new(),
-                    problem: Problem::Render(error),
-                }),
-                Ok(Ok(rendering)) if faults.is_empty() => builder.add(rendering),
-                Ok(Ok(_)) => {}
+        let mut lines = MessagesFile::open(path)?;
+        loop {
+            let some: Vec<_> = lines.by_ref().take(AT_ONCE).collect::<Result<_, _>>()?;
+            if some.is_empty() {
+                break;
+            }
+            // Collected in the file's order, whichever thread is done first.
+            let rendered: Vec<_> = some
+                .into_par_iter()
+                .map(|(line, found)| (line, found.map(|one| tokenizer.render(&one))))
+                .collect();
+            for (line, rendered) in rendered {
+                builder.conversations += 1;
+                match rendered {
+                    Err(found) => found.into_iter().for_each(|fault| faults.add(fault)),
+                    Ok(Err(error)) => faults.add(Fault {
+                        line,
+                        field: String::new(),
+                        problem: Problem::Render(error),
+                    }),
+                    Ok(Ok(rendering)) if faults.is_empty() => builder.add(rendering),
+                    Ok(Ok(_)) => {}
+                }
             }
         }
         faults.into_result(path)?;

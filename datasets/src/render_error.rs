@@ -71,7 +71,9 @@ pub enum RenderError {
     },
     /// A turn ends otherwise than the last one does.
     #[error(
-        "after message {index} the first special token is `{found}`, yet the conversation's last reply ends with `{expected}`; {MARK}"
+        "after message {index} the first special token is `{}`, yet the conversation's last reply ends with `{}`; {MARK}",
+        excerpt(.found, 60),
+        excerpt(.expected, 60)
     )]
     OtherEndOfTurn {
         /// The message, from 0.
@@ -95,7 +97,8 @@ pub enum RenderError {
     },
     /// The token that ends a turn is no token to the tokenizer.
     #[error(
-        "the tokenizer makes other tokens of the end-of-turn token `{token}` in `{}`; see that `tokenizer.json` has it as a special token",
+        "the tokenizer makes other tokens of the end-of-turn token `{}` in `{}`; see that `tokenizer.json` has it as a special token",
+        excerpt(.token, 60),
         excerpt(.text, 80)
     )]
     SplitEndOfTurn {
@@ -106,7 +109,8 @@ pub enum RenderError {
     },
     /// A call's arguments have a special token's text.
     #[error(
-        "the arguments of a call in message {index} have the special token `{token}`, so where the turn ends is not known; remove it"
+        "the arguments of a call in message {index} have the special token `{}`, so where the turn ends is not known; remove it",
+        excerpt(.token, 60)
     )]
     TokenInCall {
         /// The message, from 0.

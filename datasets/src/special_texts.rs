@@ -8,6 +8,8 @@ use tokenizers::Tokenizer;
 pub(crate) struct SpecialTexts {
     /// By their first byte, the longest first.
     by_first: BTreeMap<u8, Vec<(String, u32)>>,
+    /// For every byte whether one begins with it.
+    begins: Vec<bool>,
 }
 
 impl SpecialTexts {
@@ -34,6 +36,9 @@ impl SpecialTexts {
             });
             same.dedup();
         }
+        texts.begins = (0..=u8::MAX)
+            .map(|byte| texts.by_first.contains_key(&byte))
+            .collect();
         texts
     }
 
@@ -41,7 +46,7 @@ impl SpecialTexts {
     pub(crate) fn first_in(&self, text: &str) -> Option<(usize, &str, u32)> {
         let bytes = text.as_bytes().iter().enumerate();
         bytes
-            .filter(|(_, first)| self.by_first.contains_key(first))
+            .filter(|&(_, &first)| self.begins.get(usize::from(first)) == Some(&true))
             .find_map(|(at, _)| {
                 let (token, id) = self.at_start(text.get(at..)?)?;
                 Some((at, token, id))

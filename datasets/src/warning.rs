@@ -172,14 +172,14 @@ impl fmt::Display for DatasetWarning {
                 vocab_size,
             } => write!(
                 formatter,
-                "the tokenizer has ids up to {tokenizer}, the model {vocab_size} tokens; {count} added tokens have no embedding, and no example has them"
+                "the tokenizer has ids up to {tokenizer}, the model {vocab_size} tokens; added tokens without an embedding, which no example has: {count}"
             ),
             Self::Dropped {
                 examples,
                 max_length,
             } => write!(
                 formatter,
-                "left out {examples} examples with more than max_length = {max_length} tokens"
+                "examples left out because they have more than max_length = {max_length} tokens: {examples}"
             ),
             Self::Truncated {
                 examples,
@@ -187,15 +187,15 @@ impl fmt::Display for DatasetWarning {
                 max_length,
             } => write!(
                 formatter,
-                "cut {tokens} tokens off {examples} examples with more than max_length = {max_length} tokens; their ends, and the tokens that end their turns, are not learnt"
+                "examples cut to max_length = {max_length} tokens: {examples}; {tokens} tokens are lost, among them those that end the turns"
             ),
             Self::Unlabelled { examples } => write!(
                 formatter,
-                "left out {examples} examples that have no reply within max_length"
+                "examples left out because no reply begins within max_length: {examples}"
             ),
             Self::Repeated { examples, first } => write!(
                 formatter,
-                "{examples} examples are copies of earlier ones, the first at {first}"
+                "examples that are copies of earlier ones: {examples}, the first at {first}"
             ),
         }
     }

@@ -189,7 +189,7 @@ fn a_report_counts_tokens_labels_and_warnings() {
         [
             "in 2 examples, first train.jsonl:13 (thought twice): the chat template leaves out the reasoning of a reply that is not the last",
             "train.jsonl:9 (control tokens in text): a message says `<|im_end|>`, which is read as the special token",
-            "1 examples are copies of earlier ones, the first at train.jsonl:18 (one exchange)",
+            "examples that are copies of earlier ones: 1, the first at train.jsonl:18 (one exchange)",
         ]
     );
     assert_eq!(dataset.preview.id, "train.jsonl:1 (one exchange)");
@@ -236,9 +236,12 @@ fn long_examples_are_named_cut_or_left_out() {
     assert_eq!(truncated.report.truncated.labelled, second - 30 - 1);
     assert_eq!(truncated.report.unlabelled.examples, 1);
     let told = warnings(&truncated.report);
-    assert!(told[0].starts_with("cut "), "{told:?}");
     assert!(
-        told[1].starts_with("left out 1 examples that have no reply"),
+        told[0].starts_with("examples cut to max_length = 30 tokens: 1; "),
+        "{told:?}"
+    );
+    assert!(
+        told[1].starts_with("examples left out because no reply begins within max_length: 1"),
         "{told:?}"
     );
     let error = read(2, ExcessLength::Truncate).unwrap_err().to_string();
@@ -327,7 +330,7 @@ fn tokens_without_an_embedding_are_refused_where_they_are_needed() {
     );
     assert_eq!(
         told[0],
-        "the tokenizer has ids up to 410, the model 410 tokens; 1 added tokens have no embedding, and no example has them"
+        "the tokenizer has ids up to 410, the model 410 tokens; added tokens without an embedding, which no example has: 1"
     );
     assert!(
         told[1].starts_with("turns end with `<end_of_turn>`"),

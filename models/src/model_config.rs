@@ -140,7 +140,9 @@ impl ModelConfig {
         let mut places = [Some(&self.fields), nested].into_iter().flatten();
         places.find_map(|fields| {
             let names = ["dtype", "torch_dtype"].into_iter();
-            names.filter_map(|name| fields.get(name)).find_map(Value::as_str)
+            names
+                .filter_map(|name| fields.get(name))
+                .find_map(Value::as_str)
         })
     }
 

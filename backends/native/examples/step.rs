@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use shipworthy_datasets::TokenisedExample;
 use shipworthy_models::Checkpoint;
 use shipworthy_native::{
-    Adaptation, Batch, Compute, Decoder, Gradients, LoraOptions, Nf4Options, Pass,
+    Adaptation, Batch, Compute, Decoder, Gradients, LoraOptions, Nf4Options, Optimiser,
+    OptimiserKind, Pass,
 };
 
 /// Ticks of a second in `/proc/self/stat`.
@@ -55,7 +56,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let lora = LoraOptions::new(settings.rank, 2.0 * settings.rank as f64);
     let checkpoint = Arc::new(Checkpoint::open(&settings.checkpoint)?);
     let adaptation = Adaptation::Lora(lora);
-    let decoder = Decoder::load(&checkpoint, &adaptation, &compute, 7, &mut |_, _| ())?;
+    let mut decoder = Decoder::load(&checkpoint, &adaptation, &compute, 7, &mut |_, _| ())?;
 
     let length = settings.tokens.len();
     let first = length - settings.labelled.min(length - 1);
@@ -71,6 +72,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         checkpointing: settings.checkpointing,
         loss_chunk: settings.loss_chunk,
     };
+    let (betas, eps, weight_decay) = ((0.9, 0.999), 1e-8, 0.01);
+    let kind = OptimiserKind::AdamW;
+    let mut optimiser = Optimiser::new(kind, betas, eps, weight_decay, decoder.parameters());
     let mut costs = Costs {
         cpu: Vec::new(),
         wall: Vec::new(),
@@ -83,6 +87,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut gradients = Gradients::new(decoder.parameters());
         let loss = decoder.accumulate(&batch, &pass, &mut gradients)?;
         costs.loss.push(loss.nll_sum() / loss.labelled() as f64);
+        optimiser.step(decoder.parameters_mut(), &gradients, 1e-4)?;
         costs.wall.push(wall.elapsed().as_secs_f64());
         costs.cpu.push(cpu_seconds()? - cpu);
     }

@@ -1,5 +1,6 @@
 use candle_core::{DType, Device};
 
+use crate::cuda;
 use crate::error::NativeError;
 
 /// Where a model is computed, and in what numbers.
@@ -35,7 +36,7 @@ impl Compute {
     /// Errors if there is no card, or this build cannot use one.
     pub fn cuda(quantisation: Option<Nf4Options>, in_f32: bool) -> Result<Self, NativeError> {
         Ok(Self {
-            device: Device::new_cuda(0)?,
+            device: cuda::open()?,
             dtype: if in_f32 { DType::F32 } else { DType::BF16 },
             quantisation,
         })
@@ -43,7 +44,7 @@ impl Compute {
 
     /// Tells whether there is a CUDA card that this build can use.
     pub fn has_cuda() -> bool {
-        candle_core::utils::cuda_is_available() && Device::new_cuda(0).is_ok()
+        cuda::open().is_ok()
     }
 
     /// Tells whether the host's own routines compute.

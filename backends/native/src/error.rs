@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use shipworthy_models::ModelError;
 use thiserror::Error;
 
+use crate::cuda::CudaError;
 use crate::dropout::DropoutError;
 use crate::nf4::Nf4Error;
 use crate::optimiser::OptimiserError;
@@ -13,6 +14,9 @@ pub enum NativeError {
     /// A file of the model is wrong.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// There is no CUDA card to compute on.
+    #[error(transparent)]
+    Cuda(#[from] CudaError),
     /// A weight cannot be kept in four bits.
     #[error("tensor `{tensor}`: {source}")]
     Nf4 {

@@ -26,6 +26,7 @@ mod schedule;
 
 mod adaptation;
 mod compute;
+mod cuda;
 mod decoder;
 
 mod adapter;
@@ -38,6 +39,7 @@ pub use adaptation::{Adaptation, Bias, LoraOptions, TargetModules};
 pub use adapter::{AdapterDescription, ModelForm, TrainedModel};
 pub use batch::Batch;
 pub use compute::{Compute, Nf4Options};
+pub use cuda::CudaError;
 pub use decoder::{BatchLoss, Decoder, Pass, SequenceLoss};
 pub use dropout::{Dropout, DropoutError};
 pub use error::NativeError;

@@ -1,10 +1,7 @@
 //! What is predicted of memory, beside what a process takes.
 
 #![cfg(target_os = "linux")]
-#![expect(
-    clippy::unwrap_used,
-    reason = "helpers of tests may panic like tests"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic like tests")]
 
 use std::path::Path;
 use std::process::Command;

@@ -33,9 +33,10 @@ fn every_step_has_the_rate_that_transformers_gives_it() {
         let warmup = if case.warmup < 1.0 {
             Warmup::Ratio(case.warmup)
         } else {
-            Warmup::Steps(case.warmup_steps)
+            Warmup::Steps(usize::try_from(case.warmup_steps).unwrap())
         };
-        let warmup_steps = warmup.steps(case.steps);
+        let steps = usize::try_from(case.steps).unwrap();
+        let warmup_steps = warmup.steps(steps) as u64;
         assert_eq!(warmup_steps, case.warmup_steps);
         for (step, rate) in (0..=case.steps).zip(case.rates) {
             let found = 2e-4 * schedule.factor(step, warmup_steps, case.steps);

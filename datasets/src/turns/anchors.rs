@@ -17,6 +17,8 @@ pub(super) struct Anchor {
     /// What it says.
     pub(super) text: String,
     pub(super) is_reasoning: bool,
+    /// Whether it is the name of a function that is called.
+    pub(super) is_call: bool,
 }
 
 /// A conversation in which every piece of what is said is replaced by a word of its own, so that it
@@ -120,7 +122,11 @@ pub(super) fn anchored(
                 call
             };
             if let Some(Value::String(name)) = function.get("name") {
+                let before = pieces.anchors.len();
                 let replaced = pieces.replace(name, false);
+                for piece in &mut pieces.anchors[before..] {
+                    piece.is_call = true;
+                }
                 function["name"] = Value::from(replaced);
             }
         }
@@ -174,6 +180,7 @@ impl Pieces<'_> {
                     message: self.message,
                     text: core.to_owned(),
                     is_reasoning: is_reasoning || is_thought,
+                    is_call: false,
                 });
             }
             let Some((at, tag)) = next else {

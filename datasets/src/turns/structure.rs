@@ -135,10 +135,14 @@ impl Learner<'_> {
                 continue;
             }
             let index = anchor.message;
-            if is_reply(index) && !done.contains(&index) {
+            if is_reply(index) && (!done.contains(&index) || anchor.is_call) {
                 return Err(RenderError::NotWritten {
                     index,
-                    reply: self.said(index),
+                    reply: if anchor.is_call {
+                        format!("call of {}", anchor.text)
+                    } else {
+                        self.said(index)
+                    },
                 });
             }
             self.notes.insert(if anchor.is_reasoning {

@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use super::description::{ModelForm, TrainedModel};
 use super::peft_config;
+use crate::decoder::Decoder;
 use crate::named_tensors::{DigestedFile, write_tensors};
-use crate::parameters::Parameters;
 use crate::training::TrainingError;
 
 /// Name of the file that describes a model.
@@ -29,10 +29,11 @@ pub(crate) fn weights_file(form: &ModelForm) -> &'static str {
 pub(crate) fn write_model(
     directory: &Path,
     model: &TrainedModel,
-    parameters: &Parameters,
+    decoder: &Decoder,
     stored_as: Option<DType>,
 ) -> Result<Vec<(String, String)>, TrainingError> {
-    let tensors: BTreeMap<&str, &Tensor> = parameters
+    let tensors: BTreeMap<&str, &Tensor> = decoder
+        .parameters()
         .iter()
         .map(|(_, parameter)| (parameter.name.as_str(), &parameter.value))
         .collect();
@@ -44,7 +45,7 @@ pub(crate) fn write_model(
     let digest = file.finish().map_err(TrainingError::output(&path))?;
     let (name, text) = match &model.form {
         ModelForm::Adapter(adapter) => {
-            let text = peft_config::peft_config(adapter, &model.base_name);
+            let text = peft_config::peft_config(adapter, decoder.lora(), &model.base_name);
             let text = text.expect("numbers and strings are JSON");
             (peft_config::FILE, text.into_bytes())
         }

@@ -1,7 +1,7 @@
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::description::AdapterDescription;
+use crate::adaptation::LoraOptions;
 
 /// Name of the file that describes an adapter.
 pub(crate) const FILE: &str = "adapter_config.json";
@@ -12,10 +12,14 @@ const PEFT_VERSION: &str = "0.21.2";
 /// sorted, indented by two.
 ///
 /// Target modules are sorted too; PEFT's own come in no order, because it keeps a set.
+///
+/// `lora`: where modules have ranks and scales of their own, as an adapter that was trained further may.
 pub(crate) fn peft_config(
     adapter: &AdapterDescription,
+    lora: Option<&LoraOptions>,
     base_name: &str,
 ) -> Result<String, serde_json::Error> {
+    let (rank_pattern, alpha_pattern) = patterns(adapter, lora);
     let mut target_modules = adapter.target_modules.clone();
     target_modules.sort_unstable();
     target_modules.dedup();
@@ -25,7 +29,7 @@ pub(crate) fn peft_config(
     };
     let config = json!({
         "alora_invocation_tokens": null,
-        "alpha_pattern": {},
+        "alpha_pattern": alpha_pattern,
         "arrow_config": null,
         "auto_mapping": null,
         "base_model_name_or_path": base_name,
@@ -54,7 +58,7 @@ pub(crate) fn peft_config(
         "peft_version": PEFT_VERSION,
         "qalora_group_size": 16,
         "r": adapter.r,
-        "rank_pattern": {},
+        "rank_pattern": rank_pattern,
         "revision": null,
         "target_modules": target_modules,
         "target_parameters": null,
@@ -69,12 +73,39 @@ pub(crate) fn peft_config(
     serde_json::to_string_pretty(&config)
 }
 
+/// Returns ranks and alphas of modules that have others than most, by the module's full name.
+fn patterns(
+    adapter: &AdapterDescription,
+    lora: Option<&LoraOptions>,
+) -> (Map<String, Value>, Map<String, Value>) {
+    let (mut ranks, mut alphas) = (Map::new(), Map::new());
+    for (module, &(rank, scale)) in lora.iter().flat_map(|lora| &lora.own) {
+        let divisor = rank as f64;
+        let divisor = if adapter.use_rslora {
+            divisor.sqrt()
+        } else {
+            divisor
+        };
+        let alpha = scale * divisor;
+        if rank != adapter.r {
+            ranks.insert(module.clone(), rank.into());
+        }
+        // An alpha goes through its scale and back, which may cost its last bit.
+        if (alpha - adapter.lora_alpha).abs() > 1e-9 * adapter.lora_alpha.abs() {
+            let whole = alpha.round();
+            let is_whole = (alpha - whole).abs() <= 1e-9 * whole.abs();
+            alphas.insert(module.clone(), number(if is_whole { whole } else { alpha }));
+        }
+    }
+    (ranks, alphas)
+}
+
 /// A number as Python shows it: without a fraction where it has none.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "whole and small, as was looked at"
 )]
-fn number(value: f64) -> impl Serialize {
+fn number(value: f64) -> Value {
     if value.fract() == 0.0 && value.abs() < 2_f64.powi(53) {
         Value::from(value as i64)
     } else {
@@ -108,7 +139,7 @@ mod tests {
             modules_to_save: Vec::new(),
         };
         let base = golden["base_model_name_or_path"].as_str().unwrap();
-        let ours = peft_config(&adapter, base).unwrap();
+        let ours = peft_config(&adapter, None, base).unwrap();
         let golden = serde_json::to_string_pretty(&golden).unwrap();
         assert_eq!(ours, golden);
     }
@@ -124,7 +155,23 @@ mod tests {
             target_modules: vec!["q_proj".to_owned(), "q_proj".to_owned()],
             modules_to_save: vec!["lm_head".to_owned()],
         };
-        let ours: Value = serde_json::from_str(&peft_config(&adapter, "b").unwrap()).unwrap();
+        let mut lora = LoraOptions::new(4, 2.5);
+        lora.own
+            .insert("model.layers.0.self_attn.q_proj".to_owned(), (4, 2.5 / 4.0));
+        lora.own.insert(
+            "model.layers.1.self_attn.q_proj".to_owned(),
+            (6, 20.0 / 6.0),
+        );
+        let ours = peft_config(&adapter, Some(&lora), "b").unwrap();
+        let ours: Value = serde_json::from_str(&ours).unwrap();
+        assert_eq!(
+            ours["rank_pattern"],
+            json!({"model.layers.1.self_attn.q_proj": 6})
+        );
+        assert_eq!(
+            ours["alpha_pattern"],
+            json!({"model.layers.1.self_attn.q_proj": 20})
+        );
         assert_eq!(ours["lora_alpha"], 2.5);
         assert_eq!(ours["bias"], "lora_only");
         assert_eq!(ours["modules_to_save"], json!(["lm_head"]));

@@ -72,6 +72,7 @@ impl FrozenWeight {
         }
         if compute.is_host() {
             check_finite(&view)?;
+            view.release();
             return Ok(Self::Mapped(MappedMatrix {
                 checkpoint: Arc::clone(checkpoint),
                 name: name.to_owned(),

@@ -6,7 +6,7 @@ use candle_core::Tensor;
 use shipworthy_models::{Activation, LayerType};
 
 use super::angles::BatchAngles;
-use super::dropout::Dropout;
+use super::dropout::PassDropout;
 use super::linear::{Linear, LinearTape};
 use super::norm::Norm;
 use crate::error::NativeError;
@@ -44,7 +44,7 @@ pub(crate) struct Context<'a> {
     pub(crate) parameters: &'a Parameters,
     pub(crate) sequences: &'a [Range<usize>],
     pub(crate) angles: &'a BatchAngles,
-    pub(crate) dropout: Option<Dropout<'a>>,
+    pub(crate) dropout: Option<PassDropout<'a>>,
 }
 
 /// What a layer's forward pass keeps for its backward pass, beside its input.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use super::dropout::Dropout;
+use super::dropout::PassDropout;
 use super::frozen::FrozenWeight;
 use crate::error::NativeError;
 use crate::host;
@@ -76,7 +76,7 @@ impl Linear {
         &self,
         parameters: &Parameters,
         input: &Tensor,
-        dropout: Option<&Dropout<'_>>,
+        dropout: Option<&PassDropout<'_>>,
     ) -> Result<(Tensor, LinearTape), NativeError> {
         if host::is_on_host(input) {
             self.forward_on_host(parameters, input, dropout)
@@ -92,7 +92,7 @@ impl Linear {
         input: &Tensor,
         tape: &LinearTape,
         upstream: &Tensor,
-        dropout: Option<&Dropout<'_>>,
+        dropout: Option<&PassDropout<'_>>,
         needs_input: bool,
         gradients: &mut Gradients,
     ) -> Result<Option<Tensor>, NativeError> {
@@ -126,7 +126,7 @@ impl Linear {
         &self,
         parameters: &Parameters,
         input: &Tensor,
-        dropout: Option<&Dropout<'_>>,
+        dropout: Option<&PassDropout<'_>>,
     ) -> Result<(Tensor, LinearTape), NativeError> {
         let x = host::values(input)?;
         let tokens = input.dim(0)?;
@@ -154,7 +154,7 @@ impl Linear {
             let (a, b) = (parameters.value(low_rank.a), parameters.value(low_rank.b));
             let rank = a.dim(0)?;
             let (a, b) = (host::values(a)?, host::values(b)?);
-            let dropped = dropout.map(|dropout| dropout.apply(&x, inputs, low_rank.ordinal));
+            let dropped = dropout.map(|dropout| dropout.apply(&x, low_rank.ordinal));
             let x = dropped.as_deref().unwrap_or(&x);
             let mut inner = vec![0.0; tokens * rank];
             multiply(
@@ -185,7 +185,7 @@ impl Linear {
         input: &Tensor,
         tape: &LinearTape,
         upstream: &Tensor,
-        dropout: Option<&Dropout<'_>>,
+        dropout: Option<&PassDropout<'_>>,
         needs_input: bool,
         gradients: &mut Gradients,
     ) -> Result<Option<Tensor>, NativeError> {
@@ -234,7 +234,7 @@ impl Linear {
                 Threads::All,
             );
             let of_inner = Matrix::new(&of_inner, tokens, rank);
-            let dropped = dropout.map(|dropout| dropout.apply(&x, inputs, low_rank.ordinal));
+            let dropped = dropout.map(|dropout| dropout.apply(&x, low_rank.ordinal));
             let dropped = dropped.as_deref().unwrap_or(&x);
             let dropped = Matrix::new(dropped, tokens, inputs);
             gradients.add_product(
@@ -259,7 +259,10 @@ impl Linear {
                         let mut of_dropped = vec![0.0; tokens * inputs];
                         let product = MatrixMut::new(&mut of_dropped, tokens, inputs);
                         multiply(product, of_inner, a, 1.0, Existing::Replaced, Threads::All);
-                        dropout.apply_and_add(&of_dropped, inputs, low_rank.ordinal, gradient);
+                        dropout.apply_to(&mut of_dropped, low_rank.ordinal);
+                        for (sum, value) in gradient.iter_mut().zip(of_dropped) {
+                            *sum += value;
+                        }
                     }
                 }
             }
@@ -272,7 +275,7 @@ impl Linear {
         &self,
         parameters: &Parameters,
         input: &Tensor,
-        dropout: Option<&Dropout<'_>>,
+        dropout: Option<&PassDropout<'_>>,
     ) -> Result<(Tensor, LinearTape), NativeError> {
         let dtype = input.dtype();
         let mut output = match &self.weight {
@@ -304,7 +307,7 @@ impl Linear {
         input: &Tensor,
         tape: &LinearTape,
         upstream: &Tensor,
-        dropout: Option<&Dropout<'_>>,
+        dropout: Option<&PassDropout<'_>>,
         needs_input: bool,
         gradients: &mut Gradients,
     ) -> Result<Option<Tensor>, NativeError> {

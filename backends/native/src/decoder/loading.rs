@@ -17,6 +17,7 @@ use super::linear::{Linear, LowRank, Vector, Weight};
 use super::norm::Norm;
 use crate::adaptation::{Adaptation, Bias, LoraOptions, TargetModules, is_called};
 use crate::compute::Compute;
+use crate::dropout::Dropout;
 use crate::error::NativeError;
 use crate::ops::attention::Attention;
 use crate::ops::rms_norm::RmsNorm;
@@ -95,6 +96,7 @@ impl Decoder {
         Ok(Self {
             frequencies: ModelFrequencies::new(&hyper_parameters),
             compute: compute.clone(),
+            dropout: Dropout::new(lora.as_ref().map_or(0.0, |lora| lora.dropout))?,
             lora,
             parameters,
             embedding,

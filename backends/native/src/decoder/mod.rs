@@ -19,10 +19,11 @@ use shipworthy_models::{Adapter, HyperParameters};
 use crate::adaptation::LoraOptions;
 use crate::batch::Batch;
 use crate::compute::Compute;
+use crate::dropout::Dropout;
 use crate::error::{AdapterMismatch, NativeError};
 use crate::parameters::{Gradients, Parameters};
 use angles::{BatchAngles, ModelFrequencies};
-use dropout::Dropout;
+use dropout::PassDropout;
 use embedding::Embedding;
 use head::{Head, Wanted};
 use layer::{Context, Layer, LayerTape};
@@ -35,6 +36,7 @@ pub struct Decoder {
     hyper_parameters: HyperParameters,
     compute: Compute,
     lora: Option<LoraOptions>,
+    dropout: Dropout,
     parameters: Parameters,
     frequencies: ModelFrequencies,
     embedding: Embedding,
@@ -94,7 +96,7 @@ impl BatchLoss {
 struct Journey {
     sequences: Vec<Range<usize>>,
     angles: BatchAngles,
-    dropout_rows: Option<Vec<u64>>,
+    dropout_seed: Option<u64>,
 }
 
 impl Decoder {
@@ -235,7 +237,7 @@ impl Decoder {
             .backward(parameters, &selected, &upstream, gradients)?;
         let mut upstream = hidden.zeros_like()?.index_add(&rows, &upstream, 0)?;
         drop((hidden, selected, normed));
-        let context = self.context(&journey);
+        let context = self.context(batch, &journey);
         let trains_embedding = matches!(self.embedding.weight, Weight::Trained(_));
         for (idx, layer) in self.layers.iter().enumerate().rev() {
             let input = inputs.pop().expect("one for each layer");
@@ -256,23 +258,23 @@ impl Decoder {
     }
 
     fn journey(&self, batch: &Batch, dropout_seed: Option<u64>) -> Result<Journey, NativeError> {
-        let rate = self.lora.as_ref().map_or(0.0, |lora| lora.dropout);
-        let seed = dropout_seed.filter(|_| rate > 0.0);
         Ok(Journey {
             sequences: batch.sequences().collect(),
             angles: self.frequencies.angles(batch, &self.compute)?,
-            dropout_rows: seed.map(|seed| dropout::rows(batch, seed)),
+            dropout_seed: dropout_seed.filter(|_| !self.dropout.is_nothing()),
         })
     }
 
-    fn context<'a>(&'a self, journey: &'a Journey) -> Context<'a> {
-        let rate = self.lora.as_ref().map_or(0.0, |lora| lora.dropout);
-        let rows = journey.dropout_rows.as_ref();
+    fn context<'a>(&'a self, batch: &'a Batch, journey: &'a Journey) -> Context<'a> {
         Context {
             parameters: &self.parameters,
             sequences: &journey.sequences,
             angles: &journey.angles,
-            dropout: rows.map(|rows| Dropout::new(rate, rows)),
+            dropout: journey.dropout_seed.map(|seed| PassDropout {
+                dropout: self.dropout,
+                batch,
+                seed,
+            }),
         }
     }
 
@@ -283,7 +285,7 @@ impl Decoder {
         journey: &Journey,
         mut keep: impl FnMut(Tensor, LayerTape),
     ) -> Result<Tensor, NativeError> {
-        let context = self.context(journey);
+        let context = self.context(batch, journey);
         let mut hidden = self
             .embedding
             .forward(&self.parameters, batch.tokens(), &self.compute)?;

@@ -2,8 +2,8 @@ use super::question::{MemoryQuestion, Place, Trained};
 use super::weights::{
     Values, has_head_norms, hidden_norms, keys, projections, queries, table, targets,
 };
-use shipworthy_models::Activation;
 use super::{Memory, MemoryPart, Phase, weights};
+use shipworthy_models::Activation;
 
 /// Bytes of an NF4 weight with and without quantised scales: four bits, and a scale for every 64,
 /// which has 32 bits or 8 and a scale of its own for every 256.
@@ -140,10 +140,16 @@ impl<'a> Sizes<'a> {
         let (kept, tape) = if question.checkpointing {
             let inputs = input.saturating_mul(self.layers);
             let inputs = self.part("inputs of all layers", inputs, Phase::Pass);
-            (inputs, Some(self.part("activations of one layer", tape, Phase::Layer)))
+            (
+                inputs,
+                Some(self.part("activations of one layer", tape, Phase::Layer)),
+            )
         } else {
             let tapes = tape.saturating_add(input).saturating_mul(self.layers);
-            (self.part("activations of all layers", tapes, Phase::Pass), None)
+            (
+                self.part("activations of all layers", tapes, Phase::Pass),
+                None,
+            )
         };
         // The gradient that comes back, and what of the loss stays beside it.
         let labelled = self.hidden.saturating_mul(question.labelled_tokens);
@@ -164,7 +170,9 @@ impl<'a> Sizes<'a> {
 
     /// Returns the bytes of so many values for each token.
     fn of_tokens(&self, values: u64) -> u64 {
-        values.saturating_mul(self.tokens).saturating_mul(self.width)
+        values
+            .saturating_mul(self.tokens)
+            .saturating_mul(self.width)
     }
 
     /// Values a layer keeps of a token for its gradients, beside its input: what comes out of norms,
@@ -183,7 +191,9 @@ impl<'a> Sizes<'a> {
             Trained::Full => 0,
         };
         sum([
-            hidden_norms(question.family).saturating_add(1).saturating_mul(self.hidden),
+            hidden_norms(question.family)
+                .saturating_add(1)
+                .saturating_mul(self.hidden),
             queries.saturating_mul(2),
             keys.saturating_mul(2),
             normed_heads,

@@ -1,10 +1,12 @@
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
-use safetensors::tensor::{Dtype, Metadata, TensorInfo};
-use safetensors::{SafeTensorError, SafeTensors};
+use safetensors::tensor::Dtype;
+use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::error::NativeError;
 
@@ -14,9 +16,17 @@ const HEADER_LIMIT: u64 = 100_000_000;
 /// A safetensors file, its header read and checked against the file's length.
 pub(crate) struct NamedTensors {
     file: File,
-    metadata: Metadata,
+    tensors: BTreeMap<String, Entry>,
     /// Where values begin.
     data: u64,
+}
+
+/// What a header says of a tensor.
+#[derive(Deserialize)]
+struct Entry {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    data_offsets: (u64, u64),
 }
 
 /// Why a tensor was not read.
@@ -35,12 +45,6 @@ pub(crate) enum TensorFault {
 impl From<std::io::Error> for TensorFault {
     fn from(error: std::io::Error) -> Self {
         Self::Io(error)
-    }
-}
-
-impl From<SafeTensorError> for TensorFault {
-    fn from(error: SafeTensorError) -> Self {
-        Self::Format(error.to_string())
     }
 }
 
@@ -65,26 +69,20 @@ impl NamedTensors {
             let reason = format!("a header of {count} bytes in a file of {length}");
             return Err(TensorFault::Format(reason));
         }
+        header.clear();
         (&file).take(count).read_to_end(&mut header)?;
-        let (_, metadata) = SafeTensors::read_metadata(&header)?;
         let data = count + 8;
-        if metadata.data_len() as u64 != length - data {
-            let (said, found) = (metadata.data_len(), length - data);
-            let reason = format!("{said} bytes of values in the header, {found} in the file");
-            return Err(TensorFault::Format(reason));
-        }
+        let tensors = entries(&header, length - data).map_err(TensorFault::Format)?;
         Ok(Self {
             file,
-            metadata,
+            tensors,
             data,
         })
     }
 
     /// Returns the names of its tensors, sorted.
-    pub(crate) fn names(&self) -> Vec<String> {
-        let mut names = self.metadata.offset_keys();
-        names.sort_unstable();
-        names
+    pub(crate) fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
     }
 
     /// Reads a tensor that must have a shape and a format of numbers.
@@ -95,7 +93,7 @@ impl NamedTensors {
         dtype: DType,
         device: &Device,
     ) -> Result<Tensor, TensorFault> {
-        let Some(info) = self.metadata.info(name) else {
+        let Some(info) = self.tensors.get(name) else {
             return Err(TensorFault::Other("absent".to_owned()));
         };
         let found = dtype_of(info);
@@ -109,7 +107,7 @@ impl NamedTensors {
 
     /// Reads a tensor as it is.
     pub(crate) fn read_any(&self, name: &str, device: &Device) -> Result<Tensor, TensorFault> {
-        let info = self.metadata.info(name);
+        let info = self.tensors.get(name);
         let info = info.ok_or_else(|| TensorFault::Other("absent".to_owned()))?;
         let dtype = dtype_of(info);
         let dtype = dtype.ok_or_else(|| TensorFault::Other(format!("{:?}", info.dtype)))?;
@@ -118,20 +116,53 @@ impl NamedTensors {
 
     fn values(
         &self,
-        info: &TensorInfo,
+        info: &Entry,
         dtype: DType,
         device: &Device,
     ) -> Result<Tensor, TensorFault> {
         let (start, end) = info.data_offsets;
-        let mut bytes = vec![0; end - start];
+        // No more than the file has, as was looked at.
+        let mut bytes = vec![0; usize::try_from(end - start).expect("within the address space")];
         let mut file = &self.file;
-        file.seek(SeekFrom::Start(self.data + start as u64))?;
+        file.seek(SeekFrom::Start(self.data + start))?;
         file.read_exact(&mut bytes)?;
         Ok(Tensor::from_raw_buffer(&bytes, dtype, &info.shape, device)?)
     }
 }
 
-fn dtype_of(info: &TensorInfo) -> Option<DType> {
+/// Reads a header's entries, and sees that each lies within the file and is as long as its shape says.
+fn entries(header: &[u8], length: u64) -> Result<BTreeMap<String, Entry>, String> {
+    let fields: Map<String, Value> =
+        serde_json::from_slice(header).map_err(|error| error.to_string())?;
+    let mut tensors = BTreeMap::new();
+    let mut end = 0;
+    for (name, value) in fields {
+        if name == "__metadata__" {
+            continue;
+        }
+        let entry: Entry =
+            serde_json::from_value(value).map_err(|error| format!("tensor `{name}`: {error}"))?;
+        let (start, stop) = entry.data_offsets;
+        let bits = entry.shape.iter().try_fold(entry.dtype.bitsize() as u64, |bits, &size| {
+            bits.checked_mul(size as u64)
+        });
+        let is_within = start <= stop && stop <= length;
+        if !is_within || bits != (stop - start).checked_mul(8) {
+            return Err(format!(
+                "tensor `{name}`: bytes {start} to {stop} of {length} for {:?} {:?}",
+                entry.dtype, entry.shape
+            ));
+        }
+        end = end.max(stop);
+        tensors.insert(name, entry);
+    }
+    if end != length {
+        return Err(format!("{end} bytes of values in the header, {length} in the file"));
+    }
+    Ok(tensors)
+}
+
+fn dtype_of(info: &Entry) -> Option<DType> {
     match info.dtype {
         Dtype::F32 => Some(DType::F32),
         Dtype::BF16 => Some(DType::BF16),

@@ -29,7 +29,7 @@ fn what_is_written_is_read_and_has_its_digest() {
     let digest = file.finish().unwrap();
     assert_eq!(digest, file_digest(&path).unwrap());
     let read = NamedTensors::open(&path).unwrap();
-    assert_eq!(read.names(), ["a", "b", "c"]);
+    assert_eq!(read.names().collect::<Vec<_>>(), ["a", "b", "c"]);
     let b = read.read("b", &[2, 2], DType::F32, &Device::Cpu).unwrap();
     assert_eq!(b.to_vec2::<f32>().unwrap(), [[1.5, -2.0], [0.1, 4.0]]);
     let a = read.read("a", &[3], DType::U8, &Device::Cpu).unwrap();

@@ -31,21 +31,9 @@ const BOUNDS: [f32; 15] = {
     bounds
 };
 
-/// Returns the bits for eight shares.
-#[inline(always)]
-#[expect(
-    clippy::inline_always,
-    reason = "compiled for the features of its caller"
-)]
-pub(super) fn nearest(shares: [f32; 8]) -> [u8; 8] {
-    let mut codes = [0u32; 8];
-    for bound in BOUNDS {
-        for (code, share) in codes.iter_mut().zip(shares) {
-            *code += u32::from(share > bound);
-        }
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "there are 15 bounds")]
-    codes.map(|code| code as u8)
+/// Returns the bits for a share.
+pub(super) fn nearest(share: f32) -> u8 {
+    BOUNDS.iter().map(|&bound| u8::from(share > bound)).sum()
 }
 
 #[cfg(test)]

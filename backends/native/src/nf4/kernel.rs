@@ -88,21 +88,6 @@ pub(super) fn quantise(values: &[f32], packed: &mut [u8], scales: &mut [f32]) ->
     quantise_portably(values, packed, scales)
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn quantise_avx2(
-    values: &[[f32; BLOCK]],
-    packed: &mut [[u8; BLOCK / 2]],
-    scales: &mut [f32],
-) -> bool {
-    quantise_portably(values, packed, scales)
-}
-
-#[inline(always)]
-#[expect(
-    clippy::inline_always,
-    reason = "compiled for the features of its caller"
-)]
 fn quantise_portably(
     values: &[[f32; BLOCK]],
     packed: &mut [[u8; BLOCK / 2]],
@@ -110,13 +95,55 @@ fn quantise_portably(
 ) -> bool {
     let mut finite = true;
     for ((values, packed), scale) in values.iter().zip(packed).zip(scales) {
-        // Magnitudes compare as their bits do, and those of infinity and NaN are the largest.
-        let largest = values
-            .iter()
-            .fold(0, |largest: u32, value| largest.max(value.abs().to_bits()));
-        finite &= largest < f32::INFINITY.to_bits();
-        *scale = f32::from_bits(largest);
-        let inverse = 1.0 / scale.max(super::quantiser::SMALLEST_SCALE);
+        let bits = values.iter().map(|value| value.abs().to_bits());
+        *scale = scale_of(bits, &mut finite);
+        let inverse = inverse(*scale);
+        let (pairs, _) = values.as_chunks::<2>();
+        for (byte, pair) in packed.iter_mut().zip(pairs) {
+            let [first, second] = pair.map(|value| code::nearest(value * inverse));
+            *byte = first << 4 | second;
+        }
+    }
+    finite
+}
+
+/// Returns the largest of magnitudes, given as their bits, and notes if that is not finite.
+///
+/// Magnitudes compare as their bits do; infinity's and NaN's are the largest.
+fn scale_of(bits: impl Iterator<Item = u32>, finite: &mut bool) -> f32 {
+    let largest = bits.fold(0, u32::max);
+    *finite &= largest < f32::INFINITY.to_bits();
+    f32::from_bits(largest)
+}
+
+/// Returns what values are multiplied by to become shares of their block's scale.
+fn inverse(scale: f32) -> f32 {
+    1.0 / scale.max(SMALLEST_SCALE)
+}
+
+/// Counts, for eight values at once, the bounds that they are beyond.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn quantise_avx2(
+    values: &[[f32; BLOCK]],
+    packed: &mut [[u8; BLOCK / 2]],
+    scales: &mut [f32],
+) -> bool {
+    use std::arch::x86_64::{
+        __m256i, _CMP_GT_OQ, _mm256_and_si256, _mm256_castps_si256, _mm256_cmp_ps, _mm256_loadu_ps,
+        _mm256_max_epu32, _mm256_mul_ps, _mm256_or_si256, _mm256_set1_epi32, _mm256_set1_ps,
+        _mm256_setzero_si256, _mm256_slli_epi32, _mm256_srli_epi64, _mm256_storeu_si256,
+        _mm256_sub_epi32,
+    };
+
+    // SAFETY: there is room for eight numbers.
+    let store = |eight: &mut [u32; 8], register: __m256i| unsafe {
+        _mm256_storeu_si256(eight.as_mut_ptr().cast(), register);
+    };
+    // SAFETY: eight values are read.
+    let load = |eight: &[f32; 8]| unsafe { _mm256_loadu_ps(eight.as_ptr()) };
+    let mut finite = true;
+    for ((values, packed), scale) in values.iter().zip(packed).zip(scales) {
         let (eights, _) = values.as_chunks::<8>();
         let (fours, _) = packed.as_chunks_mut::<4>();
         for (eight, four) in eights.iter().zip(fours) {

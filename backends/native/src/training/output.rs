@@ -5,7 +5,7 @@ use shipworthy_models::{copy_companions, copy_tokenizer};
 use super::checkpoint::{first_of_earlier_run, remove_leftovers};
 use super::error::TrainingError;
 use crate::adapter::{ModelForm, TrainedModel, stored_dtype, weights_file, write_model};
-use crate::parameters::Parameters;
+use crate::decoder::Decoder;
 
 /// Where a model is put together before its files get their names.
 const SAVING: &str = ".model.saving";
@@ -36,14 +36,14 @@ pub(super) fn prepare(
 pub(super) fn write(
     output: &Path,
     model: &TrainedModel,
-    parameters: &Parameters,
+    decoder: &Decoder,
 ) -> Result<(), TrainingError> {
     let saving = begin(output)?;
     let stored_as = match &model.form {
         ModelForm::Adapter(_) => None,
         ModelForm::Full => Some(stored_dtype(&model.base)?),
     };
-    let written = write_model(&saving, model, parameters, stored_as)?;
+    let written = write_model(&saving, model, decoder, stored_as)?;
     let mut names = match &model.form {
         ModelForm::Adapter(_) => copy_tokenizer(&model.base, &saving)?,
         ModelForm::Full => copy_companions(&model.base, &saving)?,

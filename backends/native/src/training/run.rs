@@ -342,7 +342,7 @@ impl<'a, 'w> Run<'a, 'w> {
         let directory = save(&Saved {
             output: self.job.output,
             model: self.job.model,
-            parameters: self.decoder.parameters(),
+            decoder: self.decoder,
             optimiser: &self.optimiser,
             options: self.job.options,
             plan: &self.plan,
@@ -397,7 +397,7 @@ impl<'a, 'w> Run<'a, 'w> {
     fn finish(&mut self, ending: Ending) -> Result<TrainingOutcome, TrainingError> {
         if ending != Ending::Interrupted {
             self.load_best()?;
-            output::write(self.job.output, self.job.model, self.decoder.parameters())?;
+            output::write(self.job.output, self.job.model, self.decoder)?;
         }
         let progress = &self.progress;
         let own = self.job.output.join(directory_name(progress.step));

@@ -1,6 +1,6 @@
 use shipworthy_native::{TrainingError, TrainingEvent, TrainingWarning};
 
-use crate::support::{Project, VOCABULARY, files, write_base};
+use crate::support::{HIDDEN, Project, VOCABULARY, files, write_base};
 
 fn error(project: &Project) -> TrainingError {
     let error = project.train("out", None, |_, _| {}).unwrap_err();
@@ -94,15 +94,36 @@ fn what_an_earlier_run_wrote_is_not_overwritten() {
     assert_eq!(files(&project.output("out")), before);
 }
 
+/// A token after which the logits overflow, and no other token's do: the first of the hidden values is its
+/// alone, and the head multiplies it by a number that is nearly too large.
+const OVERFLOWING: usize = VOCABULARY - 1;
+
+fn overflowing() -> Project {
+    let mut project = Project::new();
+    // The first value stays nobody else's.
+    project.options.learning_rate = 0.0;
+    write_base(&project.base(), |name, values| {
+        let is_layers = name.ends_with("o_proj.weight") || name.ends_with("down_proj.weight");
+        if name == "model.embed_tokens.weight" {
+            values
+                .iter_mut()
+                .step_by(HIDDEN)
+                .for_each(|value| *value = 0.0);
+            values[OVERFLOWING * HIDDEN] = 1e4;
+        } else if is_layers {
+            let inputs = values.len() / HIDDEN;
+            values[..inputs].fill(0.0);
+        } else if name == "lm_head.weight" {
+            values[0] = 2e38;
+        }
+    });
+    project
+}
+
 #[test]
 fn examples_that_make_the_loss_not_finite_are_named() {
-    let mut project = Project::new();
-    // The embedding of one token is no number, and one example has that token.
-    let bad = VOCABULARY - 1;
-    write_base(&project.base(), |name, values| {
-        (name == "model.embed_tokens.weight").then(|| values[bad * 16] = f32::NAN)
-    });
-    project.data.train[6].tokens[0] = u32::try_from(bad).unwrap();
+    let mut project = overflowing();
+    project.data.train[6].tokens[2] = u32::try_from(OVERFLOWING).unwrap();
     let mut steps = 0;
     let watch = |event: &TrainingEvent, _: &_| {
         steps += usize::from(matches!(event, TrainingEvent::StepTaken(_)));
@@ -120,16 +141,16 @@ fn examples_that_make_the_loss_not_finite_are_named() {
             .join("adapter_model.safetensors")
             .exists()
     );
+}
 
-    let mut project = Project::new();
-    write_base(&project.base(), |name, values| {
-        (name == "model.embed_tokens.weight").then(|| values[bad * 16] = f32::NAN)
-    });
-    project.data.eval[2].tokens[0] = u32::try_from(bad).unwrap();
-    let error = project.train("out", None, |_, _| {}).unwrap_err();
-    let said = error.to_string();
-    assert!(
-        said.starts_with("the evaluation loss is not finite at step 2: `eval.jsonl:3`;"),
-        "{said}"
-    );
+#[test]
+fn held_out_examples_that_make_the_loss_not_finite_are_named() {
+    let mut project = overflowing();
+    project.data.eval[2].tokens[2] = u32::try_from(OVERFLOWING).unwrap();
+    let said = project
+        .train("out", None, |_, _| {})
+        .unwrap_err()
+        .to_string();
+    let expected = "the evaluation loss is not finite at step 2: `eval.jsonl:3`;";
+    assert!(said.starts_with(expected), "{said}");
 }

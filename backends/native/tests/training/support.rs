@@ -18,7 +18,7 @@ use shipworthy_native::{
 use tempfile::TempDir;
 
 pub(crate) const VOCABULARY: usize = 32;
-const HIDDEN: usize = 16;
+pub(crate) const HIDDEN: usize = 16;
 const INNER: usize = 24;
 
 /// A base, data and a place for output.
@@ -33,7 +33,7 @@ pub(crate) struct Project {
 impl Project {
     pub(crate) fn new() -> Self {
         let place = tempfile::tempdir().unwrap();
-        write_base(&place.path().join("base"), |_, _| None);
+        write_base(&place.path().join("base"), |_, _| {});
         Self {
             place,
             data: TrainingData {
@@ -219,8 +219,8 @@ pub(crate) fn example(file: &str, idx: usize) -> TokenisedExample {
     }
 }
 
-/// Writes a Llama of two layers; `replace` may give other values for a tensor.
-pub(crate) fn write_base(directory: &Path, replace: impl Fn(&str, &mut Vec<f32>) -> Option<()>) {
+/// Writes a Llama of two layers; `replace` may change the values of a tensor.
+pub(crate) fn write_base(directory: &Path, replace: impl Fn(&str, &mut Vec<f32>)) {
     std::fs::create_dir_all(directory).unwrap();
     let config = format!(
         r#"{{"architectures":["LlamaForCausalLM"],"model_type":"llama","hidden_size":{HIDDEN},
@@ -280,7 +280,7 @@ pub(crate) fn write_base(directory: &Path, replace: impl Fn(&str, &mut Vec<f32>)
                     .iter_mut()
                     .for_each(|value| *value = 1.0 + *value * 0.1);
             }
-            let _ = replace(&name, &mut values);
+            replace(&name, &mut values);
             let bytes = values
                 .iter()
                 .flat_map(|value| value.to_le_bytes())

@@ -1,3 +1,4 @@
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -5,10 +6,10 @@ use serde_json::{Map, Value, json};
 use shipworthy_backends::trainer::{
     ForecastBatch, ForecastModel, TrainError, forecast_memory, forecast_values,
 };
-use shipworthy_harness::preparation::directory_of;
+use shipworthy_harness::tuning::{CONFIG, TuningConfig};
 use shipworthy_models::ModelConfig;
+use shipworthy_schema::ForecastDevice;
 use shipworthy_schema::finetune::FinetuneConfig;
-use shipworthy_schema::{ForecastDevice, MemoryForecast};
 
 use super::training_page::{Length, Shown};
 use super::training_steps::Steps;
@@ -16,12 +17,10 @@ use crate::cli::error::{Failure, Kind};
 use crate::cli::printer::Printer;
 use crate::cli::{Outcome, exit_code};
 
-/// The configuration where none is named.
-const DEFAULT_CONFIG: &str = "finetune_config.yaml";
 /// Lengths that are compared with the configured one.
 const LENGTHS: [u32; 3] = [2048, 8192, 16_384];
 
-/// Memory by part, the card that suffices, and what each setting would save
+/// Memory by part, the card that suffices, what each setting would save, and the steps
 ///
 /// Takes the model's config.json and no weights. What stands in the configuration can be tried
 /// otherwise with flags; with --model alone, everything else is as if the file said nothing of it.
@@ -129,25 +128,26 @@ impl PlanTraining {
                 _ => 2,
             },
         };
-        let steps = self.steps(&config)?;
-        let forecast = |device, length: u32| {
-            forecast_memory(&config, &for_model, &batch(&config, length), device)
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get) as u64;
+        let steps = if self.has_data(&config) {
+            Some(Steps::count(&config, sizes.vocab_size, threads)?)
+        } else {
+            None
         };
-        let lengths = lengths(config.max_length).into_iter().map(|length| {
-            Ok(Length {
-                tokens: length,
-                cuda: forecast(ForecastDevice::Cuda, length)?,
-            })
+        let full = |length| full_batch(&config, length, threads);
+        let batch = match &steps {
+            Some(steps) => steps.batch,
+            None => full(config.max_length),
+        };
+        let lengths = lengths(config.max_length).into_iter().map(|tokens| {
+            let cuda = ForecastDevice::Cuda;
+            let cuda = forecast_memory(&config, &for_model, &full(tokens), cuda)?;
+            Ok(Length { tokens, cuda })
         });
-        let lengths = lengths.collect::<Result<Vec<_>, TrainError>>();
-        let both: Result<[MemoryForecast; 2], TrainError> = (|| {
-            Ok([
-                forecast(ForecastDevice::Cuda, config.max_length)?,
-                forecast(ForecastDevice::Cpu, config.max_length)?,
-            ])
-        })();
-        let [cuda, cpu] = both.map_err(unplannable)?;
-        let (trained, values) = forecast_values(&config, &for_model).map_err(unplannable)?;
+        let lengths = lengths.collect::<Result<Vec<_>, TrainError>>()?;
+        let cuda = forecast_memory(&config, &for_model, &batch, ForecastDevice::Cuda)?;
+        let cpu = forecast_memory(&config, &for_model, &batch, ForecastDevice::Cpu)?;
+        let (trained, values) = forecast_values(&config, &for_model)?;
         let shown = Shown {
             config: &config,
             family: model.family().name(),
@@ -156,7 +156,8 @@ impl PlanTraining {
             trained,
             cuda: &cuda,
             cpu: &cpu,
-            lengths: &lengths.map_err(unplannable)?,
+            lengths: &lengths,
+            batch,
             steps: steps.as_ref(),
         };
         printer.value(&shown.value());
@@ -166,14 +167,19 @@ impl PlanTraining {
 
     /// Returns the configuration with the flags in it, and its paths such as can be opened.
     fn resolved(&self) -> Result<FinetuneConfig, Failure> {
-        let default = Path::new(DEFAULT_CONFIG);
+        let default = Path::new(CONFIG);
         let file = match (&self.config, &self.model) {
             (Some(file), _) => Some(file.as_path()),
             (None, None) => Some(default),
             (None, Some(_)) => None,
         };
         let mut keys = match file {
-            Some(file) => read(file)?,
+            Some(file) => {
+                let config = TuningConfig::load(file)?.opened;
+                let keys = serde_json::to_value(&config)
+                    .map_err(|error| Failure::new(Kind::Internal, error))?;
+                keys.as_object().cloned().unwrap_or_default()
+            }
             None => Map::from_iter([
                 ("dataset".to_owned(), json!("")),
                 ("output_dir".to_owned(), json!("")),
@@ -190,48 +196,22 @@ impl PlanTraining {
             .map_err(|error| Failure::new(Kind::Usage, error))
     }
 
-    /// Returns the steps, if there are conversations to count.
-    fn steps(&self, config: &FinetuneConfig) -> Result<Option<Steps>, Failure> {
+    /// Tells whether there are conversations to count; a configuration is planned with before there
+    /// are any, too.
+    fn has_data(&self, config: &FinetuneConfig) -> bool {
         let is_named = !config.dataset.as_os_str().is_empty();
-        // A configuration is planned with before there is any data, too.
-        let is_there = self.dataset.is_some() || config.dataset.exists();
-        if is_named && is_there {
-            Steps::count(config).map(Some)
-        } else {
-            Ok(None)
-        }
+        is_named && (self.dataset.is_some() || config.dataset.exists())
     }
 }
 
-/// Reads a configuration; its paths are such as can be opened from here.
-fn read(file: &Path) -> Result<Map<String, Value>, Failure> {
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        Failure::new(
-            Kind::Usage,
-            format!("cannot read `{}`: {error}", file.display()),
-        )
-        .hint("name a configuration with `--config`, or a model with `--model`")
-    })?;
-    let name = file.display().to_string();
-    let (mut config, _) =
-        FinetuneConfig::parse(&text, &name).map_err(|error| Failure::new(Kind::Usage, error))?;
-    let directory = directory_of(file);
-    config.model = directory.join(&config.model);
-    config.dataset = directory.join(&config.dataset);
-    match serde_json::to_value(&config) {
-        Ok(Value::Object(keys)) => Ok(keys),
-        _ => Err(Failure::new(Kind::Internal, "a configuration is no object")),
-    }
-}
-
-/// Returns the batch with most tokens that a configuration allows, all of them learnt.
-fn batch(config: &FinetuneConfig, length: u32) -> ForecastBatch {
+/// Returns the largest batch that a configuration allows, all of it learnt.
+fn full_batch(config: &FinetuneConfig, length: u32, threads: u64) -> ForecastBatch {
     let tokens = u64::from(config.per_device_train_batch_size) * u64::from(length);
     ForecastBatch {
         tokens,
         labelled_tokens: tokens,
         longest_sequence: length.into(),
-        threads: std::thread::available_parallelism().map_or(1, |count| count.get() as u64),
+        threads,
     }
 }
 
@@ -241,8 +221,4 @@ fn lengths(configured: u32) -> Vec<u32> {
     lengths.sort_unstable();
     lengths.dedup();
     lengths
-}
-
-fn unplannable(error: TrainError) -> Failure {
-    Failure::new(Kind::Usage, error)
 }

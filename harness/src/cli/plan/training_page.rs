@@ -4,6 +4,7 @@
 )]
 
 use serde_json::{Value, json};
+use shipworthy_backends::trainer::ForecastBatch;
 use shipworthy_reports::table;
 use shipworthy_schema::finetune::{FinetuneConfig, Method};
 use shipworthy_schema::{ForecastPart, MemoryForecast};
@@ -25,6 +26,8 @@ pub(super) struct Shown<'a> {
     pub(super) cuda: &'a MemoryForecast,
     pub(super) cpu: &'a MemoryForecast,
     pub(super) lengths: &'a [Length],
+    /// The batch that `cuda` and `cpu` are for.
+    pub(super) batch: ForecastBatch,
     pub(super) steps: Option<&'a Steps>,
 }
 
@@ -61,13 +64,15 @@ impl Shown<'_> {
             "parameters": self.values,
             "trainable_parameters": self.trained,
             "max_length": self.config.max_length,
-            "batch_tokens": self.batch_tokens(self.config.max_length),
+            "batch_tokens": self.batch.tokens,
             "cuda": device(self.cuda),
             "cpu": device(self.cpu),
             "card_gib": card(self.cuda.peak_bytes),
             "lengths": self.lengths.iter().map(length).collect::<Vec<_>>(),
             "steps": self.steps.map(|steps| json!({
                 "examples": steps.examples,
+                "tokens": steps.tokens,
+                "longest_example": steps.longest,
                 "per_epoch": steps.per_epoch,
                 "steps": steps.steps,
             })),
@@ -83,13 +88,12 @@ impl Shown<'_> {
         };
         let share = 100.0 * self.trained as f64 / self.values.max(1) as f64;
         let mut text = format!(
-            "{} with {} parameters: {}{rank}, {} trained ({share:.2} %)\nbatches of {} × {} tokens, {}\n",
+            "{} with {} parameters: {}{rank}, {} trained ({share:.2} %)\nlargest batch {} tokens, {}\n",
             self.family,
             billions(self.values),
             config.method.name(),
             billions(self.trained),
-            config.per_device_train_batch_size,
-            config.max_length,
+            self.batch.tokens,
             if config.gradient_checkpointing {
                 "layers computed again for their gradients"
             } else {
@@ -98,8 +102,8 @@ impl Shown<'_> {
         );
         if let Some(steps) = self.steps {
             text += &format!(
-                "{} steps: {} examples, {} steps a pass\n",
-                steps.steps, steps.examples, steps.per_epoch
+                "{} steps, {} a pass: {} examples, {} tokens, the longest {}\n",
+                steps.steps, steps.per_epoch, steps.examples, steps.tokens, steps.longest
             );
         }
         text += &format!("\nMemory by part, in GB (10⁹ bytes)\n{}", self.parts(width));

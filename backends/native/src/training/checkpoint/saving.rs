@@ -8,9 +8,9 @@ use super::directory::{self, REPLACED, SAVING, hidden, remove_if_there, sync};
 use super::state::{self, TrainingState};
 use super::trainer_state::{self, indented, trainer_state};
 use crate::adapter::{TrainedModel, write_file, write_model};
+use crate::decoder::Decoder;
 use crate::named_tensors::{DigestedFile, write_tensors};
 use crate::optimiser::Optimiser;
-use crate::parameters::Parameters;
 use crate::training::error::TrainingError;
 use crate::training::options::TrainingOptions;
 use crate::training::progress::Progress;
@@ -21,7 +21,7 @@ pub(in crate::training) struct Saved<'a> {
     /// The directory for checkpoints.
     pub(in crate::training) output: &'a Path,
     pub(in crate::training) model: &'a TrainedModel,
-    pub(in crate::training) parameters: &'a Parameters,
+    pub(in crate::training) decoder: &'a Decoder,
     pub(in crate::training) optimiser: &'a Optimiser,
     pub(in crate::training) options: &'a TrainingOptions,
     pub(in crate::training) plan: &'a StepPlan,
@@ -56,7 +56,7 @@ pub(in crate::training) fn save(saved: &Saved<'_>) -> Result<PathBuf, TrainingEr
 }
 
 fn write(saved: &Saved<'_>, directory: &Path) -> Result<(), TrainingError> {
-    let model = write_model(directory, saved.model, saved.parameters, None)?;
+    let model = write_model(directory, saved.model, saved.decoder, None)?;
     let mut files: BTreeMap<String, String> = model.into_iter().collect();
 
     let path = directory.join(state::OPTIMISER);

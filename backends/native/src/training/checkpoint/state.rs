@@ -131,10 +131,10 @@ impl LoadedCheckpoint {
         };
         let tensors = NamedTensors::open(&self.path.join(OPTIMISER));
         let tensors = tensors.map_err(|fault| wrong("", fault))?;
-        let read = tensors.names().into_iter().map(|name| {
-            let tensor = tensors.read_any(&name, &Device::Cpu);
-            let tensor = tensor.map_err(|fault| wrong(&name, fault))?;
-            Ok((name, tensor))
+        let read = tensors.names().map(|name| {
+            let tensor = tensors.read_any(name, &Device::Cpu);
+            let tensor = tensor.map_err(|fault| wrong(name, fault))?;
+            Ok((name.to_owned(), tensor))
         });
         read.collect()
     }
