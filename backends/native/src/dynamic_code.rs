@@ -74,9 +74,9 @@ impl DynamicCode {
         reason = "compiled for the features of its caller, or it multiplies and adds slowly"
     )]
     pub(crate) fn encode(&self, block: &[f32], bytes: &mut [u8]) -> f32 {
-        let largest = block
-            .iter()
-            .fold(0.0f32, |largest, value| largest.max(value.abs()));
+        // Magnitudes compare as their bits do; processors find the largest of many whole numbers faster.
+        let bits = block.iter().map(|value| value.abs().to_bits());
+        let largest = f32::from_bits(bits.fold(0, u32::max));
         if largest == 0.0 {
             bytes.fill(0);
             return largest;

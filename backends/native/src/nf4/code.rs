@@ -21,11 +21,11 @@ pub(super) const VALUES: [f32; 16] = [
 ];
 
 /// Where one number ends and the next begins; a value between two exactly is the lower one's.
-const BOUNDS: [f32; 15] = {
+pub(super) const BOUNDS: [f32; 15] = {
     let mut bounds = [0.0; 15];
     let mut idx = 0;
     while idx < bounds.len() {
-        bounds[idx] = (VALUES[idx] + VALUES[idx + 1]) / 2.0;
+        bounds[idx] = f32::midpoint(VALUES[idx], VALUES[idx + 1]);
         idx += 1;
     }
     bounds
@@ -43,11 +43,11 @@ mod tests {
     #[test]
     fn the_nearest_number_is_taken_and_the_lower_of_two() {
         for (code, value) in (0..).zip(VALUES) {
-            assert_eq!(nearest([value; 8]), [code; 8]);
+            assert_eq!(nearest(value), code);
         }
         for (code, bound) in (0..).zip(BOUNDS) {
-            assert_eq!(nearest([bound; 8]), [code; 8]);
-            assert_eq!(nearest([bound.next_up(); 8]), [code + 1; 8]);
+            assert_eq!(nearest(bound), code);
+            assert_eq!(nearest(bound.next_up()), code + 1);
         }
     }
 }

@@ -9,6 +9,7 @@
 
 use super::BLOCK;
 use super::code::{self, VALUES};
+use super::quantiser::SMALLEST_SCALE;
 
 /// Reads blocks back.
 ///
@@ -145,13 +146,32 @@ fn quantise_avx2(
     let mut finite = true;
     for ((values, packed), scale) in values.iter().zip(packed).zip(scales) {
         let (eights, _) = values.as_chunks::<8>();
+        let mut largest = _mm256_setzero_si256();
+        for eight in eights {
+            let magnitudes = _mm256_set1_epi32(i32::MAX);
+            let bits = _mm256_and_si256(_mm256_castps_si256(load(eight)), magnitudes);
+            largest = _mm256_max_epu32(largest, bits);
+        }
+        let mut lanes = [0; 8];
+        store(&mut lanes, largest);
+        *scale = scale_of(lanes.into_iter(), &mut finite);
+        let inverse = _mm256_set1_ps(inverse(*scale));
         let (fours, _) = packed.as_chunks_mut::<4>();
         for (eight, four) in eights.iter().zip(fours) {
-            let codes = code::nearest(eight.map(|value| value * inverse));
-            let (pairs, _) = codes.as_chunks::<2>();
-            for (byte, [first, second]) in four.iter_mut().zip(pairs) {
-                *byte = first << 4 | second;
+            let shares = _mm256_mul_ps(load(eight), inverse);
+            let mut codes = _mm256_setzero_si256();
+            for bound in code::BOUNDS {
+                // −1 where a share is beyond.
+                let beyond = _mm256_cmp_ps::<_CMP_GT_OQ>(shares, _mm256_set1_ps(bound));
+                codes = _mm256_sub_epi32(codes, _mm256_castps_si256(beyond));
             }
+            // The second of a pair beside the first of it.
+            codes = _mm256_or_si256(
+                _mm256_slli_epi32::<4>(codes),
+                _mm256_srli_epi64::<32>(codes),
+            );
+            store(&mut lanes, codes);
+            *four = [lanes[0], lanes[2], lanes[4], lanes[6]].map(|pair| pair.to_le_bytes()[0]);
         }
     }
     finite
@@ -166,7 +186,7 @@ mod tests {
         let blocks = 67;
         let values: Vec<f32> = (0..blocks * BLOCK)
             .map(|idx| {
-                let mixed = (idx as u32).wrapping_mul(0x9E37_79B9) >> 8;
+                let mixed = idx.wrapping_mul(0x9E37_79B9) >> 8 & 0xFF_FFFF;
                 (mixed as f32 / 8_388_608.0 - 1.0).powi(3) * (idx / BLOCK) as f32
             })
             .collect();

@@ -168,8 +168,7 @@ impl Nf4Quantiser {
         self.absmax.push(largest);
         for pair in self.pending.chunks(2) {
             let shares = [pair[0] / largest, pair.get(1).unwrap_or(&0.0) / largest];
-            let [first, second, ..] =
-                code::nearest([shares[0], shares[1], 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+            let [first, second] = shares.map(code::nearest);
             self.packed.push(first << 4 | second);
         }
     }

@@ -19,9 +19,10 @@ pub(super) fn prepare(
     is_resumed: bool,
 ) -> Result<(), TrainingError> {
     std::fs::create_dir_all(output).map_err(TrainingError::output(output))?;
-    let found = match is_resumed {
-        true => None,
-        false => first_of_earlier_run(output, weights_file(&model.form))?,
+    let found = if is_resumed {
+        None
+    } else {
+        first_of_earlier_run(output, weights_file(&model.form))?
     };
     if let Some(found) = found {
         let path = output.to_owned();

@@ -190,9 +190,10 @@ impl<'a, 'w> Run<'a, 'w> {
         let loss = sum / labelled as f64;
         let parameters = self.decoder.parameters();
         let max_norm = options.max_grad_norm.unwrap_or(0.0);
-        let norm = match loss.is_finite() {
-            true => clip_gradients(&mut gradients, parameters, max_norm),
-            false => Ok(f64::NAN),
+        let norm = if loss.is_finite() {
+            clip_gradients(&mut gradients, parameters, max_norm)
+        } else {
+            Ok(f64::NAN)
         };
         let grad_norm = match norm {
             Ok(norm) if norm.is_finite() => norm,

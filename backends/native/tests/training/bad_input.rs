@@ -1,3 +1,5 @@
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic like tests")]
+
 use shipworthy_native::{TrainingError, TrainingEvent, TrainingWarning};
 
 use crate::support::{HIDDEN, Project, VOCABULARY, files, write_base};

@@ -1,3 +1,5 @@
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic like tests")]
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

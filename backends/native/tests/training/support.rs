@@ -56,9 +56,10 @@ impl Project {
 
     pub(crate) fn decoder(&self) -> Decoder {
         let checkpoint = Arc::new(Checkpoint::open(&self.base()).unwrap());
-        let adaptation = match self.is_full {
-            true => Adaptation::Full,
-            false => Adaptation::Lora(lora()),
+        let adaptation = if self.is_full {
+            Adaptation::Full
+        } else {
+            Adaptation::Lora(lora())
         };
         let compute = Compute::host(None);
         Decoder::load(&checkpoint, &adaptation, &compute, 5, &mut |_, _| {}).unwrap()
@@ -162,7 +163,9 @@ pub(crate) fn assert_same(found: &Path, expected: &Path) {
     );
     for (name, bytes) in &expected {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let is_text = name.ends_with(".json");
+        let is_text = Path::new(name)
+            .extension()
+            .is_some_and(|extension| extension == "json");
         if is_text {
             assert_eq!(text(&found[name]), text(bytes), "{name}");
         }
@@ -276,9 +279,9 @@ pub(crate) fn write_base(directory: &Path, replace: impl Fn(&str, &mut Vec<f32>)
             let is_norm = shape.len() == 1;
             let mut values: Vec<f32> = (0..count).map(|_| next() * 0.4).collect();
             if is_norm {
-                values
-                    .iter_mut()
-                    .for_each(|value| *value = 1.0 + *value * 0.1);
+                for value in &mut values {
+                    *value = 1.0 + *value * 0.1;
+                }
             }
             replace(&name, &mut values);
             let bytes = values

@@ -1,3 +1,5 @@
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic like tests")]
+
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -103,8 +105,8 @@ fn the_log_is_as_transformers_writes_it() {
         .map(|entry| entry["step"].as_u64().unwrap())
         .collect();
     assert_eq!(steps, [2, 2, 4, 4, 6, 6]);
-    assert_eq!(log[0]["loss"], (losses[0] + losses[1]) / 2.0);
-    assert_eq!(log[2]["loss"], (losses[2] + losses[3]) / 2.0);
+    assert_eq!(log[0]["loss"], f64::midpoint(losses[0], losses[1]));
+    assert_eq!(log[2]["loss"], f64::midpoint(losses[2], losses[3]));
     // The rate a step was taken with: with a warm-up, the first step's is 0.
     assert_eq!(rates[0], 0.0);
     assert_eq!(rates[1], 2e-2);
