@@ -286,7 +286,7 @@ fn seed() -> u64 {
 }
 
 fn loss_chunk() -> u32 {
-    256
+    128
 }
 
 #[cfg(test)]
