@@ -290,7 +290,7 @@ fn seed() -> u64 {
 }
 
 fn loss_chunk() -> u32 {
-    256
+    128
 }
 
 #[cfg(test)]

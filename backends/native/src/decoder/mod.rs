@@ -228,15 +228,16 @@ impl Decoder {
             scale: pass.gradient_scale,
             gradients,
         };
-        let (losses, upstream) =
+        let (losses, of_normed) =
             self.head
                 .losses(parameters, &normed, &labels, chunk, Some(wanted))?;
-        let upstream = upstream.expect("gradients are wanted");
-        let upstream = self
+        let of_normed = of_normed.expect("gradients are wanted");
+        let of_selected = self
             .norm
-            .backward(parameters, &selected, &upstream, gradients)?;
-        let mut upstream = hidden.zeros_like()?.index_add(&rows, &upstream, 0)?;
-        drop((hidden, selected, normed));
+            .backward(parameters, &selected, &of_normed, gradients)?;
+        let mut upstream = hidden.zeros_like()?.index_add(&rows, &of_selected, 0)?;
+        // Layers come next, which need the memory.
+        drop((hidden, selected, normed, of_normed, of_selected));
         let context = self.context(batch, &journey);
         let trains_embedding = matches!(self.embedding.weight, Weight::Trained(_));
         for (idx, layer) in self.layers.iter().enumerate().rev() {

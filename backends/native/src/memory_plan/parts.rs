@@ -278,11 +278,11 @@ impl<'a> Sizes<'a> {
     fn update(&self) -> u64 {
         let model = self.question.model;
         let largest = match self.question.trained {
-            Trained::Full => table(model),
             Trained::Lora {
-                modules_to_save, ..
-            } if modules_to_save.is_empty() => 0,
-            Trained::Lora { .. } => table(model),
+                modules_to_save: [],
+                ..
+            } => 0,
+            Trained::Full | Trained::Lora { .. } => table(model),
         };
         largest.saturating_mul(3 * 4)
     }

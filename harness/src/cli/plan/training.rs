@@ -26,7 +26,7 @@ const LENGTHS: [u32; 3] = [2048, 8192, 16_384];
 /// otherwise with flags; with --model alone, everything else is as if the file said nothing of it.
 #[derive(Args)]
 pub(crate) struct PlanTraining {
-    /// How to fine-tune [default: finetune_config.yaml, unless --model is given]
+    /// How to fine-tune [default: `finetune_config.yaml`, unless --model is given]
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The model: a directory with config.json
@@ -70,7 +70,7 @@ struct Settings {
     /// Labelled positions whose logits exist at once
     #[arg(long, value_name = "TOKENS")]
     loss_chunk: Option<u32>,
-    /// adamw_torch or adamw_8bit
+    /// `adamw_torch` or `adamw_8bit`
     #[arg(long)]
     optim: Option<String>,
 }

@@ -74,7 +74,7 @@ impl Shown<'_> {
                 "tokens": steps.tokens,
                 "longest_example": steps.longest,
                 "per_epoch": steps.per_epoch,
-                "steps": steps.steps,
+                "steps": steps.in_all,
             })),
         })
     }
@@ -103,7 +103,7 @@ impl Shown<'_> {
         if let Some(steps) = self.steps {
             text += &format!(
                 "{} steps, {} a pass: {} examples, {} tokens, the longest {}\n",
-                steps.steps, steps.per_epoch, steps.examples, steps.tokens, steps.longest
+                steps.in_all, steps.per_epoch, steps.examples, steps.tokens, steps.longest
             );
         }
         text += &format!("\nMemory by part, in GB (10⁹ bytes)\n{}", self.parts(width));

@@ -18,7 +18,7 @@ pub(super) struct Steps {
     /// Steps in one pass over them.
     pub(super) per_epoch: u64,
     /// Steps in all.
-    pub(super) steps: u64,
+    pub(super) in_all: u64,
     /// The batch that takes most memory.
     pub(super) batch: ForecastBatch,
 }
@@ -75,7 +75,7 @@ impl Steps {
             tokens: lengths.iter().map(|&length| length as u64).sum(),
             longest,
             per_epoch,
-            steps: match config.max_steps {
+            in_all: match config.max_steps {
                 Some(steps) => steps.into(),
                 None => (per_epoch as f64 * epochs).ceil() as u64,
             },
@@ -114,14 +114,14 @@ mod tests {
         let plain = Steps::of(&examples, &config(&json!({ "num_train_epochs": 1.5 })), 1);
         assert_eq!((plain.examples, plain.tokens, plain.longest), (5, 26, 9));
         // Three batches make two steps.
-        assert_eq!((plain.per_epoch, plain.steps), (2, 3));
+        assert_eq!((plain.per_epoch, plain.in_all), (2, 3));
         assert_eq!((plain.batch.tokens, plain.batch.labelled_tokens), (17, 13));
         let packed = Steps::of(
             &examples,
             &config(&json!({ "packing": true, "max_steps": 7 })),
             1,
         );
-        assert_eq!((packed.per_epoch, packed.steps), (1, 7));
+        assert_eq!((packed.per_epoch, packed.in_all), (1, 7));
         assert!(packed.batch.tokens >= 17, "{:?}", packed.batch);
     }
 }
