@@ -25,7 +25,7 @@ pub(crate) struct Init {
     )]
     template: String,
     /// Print a configuration's JSON schema for editors instead: shipworthy.yaml's, or, with
-    /// --schema=finetune, finetune_config.yaml's
+    /// `--schema=finetune`, `finetune_config.yaml`'s
     #[arg(
         long,
         value_enum,

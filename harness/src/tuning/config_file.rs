@@ -64,10 +64,9 @@ fn with_paths(config: &FinetuneConfig, change: impl Fn(&Path) -> PathBuf) -> Fin
     for path in [model, dataset, output_dir] {
         *path = change(path);
     }
-    for path in [eval_dataset, init_adapter, resume_from_checkpoint] {
-        if let Some(path) = path {
-            *path = change(path);
-        }
+    let named = [eval_dataset, init_adapter, resume_from_checkpoint];
+    for path in named.into_iter().flatten() {
+        *path = change(path);
     }
     config
 }

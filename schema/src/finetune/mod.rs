@@ -35,6 +35,10 @@ const NUM_TRAIN_EPOCHS: f64 = 3.0;
 )]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch that the file has by that name"
+)]
 pub struct FinetuneConfig {
     /// The model to start from: a directory with config.json, safetensors and tokenizer.
     pub model: PathBuf,

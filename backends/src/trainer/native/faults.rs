@@ -34,8 +34,9 @@ impl From<TrainingError> for TrainError {
     fn from(error: TrainingError) -> Self {
         let detail = error.to_string();
         match error {
-            TrainingError::Option { field, .. } => Self::Setting { key: field, detail },
-            TrainingError::NoEvaluationData { field } => Self::Setting { key: field, detail },
+            TrainingError::Option { field, .. } | TrainingError::NoEvaluationData { field } => {
+                Self::Setting { key: field, detail }
+            }
             TrainingError::NeverEvaluated => Self::Setting {
                 key: "early_stopping_patience",
                 detail,

@@ -27,6 +27,10 @@ use crate::compute_device;
 use telling::{HOST, Teller};
 
 /// Returns it.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "it has the signature of what stands in for it"
+)]
 pub(super) fn open() -> Result<Box<dyn Trainer>, TrainError> {
     Ok(Box::new(NativeTrainer))
 }
