@@ -89,9 +89,8 @@ impl LoraOptions {
         if adapter.tensors().any(|tensor| is_embedding(tensor.name())) {
             return Err(unsupported("a low-rank change of the embedding"));
         }
-        let mut biases = adapter
-            .tensors()
-            .filter(|tensor| tensor.name().ends_with(".bias"));
+        let is_bias = |name: &str| name.rsplit('.').next() == Some("bias");
+        let mut biases = adapter.tensors().filter(|tensor| is_bias(tensor.name()));
         let bias = match biases.next() {
             None => Bias::None,
             // What PEFT wraps is a target.

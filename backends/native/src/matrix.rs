@@ -158,18 +158,24 @@ fn multiply_unchecked(
     existing: Existing,
     parallelism: Parallelism,
 ) {
+    let MatrixMut {
+        values,
+        rows,
+        columns,
+        row_stride,
+    } = product;
     let stride = |stride: usize| isize::try_from(stride).expect("a slice's length is an isize");
     // SAFETY: every matrix was found to lie within its slice when it was made (`fits`) or, the product,
     // by the caller just now; transposing and taking columns keep that. The product is borrowed mutably,
     // so nothing else overlaps it; rows do not overlap because strides are at least the columns.
     unsafe {
         gemm::gemm(
-            product.rows,
-            product.columns,
+            rows,
+            columns,
             lhs.columns,
-            product.values.as_mut_ptr(),
+            values.as_mut_ptr(),
             1,
-            stride(product.row_stride),
+            stride(row_stride),
             existing == Existing::Added,
             lhs.values.as_ptr(),
             stride(lhs.column_stride),

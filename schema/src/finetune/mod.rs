@@ -29,10 +29,6 @@ const WARMUP_RATIO: f64 = 0.1;
 const NUM_TRAIN_EPOCHS: f64 = 3.0;
 
 /// What is trained, on what, how and where to.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a key of `finetune_config.yaml`"
-)]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(

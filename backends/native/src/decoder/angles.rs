@@ -1,5 +1,10 @@
 //! From positions to angles: a model's rotary embeddings and their scalings.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "constants are rounded to the format computed in"
+)]
+
 use std::f64::consts::TAU;
 
 use candle_core::Tensor;

@@ -1,3 +1,8 @@
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "constants are rounded to the format computed in"
+)]
+
 use candle_core::{DType, Tensor};
 
 use super::frozen::FrozenWeight;

@@ -1,6 +1,11 @@
 //! From hidden states to losses: logits exist for some positions at a time, and only for those that
 //! carry a label.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "constants are rounded to the format computed in"
+)]
+
 use candle_core::{D, DType, Tensor};
 use pulp::Arch;
 use rayon::prelude::*;

@@ -17,6 +17,10 @@ use crate::parameters::{Gradients, Parameters};
 
 /// A layer of any family; what a family does not have is none.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "what a layer sees is called its type in `config.json`"
+)]
 pub(crate) struct Layer {
     pub(crate) layer_type: LayerType,
     pub(crate) input_norm: Norm,
@@ -133,13 +137,13 @@ impl Layer {
         &self,
         context: &Context<'_>,
         input: &Tensor,
-        tape: LayerTape,
+        tape: &LayerTape,
         upstream: &Tensor,
         needs_input: bool,
         gradients: &mut Gradients,
     ) -> Result<Option<Tensor>, NativeError> {
         let parameters = context.parameters;
-        let of_middle = self.backward_of_mlp(context, &tape, upstream, gradients)?;
+        let of_middle = self.backward_of_mlp(context, tape, upstream, gradients)?;
         let dropout = context.dropout.as_ref();
         let angles = context.angles.of(self.layer_type);
         let of_projected = match (&self.attention_norm, &tape.projected) {

@@ -1,5 +1,10 @@
 //! A linear layer, with what is trained of it.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "constants are rounded to the format computed in"
+)]
+
 use std::sync::Arc;
 
 use candle_core::Tensor;
@@ -86,6 +91,10 @@ impl Linear {
     }
 
     /// Adds the gradients of what is trained; returns the input's (tokens, inputs), if it is needed.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what goes forward, what comes back, and where gradients go"
+    )]
     pub(crate) fn backward(
         &self,
         parameters: &Parameters,

@@ -333,11 +333,7 @@ impl Loading<'_> {
         features: usize,
         name: Option<String>,
     ) -> Result<Vector, NativeError> {
-        let end = if tensor.ends_with(".bias") {
-            "bias"
-        } else {
-            "weight"
-        };
+        let end = tensor.rsplit('.').next().unwrap_or_default();
         if let Some(name) = self.trained_name(tensor, module, end).or(name) {
             return Ok(Vector::Trained(self.parameter(
                 tensor,
@@ -366,7 +362,8 @@ impl Loading<'_> {
         name: String,
     ) -> Result<ParameterId, NativeError> {
         // What transformers leaves out of weight decay: biases and norms.
-        let decays = !name.ends_with(".bias") && !is_norm(&name);
+        let is_bias = name.rsplit('.').next() == Some("bias");
+        let decays = !is_bias && !is_norm(&name);
         let value = self.values(tensor, shape)?;
         Ok(self.parameters.add(Parameter {
             name,
@@ -399,6 +396,7 @@ impl Loading<'_> {
         self.target_modules.push(module.to_owned());
         self.random.set_stream(u64::from(ordinal));
         let bound = 1.0 / (inputs as f64).sqrt();
+        #[expect(clippy::cast_possible_truncation, reason = "drawn in `f32`")]
         let a = (0..rank * inputs).map(|_| {
             let unit = f64::from(self.random.next_u32()) / f64::from(u32::MAX);
             ((2.0 * unit - 1.0) * bound) as f32

@@ -248,7 +248,7 @@ impl Decoder {
             };
             let needs_input = idx > 0 || trains_embedding;
             let found =
-                layer.backward(&context, &input, tape, &upstream, needs_input, gradients)?;
+                layer.backward(&context, &input, &tape, &upstream, needs_input, gradients)?;
             if let Some(found) = found {
                 upstream = found;
             }

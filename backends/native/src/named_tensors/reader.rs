@@ -114,12 +114,7 @@ impl NamedTensors {
         self.values(info, dtype, device)
     }
 
-    fn values(
-        &self,
-        info: &Entry,
-        dtype: DType,
-        device: &Device,
-    ) -> Result<Tensor, TensorFault> {
+    fn values(&self, info: &Entry, dtype: DType, device: &Device) -> Result<Tensor, TensorFault> {
         let (start, end) = info.data_offsets;
         // No more than the file has, as was looked at.
         let mut bytes = vec![0; usize::try_from(end - start).expect("within the address space")];
@@ -143,9 +138,12 @@ fn entries(header: &[u8], length: u64) -> Result<BTreeMap<String, Entry>, String
         let entry: Entry =
             serde_json::from_value(value).map_err(|error| format!("tensor `{name}`: {error}"))?;
         let (start, stop) = entry.data_offsets;
-        let bits = entry.shape.iter().try_fold(entry.dtype.bitsize() as u64, |bits, &size| {
-            bits.checked_mul(size as u64)
-        });
+        let bits = entry
+            .shape
+            .iter()
+            .try_fold(entry.dtype.bitsize() as u64, |bits, &size| {
+                bits.checked_mul(size as u64)
+            });
         let is_within = start <= stop && stop <= length;
         if !is_within || bits != (stop - start).checked_mul(8) {
             return Err(format!(
@@ -157,7 +155,9 @@ fn entries(header: &[u8], length: u64) -> Result<BTreeMap<String, Entry>, String
         tensors.insert(name, entry);
     }
     if end != length {
-        return Err(format!("{end} bytes of values in the header, {length} in the file"));
+        return Err(format!(
+            "{end} bytes of values in the header, {length} in the file"
+        ));
     }
     Ok(tensors)
 }

@@ -1,5 +1,10 @@
 //! The gated activation of a feed-forward network: activation(gate) · up.
 
+#![expect(
+    clippy::inline_always,
+    reason = "vectors are made only of what lies within one function"
+)]
+
 use candle_core::{DType, Tensor};
 use shipworthy_models::Activation;
 

@@ -1,5 +1,14 @@
 //! The norm by the root of the mean square (Zhang & Sennrich 2019).
 
+#![expect(
+    clippy::inline_always,
+    reason = "vectors are made only of what lies within one function"
+)]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "constants are rounded to the format computed in"
+)]
+
 use candle_core::{D, DType, Tensor};
 use rayon::prelude::*;
 

@@ -134,8 +134,9 @@ impl Attention {
         like: &Tensor,
     ) -> candle_core::Result<Tensor> {
         let positions = |range: &Range<usize>| {
-            let (start, end) = (range.start as i64, range.end as i64);
-            Tensor::arange(start, end, like.device())
+            let position = |at: usize| u32::try_from(at).map_err(candle_core::Error::wrap);
+            let (start, end) = (position(range.start)?, position(range.end)?);
+            Tensor::arange(i64::from(start), i64::from(end), like.device())
         };
         let rows = positions(range)?.unsqueeze(1)?;
         let columns = positions(seen)?.unsqueeze(0)?;

@@ -4,6 +4,15 @@
 //! Rows of scores exist for a block of queries only. The backward pass makes them again from what the
 //! forward pass keeps of each row, the logarithm of its sum of exponentials (Dao et al. 2022).
 
+#![expect(
+    clippy::inline_always,
+    reason = "vectors are made only of what lies within one function"
+)]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "constants are rounded to the format computed in"
+)]
+
 mod anywhere;
 #[cfg(test)]
 mod tests;
