@@ -15,7 +15,7 @@ const EDGES: [(&str, &[&str]); 10] = [
     ("personas", &["schema"]),
     ("rubrics", &["schema"]),
     ("reports", &["schema"]),
-    ("datasets", &["models", "schema"]),
+    ("datasets", &["models"]),
     ("native", &["datasets", "models"]),
     ("backends", &["datasets", "models", "native", "schema"]),
     (

@@ -100,7 +100,6 @@ fn prediction_is_near_the_measured_peak(idx: usize) {
         "predicted {predicted}, measured {measured}: {:#?}",
         plan.parts
     );
-    println!("predicted {predicted}, measured {measured}");
 }
 
 /// Runs in a process of its own.
