@@ -78,8 +78,8 @@ impl LikelihoodModel for GgufLikelihood {
         for begin in (0..tokens.len()).step_by(self.step) {
             let end = (begin + self.step).min(tokens.len());
             batch.clear();
-            for position in begin..end {
-                let token = LlamaToken(i32::try_from(tokens[position]).unwrap_or(i32::MAX));
+            for (position, &token) in (begin..end).zip(&tokens[begin..end]) {
+                let token = LlamaToken(i32::try_from(token).unwrap_or(i32::MAX));
                 let place = i32::try_from(position).unwrap_or(i32::MAX);
                 batch
                     .add(token, place, &[0], next_is_labelled(position))
