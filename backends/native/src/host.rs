@@ -1,12 +1,13 @@
 //! Tensors of the host as the slices they are.
 
 use std::ops::{Deref, Range};
-
 use std::sync::Mutex;
 
 use candle_core::{
     CpuStorage, DType, Device, InplaceOp1, Layout, Shape, Storage, StorageRef, Tensor,
 };
+
+use crate::error::NativeError;
 
 /// Values of a tensor that lies in the host's memory.
 pub(crate) struct HostValues<'a> {
@@ -51,6 +52,24 @@ pub(crate) fn values(tensor: &Tensor) -> candle_core::Result<HostValues<'_>> {
     })
 }
 
+/// Calls `work` with a tensor's `f32` values, row after row.
+///
+/// They are read where they lie if they lie so in the host's memory, and are copied there otherwise.
+pub(crate) fn with_values<R>(
+    tensor: &Tensor,
+    work: impl FnOnce(&[f32]) -> R,
+) -> Result<R, NativeError> {
+    {
+        let (storage, layout) = tensor.storage_and_layout();
+        if let (Storage::Cpu(storage), Some((start, end))) =
+            (&*storage, layout.contiguous_offsets())
+        {
+            return Ok(work(&storage.as_slice::<f32>()?[start..end]));
+        }
+    }
+    Ok(work(&tensor.flatten_all()?.to_vec1::<f32>()?))
+}
+
 /// Makes a tensor of values, without copying them.
 pub(crate) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> candle_core::Result<Tensor> {
     Tensor::from_vec(values, shape.into(), &Device::Cpu)
@@ -84,5 +103,21 @@ impl<F: FnOnce(&mut [f32]) + Send> InplaceOp1 for Change<F> {
         let change = change.expect("candle calls it once");
         change(&mut values[start..end]);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    #[test]
+    fn views_and_transposed_tensors_are_read_in_their_own_order() {
+        let tensor = Tensor::new(&[[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]], &Device::Cpu).unwrap();
+        let read = |tensor: &Tensor| with_values(tensor, <[f32]>::to_vec).unwrap();
+        assert_eq!(read(&tensor), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(read(&tensor.get(1).unwrap()), [4.0, 5.0, 6.0]);
+        assert_eq!(read(&tensor.t().unwrap()), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
     }
 }

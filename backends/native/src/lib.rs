@@ -16,7 +16,6 @@ mod testing;
 
 mod dropout;
 mod dynamic_code;
-mod host_values;
 mod nf4;
 mod ops;
 mod optimiser;

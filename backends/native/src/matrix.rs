@@ -196,8 +196,41 @@ fn multiply_unchecked(
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use test_case::test_case;
 
     use super::*;
+    use crate::testing::{list, random};
+
+    // Large enough to be shared; also few rows and many, as of a low-rank change.
+    #[test_case(301, 203, 407; "much of everything")]
+    #[test_case(512, 768, 16; "a short sum")]
+    #[test_case(16, 512, 768; "few rows")]
+    #[test_case(700, 8, 900; "few columns")]
+    fn products_do_not_depend_on_the_number_of_threads(rows: usize, columns: usize, inner: usize) {
+        let (lhs, rhs) = (
+            list(&random((rows, inner), 1)),
+            list(&random((columns, inner), 2)),
+        );
+        let product = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            let mut product = vec![0.0; rows * columns];
+            pool.build().unwrap().install(|| {
+                multiply(
+                    MatrixMut::new(&mut product, rows, columns),
+                    Matrix::new(&lhs, rows, inner),
+                    Matrix::new(&rhs, columns, inner).transposed(),
+                    1.0,
+                    Existing::Replaced,
+                    Threads::All,
+                );
+            });
+            product.into_iter().map(f32::to_bits).collect::<Vec<_>>()
+        };
+        let one = product(1);
+        for threads in [2, 3, 8] {
+            assert!(product(threads) == one, "{threads} threads");
+        }
+    }
 
     proptest! {
         #[test]

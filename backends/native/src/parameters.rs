@@ -3,6 +3,7 @@ use candle_core::Tensor;
 use crate::error::NativeError;
 use crate::host;
 use crate::matrix::{Existing, Matrix, MatrixMut, Threads, multiply};
+use crate::ops::sum::add;
 
 /// Which of the trained tensors one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,7 +81,7 @@ impl Gradients {
     pub fn add(&mut self, id: ParameterId, gradient: Tensor) -> Result<(), NativeError> {
         let sum = &mut self.0[id.0];
         *sum = Some(match sum.take() {
-            Some(sum) => (sum + gradient)?,
+            Some(sum) => add(sum, &gradient)?,
             None => gradient,
         });
         Ok(())

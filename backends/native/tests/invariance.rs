@@ -8,7 +8,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use shipworthy_datasets::TokenisedExample;
 use shipworthy_native::{Adaptation, Batch, Compute, Decoder, Gradients, Pass};
 use support::{
@@ -180,17 +180,48 @@ fn checkpointing_changes_no_bit() {
 }
 
 #[test]
-fn the_same_twice_is_the_same_bit_for_bit() {
+fn the_same_again_is_the_same_bit_for_bit_with_any_number_of_threads() {
     for (case, adapter, is_quantised) in CASES {
         let examples = eight();
-        let [once, twice] = [0, 1].map(|_| {
-            let decoder = with_dropout(case, adapter, is_quantised);
-            let (loss, gradients) =
-                accumulate(&decoder, &batches(&examples, 3), &with_seed(&examples));
-            (loss.to_bits(), by_name(&decoder, &gradients))
+        let runs = [1, 1, 2, 5].map(|threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            pool.build().unwrap().install(|| {
+                let decoder = with_dropout(case, adapter, is_quantised);
+                let (loss, gradients) =
+                    accumulate(&decoder, &batches(&examples, 3), &with_seed(&examples));
+                (loss.to_bits(), by_name(&decoder, &gradients))
+            })
         });
-        assert_eq!(once.0, twice.0);
-        assert_eq!(bits(&once.1), bits(&twice.1), "{case}");
+        for run in &runs[1..] {
+            assert_eq!(run.0, runs[0].0);
+            assert_eq!(bits(&run.1), bits(&runs[0].1), "{case}");
+        }
+    }
+}
+
+/// What a card runs, on the processor: candle's operations instead of those written for the host.
+///
+/// In bf16 the gradients of `llama3` are up to 0.14 from those in f32; PyTorch's, under autocast, up to 0.09.
+#[test_case(DType::F64, 1e-5; "in double precision")]
+#[test_case(DType::BF16, 0.16; "in the format of a card")]
+fn candles_operations_find_the_same(dtype: DType, most: f64) {
+    for (case, adapter, is_quantised) in CASES {
+        let here = adapted(case, adapter, &compute_of(is_quantised));
+        let compute = Compute {
+            dtype,
+            ..compute_of(is_quantised)
+        };
+        let elsewhere = adapted(case, adapter, &compute);
+        let examples = eight();
+        let [(loss, expected), (other, found)] = [&here, &elsewhere]
+            .map(|decoder| accumulate(decoder, &[batch(&examples)], &pass(&examples)));
+        let apart = (loss - other).abs() / loss;
+        assert!(apart <= most, "{case}: loss {other}, expected {loss}");
+        let (expected, found) = (by_name(&here, &expected), by_name(&elsewhere, &found));
+        for (name, expected) in &expected {
+            let error = relative_error(&found[name], expected);
+            assert!(error <= most, "{case}, {name}: {error}");
+        }
     }
 }
 

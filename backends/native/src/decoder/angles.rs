@@ -130,8 +130,7 @@ impl Frequencies {
             }
         }
         let tensor = |values: Vec<f32>| {
-            Tensor::from_vec(values, (batch.tokens().len(), half), &compute.device)?
-                .to_dtype(compute.dtype)
+            Tensor::from_vec(values, (batch.tokens().len(), half), &compute.device)
         };
         Ok(Angles {
             cosine: tensor(cosines)?,

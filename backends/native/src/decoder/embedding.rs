@@ -40,13 +40,15 @@ impl Embedding {
             });
         }
         let width = self.hidden_size;
-        let on_host = |frozen: &FrozenWeight| {
+        let from_host = |frozen: &FrozenWeight| {
             let mut values = vec![0.0; tokens.len() * width];
             for (&token, values) in tokens.iter().zip(values.chunks_exact_mut(width)) {
                 let row = token as usize;
                 frozen.read_rows(row..row + 1, width, values);
             }
-            crate::host::tensor(values, (tokens.len(), width))
+            crate::host::tensor(values, (tokens.len(), width))?
+                .to_dtype(compute.dtype)?
+                .to_device(&compute.device)
         };
         let selected =
             |weight: &Tensor| weight.index_select(&Tensor::new(tokens, weight.device())?, 0);
@@ -54,7 +56,7 @@ impl Embedding {
             Weight::Trained(id) => selected(parameters.value(*id))?.to_dtype(compute.dtype)?,
             Weight::Frozen(frozen) => match &**frozen {
                 FrozenWeight::Dense(weight) => selected(weight)?,
-                frozen => on_host(frozen)?,
+                frozen => from_host(frozen)?,
             },
         };
         Ok(self.scaled(vectors)?)

@@ -71,24 +71,37 @@ impl FrozenWeight {
             return Ok(Self::Dense(on_device(values, shape, compute)?));
         }
         if compute.is_host() {
-            check_finite(&view)?;
-            view.release();
-            return Ok(Self::Mapped(MappedMatrix {
-                checkpoint: Arc::clone(checkpoint),
-                name: name.to_owned(),
-            }));
+            return Self::mapped(checkpoint, name, shape);
         }
         let values = view.values()?;
         view.release();
         Ok(Self::Dense(on_device(values, shape, compute)?))
     }
 
-    /// Adds `input` · Wᵀ to `output`: (tokens, inputs) to (tokens, outputs), both in the host's memory.
+    /// Leaves a tensor of shape (rows, columns) in the checkpoint's file, to be read there.
+    pub(crate) fn mapped(
+        checkpoint: &Arc<Checkpoint>,
+        name: &str,
+        shape: [usize; 2],
+    ) -> Result<Self, NativeError> {
+        let view = checkpoint.view(name)?;
+        view.expect_shape(&shape)?;
+        check_finite(&view)?;
+        view.release();
+        Ok(Self::Mapped(MappedMatrix {
+            checkpoint: Arc::clone(checkpoint),
+            name: name.to_owned(),
+        }))
+    }
+
+    /// Makes `output` `input` · Wᵀ, or adds it: (tokens, inputs) to (tokens, outputs), both in the host's
+    /// memory.
     pub(crate) fn apply_on_host(
         &self,
         input: &[f32],
         output: &mut [f32],
         [rows, columns]: [usize; 2],
+        existing: Existing,
     ) {
         let tokens = input.len() / columns;
         let input = Matrix::new(input, tokens, columns);
@@ -99,13 +112,13 @@ impl FrozenWeight {
                 input,
                 weight.transposed(),
                 1.0,
-                Existing::Added,
+                existing,
                 Threads::All,
             );
         });
     }
 
-    /// Adds `upstream` · W to `gradient`: (tokens, outputs) to (tokens, inputs), both in the host's memory.
+    /// Makes `gradient` `upstream` · W: (tokens, outputs) to (tokens, inputs), both in the host's memory.
     pub(crate) fn apply_back_on_host(
         &self,
         upstream: &[f32],
@@ -120,7 +133,11 @@ impl FrozenWeight {
                 upstream,
                 Matrix::new(tile, range.len(), columns),
                 1.0,
-                Existing::Added,
+                if range.start == 0 {
+                    Existing::Replaced
+                } else {
+                    Existing::Added
+                },
                 Threads::All,
             );
         });

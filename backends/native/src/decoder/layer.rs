@@ -13,6 +13,7 @@ use crate::error::NativeError;
 use crate::ops::attention::{Attended, Attention};
 use crate::ops::gated;
 use crate::ops::rotation::{Turn, rotate};
+use crate::ops::sum;
 use crate::parameters::{Gradients, Parameters};
 
 /// A layer of any family; what a family does not have is none.
@@ -193,7 +194,7 @@ impl Layer {
                 gradients,
             )?;
             of_normed = match (of_normed, part) {
-                (Some(sum), Some(part)) => Some((sum + part)?),
+                (Some(known), Some(part)) => Some(sum::add(known, &part)?),
                 (sum, part) => sum.or(part),
             };
         }
@@ -203,7 +204,7 @@ impl Layer {
         let of_input = self
             .input_norm
             .backward(parameters, input, &of_normed, gradients)?;
-        Ok(Some((of_middle + of_input)?))
+        Ok(Some(sum::add(of_input, &of_middle)?))
     }
 
     /// Returns the gradient of what the feed-forward network is added to.
@@ -242,11 +243,12 @@ impl Layer {
                 )
                 .map(needed)
         };
-        let of_normed = (back(&self.gate, &gate.1, of_gate)? + back(&self.up, &up.1, of_up)?)?;
+        let of_normed = back(&self.gate, &gate.1, of_gate)?;
+        let of_normed = sum::add(of_normed, &back(&self.up, &up.1, of_up)?)?;
         let of_middle =
             self.mlp_input_norm
                 .backward(parameters, &tape.middle, &of_normed, gradients)?;
-        Ok((upstream + of_middle)?)
+        Ok(sum::add(of_middle, upstream)?)
     }
 }
 
@@ -260,9 +262,9 @@ fn residual(
     match norm {
         Some(norm) => {
             let normed = norm.forward(parameters, &change)?;
-            Ok(((input + normed)?, Some(change)))
+            Ok((sum::add(normed, input)?, Some(change)))
         }
-        None => Ok(((input + change)?, None)),
+        None => Ok((sum::add(change, input)?, None)),
     }
 }
 

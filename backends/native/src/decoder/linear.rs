@@ -14,6 +14,7 @@ use super::frozen::FrozenWeight;
 use crate::error::NativeError;
 use crate::host;
 use crate::matrix::{Existing, Matrix, MatrixMut, Threads, multiply};
+use crate::ops::sum::add_values;
 use crate::parameters::{Gradients, ParameterId, Parameters};
 
 /// y = x·Wᵀ + b + scale · (dropout(x)·Aᵀ)·Bᵀ
@@ -140,12 +141,19 @@ impl Linear {
         let x = host::values(input)?;
         let tokens = input.dim(0)?;
         let (inputs, outputs) = (self.inputs, self.outputs);
-        let mut output = match &self.bias {
-            Some(bias) => host::values(bias.value(parameters))?.repeat(tokens),
-            None => vec![0.0; tokens * outputs],
+        // Adding to zeros that nothing has written yet would cost more than the product of a small layer:
+        // the system gives every page twice, to be read and then to be written.
+        let (mut output, existing) = match &self.bias {
+            Some(bias) => (
+                host::values(bias.value(parameters))?.repeat(tokens),
+                Existing::Added,
+            ),
+            None => (vec![0.0; tokens * outputs], Existing::Replaced),
         };
         match &self.weight {
-            Weight::Frozen(weight) => weight.apply_on_host(&x, &mut output, [outputs, inputs]),
+            Weight::Frozen(weight) => {
+                weight.apply_on_host(&x, &mut output, [outputs, inputs], existing);
+            }
             Weight::Trained(id) => {
                 let weight = host::values(parameters.value(*id))?;
                 multiply(
@@ -153,7 +161,7 @@ impl Linear {
                     Matrix::new(&x, tokens, inputs),
                     Matrix::new(&weight, outputs, inputs).transposed(),
                     1.0,
-                    Existing::Added,
+                    existing,
                     Threads::All,
                 );
             }
@@ -269,9 +277,7 @@ impl Linear {
                         let product = MatrixMut::new(&mut of_dropped, tokens, inputs);
                         multiply(product, of_inner, a, 1.0, Existing::Replaced, Threads::All);
                         dropout.apply_to(&mut of_dropped, low_rank.ordinal);
-                        for (sum, value) in gradient.iter_mut().zip(of_dropped) {
-                            *sum += value;
-                        }
+                        add_values(gradient, &of_dropped);
                     }
                 }
             }

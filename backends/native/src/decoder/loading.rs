@@ -145,7 +145,17 @@ impl Loading<'_> {
         let tensor = format!("{}{EMBEDDING}", self.prefix);
         let module = format!("{}embed_tokens", self.modules);
         self.known.push((module.clone(), false));
-        let weight = self.weight(&tensor, &module, shape, false)?;
+        let is_trained = self.trained_name(&tensor, &module, "weight").is_some();
+        let weight = if is_trained || self.sizes.tie_word_embeddings {
+            self.weight(&tensor, &module, shape, false)?
+        } else {
+            // A step needs few of its rows, and no product with it: a card is spared it.
+            Weight::Frozen(Arc::new(FrozenWeight::mapped(
+                self.checkpoint,
+                &tensor,
+                shape,
+            )?))
+        };
         let scales = self.family == Family::Gemma3;
         Ok(Embedding {
             weight,

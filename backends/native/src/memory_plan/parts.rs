@@ -3,6 +3,7 @@ use super::weights::{
     Values, has_head_norms, hidden_norms, keys, projections, queries, table, targets,
 };
 use super::{Memory, MemoryPart, Phase, weights};
+use crate::ops::gated::SLOPE_ROWS;
 use shipworthy_models::Activation;
 
 /// Bytes of an NF4 weight with and without quantised scales: four bits, and a scale for every 64,
@@ -83,9 +84,15 @@ impl<'a> Sizes<'a> {
             Place::Cuda => self.width,
         };
         let is_mapped = self.question.place == Place::Cpu;
+        // A card is spared an embedding that is not the head too: its rows are read from the file.
+        let spared = match self.question.place {
+            Place::Cuda if !self.question.model.tie_word_embeddings => table(self.question.model),
+            Place::Cuda | Place::Cpu => 0,
+        };
         let tables = self
             .values
             .embedding_and_head
+            .saturating_sub(spared)
             .saturating_add(self.values.small);
         let projections = match self.question.nf4 {
             None => MemoryPart {
@@ -213,13 +220,20 @@ impl<'a> Sizes<'a> {
     fn layer_gradients(&self) -> u64 {
         let model = self.question.model;
         let (queries, keys) = (queries(model), keys(model));
-        // On a card, the activation's slope is made of candle's operations, in 32 bits.
+        // On a card, the activation's slope is made of candle's operations, in 32 bits, for some rows at a time.
         let copies = match (self.question.place, model.activation) {
             (Place::Cpu, _) => 3,
             (Place::Cuda, Activation::Silu) => 10,
             (Place::Cuda, Activation::GeluTanh) => 14,
         };
-        let gated = self.of_tokens(self.inner.saturating_mul(copies));
+        let (whole, rows) = match self.question.place {
+            Place::Cpu => (0, self.tokens),
+            Place::Cuda => (3, self.tokens.min(SLOPE_ROWS as u64)),
+        };
+        let slopes = self.inner.saturating_mul(copies).saturating_mul(rows);
+        let gated = self
+            .of_tokens(self.inner.saturating_mul(whole))
+            .saturating_add(slopes.saturating_mul(self.width));
         let projection = self.inner.saturating_mul(3).saturating_add(self.hidden);
         let projection = self.of_tokens(projection).saturating_add(self.tile());
         let heads = sum([

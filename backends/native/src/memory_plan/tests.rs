@@ -81,6 +81,13 @@ fn plain_logits_are_what_is_said_of_them(text: &str, gigabytes: f64) {
 }
 
 #[test]
+fn eight_billion_weights_in_four_bits_fit_a_card_of_8_gib() {
+    let llama = model(LLAMA_3_8B);
+    let peak = MemoryPlan::predict(&question(&llama)).peak_bytes(Memory::Card);
+    assert!(peak < 15 << 29, "{peak}");
+}
+
+#[test]
 fn phases_take_turns() {
     let part = |bytes, phase| MemoryPart {
         name: "",

@@ -8,3 +8,4 @@ pub(crate) mod exponential;
 pub(crate) mod gated;
 pub(crate) mod rms_norm;
 pub(crate) mod rotation;
+pub(crate) mod sum;

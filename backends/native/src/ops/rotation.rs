@@ -69,9 +69,10 @@ fn rotate_anywhere(input: &Tensor, angles: &Angles, turn: Turn) -> candle_core::
     let (count, features) = input.dims2()?;
     let half = angles.cosine.dim(1)?;
     let heads = input.reshape((count, features / (2 * half), 2 * half))?;
+    // In 16 bits every product would be rounded before it is added.
+    let heads = heads.to_dtype(angles.cosine.dtype())?;
     let (first, second) = (heads.narrow(2, 0, half)?, heads.narrow(2, half, half)?);
-    let cosine = angles.cosine.to_dtype(input.dtype())?.unsqueeze(1)?;
-    let sine = angles.sine.to_dtype(input.dtype())?.unsqueeze(1)?;
+    let (cosine, sine) = (angles.cosine.unsqueeze(1)?, angles.sine.unsqueeze(1)?);
     let sine = if turn == Turn::Forward {
         sine
     } else {
@@ -79,7 +80,9 @@ fn rotate_anywhere(input: &Tensor, angles: &Angles, turn: Turn) -> candle_core::
     };
     let turned_first = (first.broadcast_mul(&cosine)? - second.broadcast_mul(&sine)?)?;
     let turned_second = (second.broadcast_mul(&cosine)? + first.broadcast_mul(&sine)?)?;
-    Tensor::cat(&[turned_first, turned_second], D::Minus1)?.reshape((count, features))
+    Tensor::cat(&[turned_first, turned_second], D::Minus1)?
+        .reshape((count, features))?
+        .to_dtype(input.dtype())
 }
 
 #[cfg(test)]

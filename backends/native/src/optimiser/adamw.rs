@@ -6,7 +6,7 @@ use super::OptimiserError;
 use super::kernel::Factors;
 use super::moments::{InBytes, Moments};
 use crate::error::NativeError;
-use crate::host_values::with_host_values;
+use crate::host;
 use crate::parameters::{Gradients, Parameters};
 
 /// Which optimiser.
@@ -106,7 +106,7 @@ impl Optimiser {
             let factors = Factors::new(self.betas, self.eps, weight_decay, learning_rate, step);
             let value = parameters.value(id);
             let mut values = value.flatten_all()?.to_vec1::<f32>()?;
-            with_host_values(gradient, |gradient| {
+            host::with_values(gradient, |gradient| {
                 state.moments.update(&factors, &mut values, gradient);
             })?;
             state.step = step;

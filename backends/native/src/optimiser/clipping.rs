@@ -3,7 +3,7 @@ use rayon::prelude::*;
 
 use super::OptimiserError;
 use crate::error::NativeError;
-use crate::host_values::with_host_values;
+use crate::host;
 use crate::parameters::{Gradients, Parameters};
 
 /// Values that are added up at a time, always from the same place on.
@@ -46,7 +46,7 @@ pub fn clip_gradients(
 }
 
 fn sum_of_squares(tensor: &Tensor) -> Result<f64, NativeError> {
-    with_host_values(tensor, |values| {
+    host::with_values(tensor, |values| {
         let sums: Vec<f64> = values.par_chunks(CHUNK).map(squares).collect();
         sums.iter().sum()
     })

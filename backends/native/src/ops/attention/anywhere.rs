@@ -67,13 +67,12 @@ impl Attention {
             let block = block?;
             let range = &block.range;
             let upstream = self.grouped(&upstream.narrow(0, range.start, range.len())?)?;
-            let output = self.grouped(&attended.output.narrow(0, range.start, range.len())?)?;
             let probabilities = self.scores(&block)?.broadcast_sub(log_sums)?.exp()?;
-            let along = (&upstream * output)?
-                .to_dtype(DType::F32)?
-                .sum_keepdim(D::Minus1)?;
             let slopes = upstream.matmul(&block.value.t()?)?.to_dtype(DType::F32)?;
-            let slopes = ((slopes.broadcast_sub(&along)? * &probabilities)? * self.scale)?;
+            // Σ dP·P is Σ dO·O, but agrees with dP as it was rounded: their difference is what counts.
+            let slopes = (slopes * &probabilities)?;
+            let along = slopes.sum_keepdim(D::Minus1)?;
+            let slopes = ((slopes - probabilities.broadcast_mul(&along)?)? * self.scale)?;
             let (slopes, probabilities) = (slopes.to_dtype(dtype)?, probabilities.to_dtype(dtype)?);
             of_query.push(self.ungrouped(&slopes.matmul(&block.key)?)?);
             let placed = |gradient: Tensor| {

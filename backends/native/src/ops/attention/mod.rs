@@ -152,6 +152,9 @@ impl Attention {
             .for_each(|(head, gradients)| {
                 let (of_query, rest) = gradients.split_at_mut(size);
                 let (of_key, of_value) = rest.split_at_mut(size);
+                // Written before they are added to, else the system gives every page twice.
+                of_key.fill(0.0);
+                of_value.fill(0.0);
                 let parts = self.parts(&query, &key, &value, head);
                 let row_stride = heads * width;
                 let upstream = Part::new(&upstream, head * width, width, row_stride);
@@ -328,7 +331,7 @@ impl Attention {
         self.gathered(&mine, tokens, groups)
     }
 
-    fn gathered(&self, heads: &[&[f32]], tokens: usize, groups: usize) -> Vec<f32> {
+    fn gathered<'h>(&self, heads: &[&'h [f32]], tokens: usize, groups: usize) -> Vec<f32> {
         let width = self.head_dim;
         let columns = heads.len() / groups * width;
         let mut gathered = vec![0.0; tokens * columns];
@@ -337,8 +340,12 @@ impl Attention {
             .enumerate()
             .for_each(|(token, row)| {
                 for (row, heads) in row.chunks_exact_mut(width).zip(heads.chunks_exact(groups)) {
-                    for head in heads {
-                        let values = &head[token * width..(token + 1) * width];
+                    let of_token = |head: &&'h [f32]| &head[token * width..(token + 1) * width];
+                    let mut heads = heads.iter().map(of_token);
+                    if let Some(first) = heads.next() {
+                        row.copy_from_slice(first);
+                    }
+                    for values in heads {
                         for (sum, value) in row.iter_mut().zip(values) {
                             *sum += value;
                         }
