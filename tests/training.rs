@@ -385,6 +385,20 @@ fn an_output_directory_in_use_is_left_alone() {
     );
 }
 
+/// Llama 3 8B.
+const EIGHT_BILLION: &str = r#"{"model_type":"llama","vocab_size":128256,"hidden_size":4096,"intermediate_size":14336,"num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":8,"max_position_embeddings":8192,"torch_dtype":"bfloat16"}"#;
+
+#[test]
+fn memory_is_forecast_from_a_models_sizes_alone() {
+    let project = project();
+    std::fs::create_dir(project.path("large")).unwrap();
+    project.write("large/config.json", EIGHT_BILLION);
+    let line = "plan training --model large --lora-r 16 --per-device-train-batch-size 2";
+    let done = project.run(&line.split(' ').collect::<Vec<_>>());
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_snapshot!(done.stdout);
+}
+
 #[test]
 fn perplexity_is_told_by_example() {
     let project = project();
@@ -423,6 +437,33 @@ fn perplexity_is_told_by_example() {
     assert_eq!(merged.code, 0, "{merged:?}");
     let merged = told(&["--model", "merged"])["mean_nll"].as_f64().unwrap();
     assert!((tuned - merged).abs() < 1e-5, "{tuned} {merged}");
+}
+
+#[test]
+fn an_adapter_trained_on_four_bits_is_measured_on_them() {
+    let project = project();
+    change(&project, "method: lora", "method: qlora");
+    let done = project.run(&["train"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let last = project.read("tuned/metrics.jsonl");
+    let trained = last
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).unwrap()["eval_loss"].as_f64())
+        .next_back()
+        .unwrap();
+    let mean = |more: &[&str]| {
+        let told = "perplexity --model base --adapter tuned --data eval.jsonl --json";
+        let line: Vec<&str> = told.split(' ').chain(more.iter().copied()).collect();
+        let done = project.run(&line);
+        assert_eq!(done.code, 0, "{done:?}");
+        done.json()["mean_nll"].as_f64().unwrap()
+    };
+    let on_four_bits = mean(&["--load-in-4bit"]);
+    assert!(
+        (on_four_bits - trained).abs() < 1e-5,
+        "{on_four_bits} {trained}"
+    );
+    assert!((mean(&[]) - trained).abs() > 1e-4);
 }
 
 #[cfg(feature = "embedded")]

@@ -37,6 +37,8 @@ pub enum LikelihoodSource {
         directory: PathBuf,
         /// The adapter, as PEFT saves it.
         adapter: Option<PathBuf>,
+        /// Whether linear layers are computed in NF4 with double quantisation.
+        load_in_4bit: bool,
         /// What it is computed on.
         device: DeviceChoice,
     },
@@ -98,8 +100,9 @@ pub fn open_likelihood(
         LikelihoodSource::Checkpoint {
             directory,
             adapter,
+            load_in_4bit,
             device,
-        } => native::open(directory, adapter.as_deref(), *device),
+        } => native::open(directory, adapter.as_deref(), *load_in_4bit, *device),
         LikelihoodSource::Gguf { path, longest } => gguf::open(path, *longest),
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use shipworthy_datasets::TokenisedExample;
 use shipworthy_models::{Adapter, Checkpoint};
-use shipworthy_native::{Adaptation, Batch, Decoder, LoraOptions, NativeError};
+use shipworthy_native::{Adaptation, Batch, Decoder, LoraOptions, NativeError, Nf4Options};
 use shipworthy_schema::finetune::{DeviceChoice, Dtype};
 
 use super::{Likelihood, LikelihoodError, LikelihoodModel};
@@ -13,9 +13,11 @@ use crate::compute_device;
 pub(super) fn open(
     directory: &Path,
     adapter: Option<&Path>,
+    load_in_4bit: bool,
     device: DeviceChoice,
 ) -> Result<Box<dyn LikelihoodModel>, LikelihoodError> {
-    let compute = compute_device::choose(device, Dtype::Auto, None)
+    let quantisation = load_in_4bit.then_some(Nf4Options { double_quant: true });
+    let compute = compute_device::choose(device, Dtype::Auto, quantisation)
         .map_err(|detail| LikelihoodError::Mismatch { detail })?;
     let checkpoint = Arc::new(Checkpoint::open(directory)?);
     let load = |adaptation: &Adaptation| {

@@ -10,6 +10,7 @@ use super::{LikelihoodError, LikelihoodModel};
 pub(super) fn open(
     _: &Path,
     _: Option<&Path>,
+    _: bool,
     _: DeviceChoice,
 ) -> Result<Box<dyn LikelihoodModel>, LikelihoodError> {
     Err(LikelihoodError::NotBuilt {

@@ -31,6 +31,9 @@ pub(crate) struct Perplexity {
     /// An adapter on top of it, as PEFT saves it
     #[arg(long, value_name = "DIR")]
     adapter: Option<PathBuf>,
+    /// Compute on the checkpoint in NF4 (double quantisation), as QLoRA trains on it
+    #[arg(long)]
+    load_in_4bit: bool,
     /// Conversations: JSON Lines with `messages`
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
@@ -82,12 +85,20 @@ impl Perplexity {
             return Ok(LikelihoodSource::Checkpoint {
                 directory: self.model.clone(),
                 adapter: self.adapter.clone(),
+                load_in_4bit: self.load_in_4bit,
                 device: match self.device {
                     Device::Auto => DeviceChoice::Auto,
                     Device::Cpu => DeviceChoice::Cpu,
                     Device::Cuda => DeviceChoice::Cuda,
                 },
             });
+        }
+        if self.load_in_4bit {
+            return Err(Failure::new(
+                Kind::Usage,
+                "`--load-in-4bit` goes with a checkpoint, not with a GGUF file",
+            )
+            .hint("a GGUF file is computed in its own types; leave the flag out"));
         }
         if self.adapter.is_some() {
             return Err(Failure::new(
@@ -145,6 +156,7 @@ impl Perplexity {
             "format": 1,
             "model": self.model,
             "adapter": self.adapter,
+            "load_in_4bit": self.load_in_4bit,
             "data": self.data,
             "mean_nll": mean,
             "perplexity": mean.exp(),
