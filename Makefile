@@ -29,7 +29,7 @@ doc:
 bench: system ## Measure beside named peers: SciPy, PEFT, bitsandbytes, llama.cpp's converter and llama-quantize
 	scripts/bench
 
-cuda: ## Build for CUDA cards (not yet tried to its end); fetches the compiler, 190 MB
+cuda: ## Build for CUDA cards (not yet run on one); fetches the compiler, 190 MB
 	scripts/cuda
 
 fuzz: system ## Give the readers of model files hostile ones, a minute for each target
