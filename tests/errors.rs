@@ -157,7 +157,10 @@ fn a_server_that_serves_another_model_when_the_run_is_resumed() {
     let entry = format!("tuned: {{url: \"{}\"}}", server.url());
     project.write(
         "shipworthy.yaml",
-        &CONFIG.replace("tuned: {scripted: tuned.jsonl}", &entry),
+        &format!(
+            "{}limits: {{patience_s: 1}}\n",
+            CONFIG.replace("tuned: {scripted: tuned.jsonl}", &entry)
+        ),
     );
     let died = project.run(&["eval"]);
     assert_eq!(died.code, 69, "{died:?}");

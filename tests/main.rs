@@ -11,6 +11,9 @@ mod compare;
 /// What the command says of wrong input, and how it exits.
 mod errors;
 
+/// Servers that fail, stall, die and come back; runs that are stopped.
+mod faults;
+
 /// What `--help` shows.
 mod help;
 

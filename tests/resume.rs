@@ -8,23 +8,31 @@ use shipworthy_schema::{ChatRequest, Digest, Message, ResponseSchema, Sampling};
 use crate::support::fake_openai::{FakeOpenAi, Options};
 use crate::support::project::{Done, Project};
 
-/// A few more than have to come before the end.
-const KILLS: usize = 24;
-const PERSONAS: usize = 8;
+/// How often to kill: 24 times (a few more than have to come before the end), or what
+/// `SHIPWORTHY_KILLS` says.
+fn kills() -> usize {
+    let asked = std::env::var("SHIPWORTHY_KILLS").ok();
+    asked.map_or(24, |kills| kills.parse().unwrap())
+}
+
+/// People enough for so many kills.
+fn personas() -> usize {
+    kills().div_ceil(3)
+}
 
 /// A project whose models, simulator and judge all are at `server`.
 fn project(server: &FakeOpenAi) -> Project {
-    let url = server.url();
+    let (url, people) = (server.url(), personas());
     Project::with_config(&format!(
         "project: killed\n\
-         personas: {{spec: coaching, count: {PERSONAS}, repeats: 2, max_turns: 4}}\n\
+         personas: {{spec: coaching, count: {people}, repeats: 2, max_turns: 4}}\n\
          rubric: coaching\n\
          baseline: base\n\
-         models:\n  base: {{url: \"{url}\", model: base, parallel: 2}}\n  \
-         tuned: {{url: \"{url}\", model: tuned, parallel: 2}}\n\
-         simulator: {{url: \"{url}\", model: person, parallel: 2}}\n\
-         judge: {{url: \"{url}\", model: judge, parallel: 2, repeats: 2}}\n\
-         early_stopping: {{looks: [4, {PERSONAS}], futility: 0}}\n"
+         models:\n  base: {{url: \"{url}\", model: base, parallel: 8}}\n  \
+         tuned: {{url: \"{url}\", model: tuned, parallel: 8}}\n\
+         simulator: {{url: \"{url}\", model: person, parallel: 8}}\n\
+         judge: {{url: \"{url}\", model: judge, parallel: 8, repeats: 2}}\n\
+         early_stopping: {{looks: [4, {people}], futility: 0}}\n"
     ))
 }
 
@@ -57,7 +65,7 @@ fn stored(project: &Project) -> BTreeSet<Call> {
 
 /// Returns the conversations' names.
 fn threads() -> Vec<String> {
-    let ids = (0..PERSONAS).flat_map(|i| (1..=2).map(move |repeat| (9000 + i, repeat)));
+    let ids = (0..personas()).flat_map(|i| (1..=2).map(move |repeat| (9000 + i, repeat)));
     ids.flat_map(|(seed, repeat)| {
         ["base", "tuned"].map(|model| format!("{model}/coaching-{seed}/{repeat}"))
     })
@@ -180,14 +188,15 @@ fn killed_at_any_moment_and_resumed_it_decides_the_same_and_repeats_no_stored_ca
     let mut lost = 0;
     let mut kills_under_way = 0;
     let mut random = Random(7);
-    for kill in 0..=KILLS {
+    let kills = kills();
+    for kill in 0..=kills {
         let before = stored(&killed);
         let arguments: &[&str] = if before.is_empty() {
             &["eval"]
         } else {
             &["eval", "--resume"]
         };
-        if kill == KILLS {
+        if kill == kills {
             let done = Done::of(&mut killed.command(&[arguments, &["--exit-zero"]].concat()));
             assert_eq!(done.code, 0, "{done:?}");
         } else {
@@ -195,7 +204,7 @@ fn killed_at_any_moment_and_resumed_it_decides_the_same_and_repeats_no_stored_ca
                 Moment::After(Duration::from_millis(random.below(100) as u64))
             } else {
                 // On average half of all calls are made by the last kill.
-                let calls = asked + 1 + random.below(planned / KILLS);
+                let calls = asked + 1 + random.below(planned / kills);
                 Moment::Calls(calls, Duration::from_millis(random.below(8) as u64))
             };
             kills_under_way += u32::from(kill_at(&killed, arguments, &server, &moment));
@@ -216,7 +225,7 @@ fn killed_at_any_moment_and_resumed_it_decides_the_same_and_repeats_no_stored_ca
     }
     println!("{kills_under_way} kills, {lost} calls lost in flight of {planned}");
     assert!(
-        kills_under_way >= 20,
+        kills_under_way as usize >= kills * 5 / 6,
         "{kills_under_way} kills came before the end"
     );
 

@@ -127,7 +127,7 @@ fn a_model_that_takes_too_long_is_a_timeout_and_no_verdict() {
         ..server("tuned")
     };
     let tuned = FakeOpenAi::start(slow);
-    let project = project(&base, &tuned, "call_timeout_s: 1\n");
+    let project = project(&base, &tuned, "call_timeout_s: 1\nlimits: {tries: 1}\n");
     let done = project.run(&["eval"]);
     assert_eq!(done.code, 65, "{done:?}");
     assert!(

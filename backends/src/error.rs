@@ -3,12 +3,47 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+/// What can be done about a call that gave no reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The same call may succeed later.
+    Retryable,
+    /// The same call never succeeds.
+    Permanent,
+    /// The conversation does not fit the context, now or ever.
+    ContextOverflow,
+    /// The server's chat template failed on the conversation.
+    Template,
+    /// The key is wrong or missing.
+    Auth,
+    /// Another model answers than the one planned.
+    IdentityChanged,
+}
+
 /// Says why a chat call gave no reply.
 ///
 /// `model` is the model as the user knows it (URL and id, or file).
 #[derive(Debug, Clone, Error, PartialEq)]
 pub enum ChatError {
-    /// Nobody answers, or the server says it cannot now (connection refused or lost, 5xx, loading).
+    /// Nobody listens: the connection is refused, or the name is not known.
+    #[error("{model} is unreachable: {detail}")]
+    Unreachable {
+        /// The model.
+        model: String,
+        /// What was seen.
+        detail: String,
+    },
+    /// The server says that it cannot answer anybody now (502, 503, 504: loading, overloaded, gone).
+    #[error("{model} is not ready: {detail}")]
+    NotReady {
+        /// The model.
+        model: String,
+        /// What was seen.
+        detail: String,
+        /// How long the server asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// The server failed on this call: the connection was lost, or a status such as 500 came.
     #[error("{model} is unavailable: {detail}")]
     Unavailable {
         /// The model.
@@ -52,8 +87,23 @@ pub enum ChatError {
         /// What was seen, without the key.
         detail: String,
     },
-    /// The request cannot be answered however often it is sent (4xx, a chat template's exception,
-    /// no scripted reply).
+    /// The server's chat template failed on the conversation, e.g. because of the roles' order.
+    #[error("{model}: the chat template refuses the conversation: {detail}")]
+    Template {
+        /// The model.
+        model: String,
+        /// What was seen.
+        detail: String,
+    },
+    /// The server no longer serves the model.
+    #[error("{model} is no longer served; the server now lists {found}")]
+    IdentityChanged {
+        /// The model.
+        model: String,
+        /// What is there now.
+        found: String,
+    },
+    /// The request cannot be answered however often it is sent (4xx, no scripted reply).
     #[error("{model} refuses the request: {detail}")]
     Refused {
         /// The model.
@@ -64,18 +114,38 @@ pub enum ChatError {
 }
 
 impl ChatError {
+    /// Returns what can be done about it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Unreachable { .. }
+            | Self::NotReady { .. }
+            | Self::Unavailable { .. }
+            | Self::RateLimited { .. }
+            | Self::Malformed { .. }
+            | Self::ContextOverflow {
+                is_shared: true, ..
+            } => ErrorKind::Retryable,
+            Self::ContextOverflow { .. } => ErrorKind::ContextOverflow,
+            Self::Template { .. } => ErrorKind::Template,
+            Self::Auth { .. } => ErrorKind::Auth,
+            Self::IdentityChanged { .. } => ErrorKind::IdentityChanged,
+            Self::Refused { .. } => ErrorKind::Permanent,
+        }
+    }
+
     /// Tells whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
-        matches!(
-            self,
-            Self::Unavailable { .. }
-                | Self::RateLimited { .. }
-                | Self::Malformed { .. }
-                | Self::ContextOverflow {
-                    is_shared: true,
-                    ..
-                }
-        )
+        self.kind() == ErrorKind::Retryable
+    }
+
+    /// Returns how long the server asks to wait before the next call.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::NotReady { retry_after, .. } | Self::RateLimited { retry_after, .. } => {
+                *retry_after
+            }
+            _ => None,
+        }
     }
 }
 

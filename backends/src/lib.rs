@@ -15,6 +15,6 @@ mod secret;
 pub mod trainer;
 
 pub use chat::ChatModel;
-pub use error::{ChatError, OpenError};
+pub use error::{ChatError, ErrorKind, OpenError};
 pub use open::{ModelLocation, OpenedModel, open};
 pub use secret::Secret;

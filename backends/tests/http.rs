@@ -351,9 +351,19 @@ async fn identity_is_what_the_server_says() {
         ..options
     });
     assert_ne!(opened.model.identify().await.unwrap(), expected);
+    // One that is listed under another name is no longer there.
+    let server = server.restart(Options {
+        model: "another".into(),
+        ..Options::default()
+    });
+    let error = opened.model.identify().await.unwrap_err();
+    assert!(
+        matches!(&error, ChatError::IdentityChanged { found, .. } if found == "`another`"),
+        "{error}"
+    );
     drop(server);
     let error = opened.model.identify().await.unwrap_err();
-    assert!(matches!(error, ChatError::Unavailable { .. }), "{error}");
+    assert!(matches!(error, ChatError::Unreachable { .. }), "{error}");
 }
 
 #[tokio::test]
@@ -405,7 +415,7 @@ async fn a_server_that_starts_late_is_waited_for_and_one_that_never_does_is_name
 
     let error = open(&location(&url, None, None)).await.err().unwrap();
     assert!(
-        matches!(error, OpenError::Server(ChatError::Unavailable { .. })),
+        matches!(error, OpenError::Server(ChatError::Unreachable { .. })),
         "{error}"
     );
     let text = error.to_string();
@@ -480,8 +490,11 @@ async fn a_server_that_dies_is_unavailable() {
     });
     let model = opened(&server).await.model;
     model.chat(&request()).await.unwrap();
-    for _ in 0..2 {
-        let error = model.chat(&request()).await.unwrap_err();
-        assert!(matches!(error, ChatError::Unavailable { .. }), "{error}");
-    }
+    let lost = model.chat(&request()).await.unwrap_err();
+    assert!(matches!(lost, ChatError::Unavailable { .. }), "{lost}");
+    let refused = model.chat(&request()).await.unwrap_err();
+    assert!(
+        matches!(refused, ChatError::Unreachable { .. }),
+        "{refused}"
+    );
 }

@@ -2,44 +2,22 @@
 //! stored before it is used.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use shipworthy_backends::{ChatError, ChatModel};
-use shipworthy_schema::{CallRole, ChatReply, ChatRequest, Digest, Event};
+use shipworthy_backends::ChatError;
+use shipworthy_schema::{CallRole, ChatReply, ChatRequest, Digest, Event, ModelName};
 use thiserror::Error;
-use tokio::sync::Semaphore;
 
+use crate::config::Limits;
+use crate::halt::{Halt, HaltReason};
+pub use crate::speaker::Speaker;
+use crate::speaker::Unconfirmed;
 use crate::store::{CallKey, Store, StoreError, StoredCall};
-
-/// How often a call that may succeed later is made, the first time included.
-const TRIES: u32 = 5;
-
-/// The wait before the second try; it doubles from try to try.
-const FIRST_WAIT: Duration = Duration::from_millis(250);
-
-/// The longest wait a server may ask for.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+use crate::traffic::{Admission, Ending, Settled, backoff};
 
 /// Takes the events of a run.
 pub type Listener = Arc<dyn Fn(Event) + Send + Sync>;
-
-/// A model, its role, and a bound on its calls under way.
-pub struct Speaker {
-    /// The model.
-    pub model: Arc<dyn ChatModel>,
-    /// Whose calls these are.
-    pub role: CallRole,
-    calls: Semaphore,
-}
-
-impl Speaker {
-    /// Returns `model` in `role`.
-    pub fn new(model: Arc<dyn ChatModel>, role: CallRole) -> Self {
-        let calls = Semaphore::new(model.concurrency().max(1));
-        Self { model, role, calls }
-    }
-}
 
 /// Says why there is no reply.
 #[derive(Debug, Error)]
@@ -67,6 +45,22 @@ pub enum StopError {
     /// A model cannot be reached any more, or refuses the key.
     #[error(transparent)]
     Unreachable(ChatError),
+    /// Another model answers than the one planned.
+    #[error("`{model}` is another model than planned: planned {planned}, now {found}")]
+    ModelChanged {
+        /// The model's name in the project.
+        model: ModelName,
+        /// What was planned.
+        planned: String,
+        /// What is there now.
+        found: String,
+    },
+    /// Somebody or something asked for the end.
+    #[error("the run was stopped before its end{}", .reason.words())]
+    Halted {
+        /// Who or what.
+        reason: HaltReason,
+    },
     /// A stored reply answers another request than the one now made.
     #[error(
         "the stored reply to {role:?} call {turn}.{attempt} of conversation {thread} answers \
@@ -84,13 +78,38 @@ pub enum StopError {
     },
 }
 
+impl From<HaltReason> for StopError {
+    fn from(reason: HaltReason) -> Self {
+        Self::Halted { reason }
+    }
+}
+
+impl From<HaltReason> for AskError {
+    fn from(reason: HaltReason) -> Self {
+        Self::Stop(reason.into())
+    }
+}
+
 /// Asks models on behalf of one run.
 pub struct Asking {
     store: Arc<Store>,
     run: String,
     stored: HashMap<CallKey, StoredCall>,
     timeout_s: u32,
+    limits: Limits,
+    /// How often calls of a conversation were repeated.
+    retries: Mutex<HashMap<String, u32>>,
+    halt: Halt,
     listener: Listener,
+}
+
+/// One call's failures so far.
+struct Failures {
+    /// Tries, without those that the server turned away.
+    tries: u32,
+    /// Tries that the server turned away.
+    turned_away: u32,
+    first: Option<Instant>,
 }
 
 impl Asking {
@@ -99,6 +118,8 @@ impl Asking {
         store: Arc<Store>,
         run: String,
         timeout_s: u32,
+        limits: Limits,
+        halt: Halt,
         listener: Listener,
     ) -> Result<Self, StoreError> {
         let stored = store.calls(&run)?;
@@ -107,6 +128,9 @@ impl Asking {
             run,
             stored,
             timeout_s,
+            limits,
+            retries: Mutex::default(),
+            halt,
             listener,
         })
     }
@@ -147,15 +171,7 @@ impl Asking {
             self.tell(speaker.role, &stored.reply, true);
             return Ok(stored.reply.clone());
         }
-        let permit = speaker
-            .calls
-            .acquire()
-            .await
-            .expect("the semaphore is never closed");
-        let started = Instant::now();
-        let reply = self.call(speaker, request).await?;
-        drop(permit);
-        let latency = started.elapsed();
+        let (reply, latency) = self.call(speaker, request, &digest).await?;
         let put = self
             .store
             .put_call(&self.run, &key, &digest, &reply, latency);
@@ -164,39 +180,184 @@ impl Asking {
         Ok(reply)
     }
 
-    async fn call(&self, speaker: &Speaker, request: &ChatRequest) -> Result<ChatReply, AskError> {
-        let bound = Duration::from_secs(u64::from(self.timeout_s));
-        let mut wait = FIRST_WAIT;
-        for attempt in 1.. {
-            let Ok(answer) = tokio::time::timeout(bound, speaker.model.chat(request)).await else {
-                return Err(AskError::Timeout {
-                    seconds: self.timeout_s,
-                });
+    /// Makes a call until it is answered or nothing more can be done for it.
+    async fn call(
+        &self,
+        speaker: &Speaker,
+        request: &ChatRequest,
+        digest: &Digest,
+    ) -> Result<(ChatReply, Duration), AskError> {
+        let mut failures = Failures {
+            tries: 0,
+            turned_away: 0,
+            first: None,
+        };
+        loop {
+            let (error, settled) = match self.attempt(speaker, request).await? {
+                Attempt::Answered(reply, latency) => return Ok((reply, latency)),
+                Attempt::Failed(error, settled) => (error, settled),
             };
-            let error = match answer {
-                Ok(reply) => return Ok(reply),
-                Err(error) => error,
-            };
-            if !error.is_retryable() || attempt == TRIES {
-                return Err(match error {
-                    ChatError::Unavailable { .. }
-                    | ChatError::RateLimited { .. }
-                    | ChatError::Auth { .. } => StopError::Unreachable(error).into(),
-                    _ => AskError::Model(error),
-                });
+            let wait = self.wait(speaker, request, digest, &mut failures, error, settled)?;
+            self.halt.or(tokio::time::sleep(wait)).await?;
+        }
+    }
+
+    /// Makes a call once, as soon as its server takes one.
+    async fn attempt(&self, speaker: &Speaker, request: &ChatRequest) -> Result<Attempt, AskError> {
+        let (_place, admission) = self.admit(speaker).await?;
+        if !speaker.is_confirmed() {
+            match speaker.confirm().await {
+                Ok(()) => {}
+                Err(Unconfirmed::Changed { found }) => return Err(changed(speaker, found).into()),
+                Err(Unconfirmed::Unknown(error)) => return Ok(self.settle(admission, error.into())),
             }
-            (self.listener)(Event::CallRetried {
-                role: speaker.role,
+        }
+        let bound = Duration::from_secs(u64::from(self.timeout_s));
+        let started = Instant::now();
+        let error = match tokio::time::timeout(bound, speaker.model.chat(request)).await {
+            Ok(Ok(reply)) => {
+                self.end(admission, Ending::Answered, None);
+                return Ok(Attempt::Answered(reply, started.elapsed()));
+            }
+            Ok(Err(error)) => error.into(),
+            Err(_) => AskError::Timeout {
+                seconds: self.timeout_s,
+            },
+        };
+        Ok(self.settle(admission, error))
+    }
+
+    /// Waits for a place among the speaker's own calls and its server's.
+    async fn admit<'a>(
+        &self,
+        speaker: &'a Speaker,
+    ) -> Result<(tokio::sync::SemaphorePermit<'a>, Admission<'a>), HaltReason> {
+        let place = match speaker.calls.try_acquire() {
+            Ok(place) => place,
+            Err(_) => self
+                .halt
+                .or(speaker.calls.acquire())
+                .await?
+                .expect("the semaphore is never closed"),
+        };
+        let admission = speaker.server.admit(&self.halt).await?;
+        match self.halt.reason() {
+            Some(reason) => Err(reason),
+            None => Ok((place, admission)),
+        }
+    }
+
+    fn settle(&self, admission: Admission<'_>, error: AskError) -> Attempt {
+        let ending = match &error {
+            AskError::Model(error) => Ending::of(error),
+            AskError::Timeout { .. } => Ending::TimedOut,
+            AskError::Stop(_) => Ending::Answered,
+        };
+        let settled = self.end(admission, ending, Some(&error));
+        Attempt::Failed(error, settled)
+    }
+
+    /// Tells the server how a call ended, and the listener what that says of the server.
+    fn end(&self, admission: Admission<'_>, ending: Ending, error: Option<&AskError>) -> Settled {
+        let server = admission.server();
+        let settled = admission.settle(ending);
+        let server = || server.name().to_owned();
+        if settled.came_back {
+            self.emit(Event::ServerBack { server: server() });
+        }
+        if let (true, Some(error)) = (settled.went_away, error) {
+            self.emit(Event::ServerAway {
+                server: server(),
                 error: error.to_string(),
             });
-            let asked = match error {
-                ChatError::RateLimited { retry_after, .. } => retry_after,
-                _ => None,
-            };
-            tokio::time::sleep(asked.unwrap_or(wait).min(LONGEST_WAIT)).await;
-            wait *= 2;
         }
-        unreachable!("the last try returns")
+        settled
+    }
+
+    /// Returns how long to wait before a failed call is repeated, or why it is not.
+    fn wait(
+        &self,
+        speaker: &Speaker,
+        request: &ChatRequest,
+        digest: &Digest,
+        failures: &mut Failures,
+        error: AskError,
+        settled: Settled,
+    ) -> Result<Duration, AskError> {
+        let (ending, asked) = match &error {
+            AskError::Model(ChatError::Auth { .. }) => {
+                let AskError::Model(error) = error else {
+                    unreachable!("it was just matched")
+                };
+                return Err(StopError::Unreachable(error).into());
+            }
+            AskError::Model(error) if error.is_retryable() => {
+                (Ending::of(error), error.retry_after())
+            }
+            AskError::Timeout { .. } => (Ending::TimedOut, None),
+            AskError::Model(_) | AskError::Stop(_) => return Err(error),
+        };
+        let patience = self.limits.patience();
+        let is_gone = settled.is_away && settled.silent >= patience;
+        if is_gone || !speaker.server.is_remote() {
+            return Err(gone(speaker, error).into());
+        }
+        let first = *failures.first.get_or_insert_with(Instant::now);
+        if ending.is_the_servers() {
+            failures.turned_away += 1;
+            let was_enough = failures.turned_away > self.limits.tries.get();
+            if was_enough && first.elapsed() > patience {
+                return Err(error);
+            }
+        } else {
+            failures.tries += 1;
+            if failures.tries >= self.limits.tries.get() || !self.may_retry(&request.thread) {
+                return Err(error);
+            }
+        }
+        self.emit(Event::CallRetried {
+            role: speaker.role,
+            error: error.to_string(),
+        });
+        if settled.is_away {
+            // The server's own pause comes first for all of its calls.
+            return Ok(Duration::ZERO);
+        }
+        let wait = backoff(digest, failures.tries + failures.turned_away);
+        Ok(asked.map_or(wait, |asked| asked.max(wait)).min(patience))
+    }
+
+    /// Counts one more repetition for a conversation; tells whether it may have it.
+    fn may_retry(&self, thread: &str) -> bool {
+        let mut retries = self.retries.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = retries.entry(thread.to_owned()).or_default();
+        *made += 1;
+        *made <= self.limits.conversation_retries.get()
+    }
+
+    /// Looks whether `speaker` is still the planned model, waiting for its server if need be.
+    pub(crate) async fn confirm(&self, speaker: &Speaker) -> Result<(), StopError> {
+        loop {
+            let (place, admission) = self.admit(speaker).await?;
+            let error = match speaker.confirm().await {
+                Ok(()) => {
+                    self.end(admission, Ending::Answered, None);
+                    return Ok(());
+                }
+                Err(Unconfirmed::Changed { found }) => return Err(changed(speaker, found)),
+                Err(Unconfirmed::Unknown(error)) => error,
+            };
+            drop(place);
+            let is_final = !error.is_retryable() || !speaker.server.is_remote();
+            let Attempt::Failed(error, settled) = self.settle(admission, error.into()) else {
+                unreachable!("a failure is settled as one")
+            };
+            if is_final || settled.silent >= self.limits.patience() {
+                return Err(gone(speaker, error));
+            }
+            let pause = tokio::time::sleep(Duration::from_millis(250));
+            self.halt.or(pause).await?;
+        }
     }
 
     fn tell(&self, role: CallRole, reply: &ChatReply, stored: bool) {
@@ -217,8 +378,45 @@ impl Asking {
         &self.run
     }
 
+    /// Returns what asks the run to end early.
+    pub(crate) fn halt(&self) -> &Halt {
+        &self.halt
+    }
+
     /// Passes `event` on.
     pub fn emit(&self, event: Event) {
         (self.listener)(event);
+    }
+}
+
+/// How one try ended.
+enum Attempt {
+    Answered(ChatReply, Duration),
+    Failed(AskError, Settled),
+}
+
+impl From<ChatError> for AskError {
+    fn from(error: ChatError) -> Self {
+        Self::Model(error)
+    }
+}
+
+/// Returns why the run stops where a server does not come back.
+fn gone(speaker: &Speaker, error: AskError) -> StopError {
+    StopError::Unreachable(match error {
+        AskError::Model(error) => error,
+        error => ChatError::Unavailable {
+            model: speaker.planned.name.to_string(),
+            detail: error.to_string(),
+        },
+    })
+}
+
+fn changed(speaker: &Speaker, found: String) -> StopError {
+    let planned = &speaker.planned;
+    StopError::ModelChanged {
+        model: planned.name.clone(),
+        planned: serde_json::to_string(&planned.source).expect("a source is plain data"),
+        found,
     }
 }

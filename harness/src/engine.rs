@@ -7,16 +7,17 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 use shipworthy_backends::ChatModel;
 use shipworthy_rubrics::Rubric;
 use shipworthy_schema::{
-    CallRole, Conversation, ConversationId, ConversationScore, Event, ModelName, Persona, Plan,
-    SimulatorPlan,
+    CallRole, Conversation, ConversationId, ConversationScore, Event, ModelName, ModelRef, Persona,
+    Plan, SimulatorPlan,
 };
-use tokio::sync::Semaphore;
 
 use crate::asking::{Asking, Speaker, StopError};
+use crate::halt::HaltReason;
 use crate::preparation::Models;
 use crate::scoring::{Judge, score};
 use crate::simulation::{Setting, Simulator, converse};
 use crate::store::StoreError;
+use crate::traffic::Servers;
 
 /// What holds and scores the conversations of one run.
 pub(crate) struct Engine<'a> {
@@ -25,40 +26,30 @@ pub(crate) struct Engine<'a> {
     repeats: u32,
     setting: Setting,
     judge: Option<Judge>,
-    arms: BTreeMap<ModelName, Arm>,
-}
-
-/// A model under test. The bound is on conversations, not on calls: a model that keeps a
-/// conversation's prompt cache between its turns has only so many places.
-struct Arm {
-    speaker: Speaker,
-    places: Semaphore,
-}
-
-impl Arm {
-    fn new(model: Arc<dyn ChatModel>) -> Self {
-        let places = Semaphore::new(model.concurrency().max(1));
-        Self {
-            speaker: Speaker::new(model, CallRole::Model),
-            places,
-        }
-    }
+    arms: BTreeMap<ModelName, Speaker>,
 }
 
 impl<'a> Engine<'a> {
     /// Sets up the run of `plan`.
-    pub(crate) fn new(asking: &'a Asking, plan: &Plan, rubric: &'a Rubric, models: Models) -> Self {
+    pub(crate) fn new(
+        asking: &'a Asking,
+        plan: &Plan,
+        rubric: &'a Rubric,
+        models: &Models,
+    ) -> Self {
+        let servers = Servers::of(opened(plan, models).into_iter());
         let setting = Setting {
             system_prompt: plan.system_prompt.clone(),
             sampling: plan.sampling.clone(),
             max_turns: plan.personas.max_turns,
-            simulator: simulator(plan, &models),
+            simulator: simulator(plan, models, &servers),
         };
-        let judge = judge(plan, &models);
-        let arms = models
-            .under_test
-            .into_iter()
-            .map(|(name, model)| (name, Arm::new(model)));
+        let judge = judge(plan, models, &servers);
+        let arms = plan.models.iter().filter_map(|planned| {
+            let model = models.under_test.get(&planned.name)?.clone();
+            let speaker = speaker(model, CallRole::Model, planned, &servers);
+            Some((planned.name.clone(), speaker))
+        });
         let arms = arms.collect();
         Self {
             asking,
@@ -72,69 +63,113 @@ impl<'a> Engine<'a> {
 
     /// Holds and scores the conversations of `personas` with every model, but for those that an
     /// earlier process finished; returns all of them in id order.
+    ///
+    /// Conversations begin in the order of repeats, then people, in turn for every model, so that
+    /// models at one server end together. Where the run cannot go on, calls under way are still
+    /// finished and stored.
     pub(crate) async fn run(
         &self,
         personas: &[Persona],
     ) -> Result<(Vec<Conversation>, Vec<ConversationScore>), StopError> {
         let mut done = finished(self.asking)?;
-        let mut places = Vec::new();
-        for repeat in 1..=self.repeats {
-            for persona in personas {
-                places.extend(self.arms.iter().map(|(model, arm)| {
-                    let (model, person) = (model.clone(), persona.id.clone());
-                    (
-                        arm,
-                        persona,
-                        ConversationId {
-                            model,
-                            persona: person,
-                            repeat,
-                        },
-                    )
-                }));
-            }
-        }
+        let speeches: Vec<(u32, &Persona)> = (1..=self.repeats)
+            .flat_map(|repeat| personas.iter().map(move |persona| (repeat, persona)))
+            .collect();
         self.asking.emit(Event::SimulationStarted {
-            conversations: count(places.len()),
+            conversations: count(speeches.len() * self.arms.len()),
             already_done: count(done.len()),
         });
-        let mut under_way = FuturesUnordered::new();
-        for (arm, persona, id) in places {
-            let (held, scored) = done.remove(&id.to_string()).unwrap_or_default();
-            under_way.push(async move {
-                let conversation = match held {
-                    Some(conversation) => conversation,
-                    None => self.hold(arm, persona, id).await?,
-                };
-                let scores = match scored {
-                    Some(scores) => scores,
-                    None => self.score(persona, &conversation).await?,
-                };
-                Ok::<_, StopError>((conversation, scores))
-            });
+        let mut lanes: Vec<Lane<'_>> = self
+            .arms
+            .iter()
+            .map(|(model, speaker)| Lane {
+                model,
+                speaker,
+                next: 0,
+                free: speaker.model.concurrency().max(1),
+            })
+            .collect();
+        let mut holding = FuturesUnordered::new();
+        let mut scoring = FuturesUnordered::new();
+        let mut pairs = Vec::with_capacity(speeches.len() * lanes.len());
+        let mut stopped: Option<StopError> = None;
+        loop {
+            let mut began = stopped.is_none();
+            while began {
+                began = false;
+                for (lane, place) in lanes.iter_mut().enumerate() {
+                    if place.free == 0 || place.next == speeches.len() {
+                        continue;
+                    }
+                    began = true;
+                    let (repeat, persona) = speeches[place.next];
+                    place.next += 1;
+                    let id = ConversationId {
+                        model: place.model.clone(),
+                        persona: persona.id.clone(),
+                        repeat,
+                    };
+                    match done.remove(&id.to_string()).unwrap_or_default() {
+                        (Some(held), Some(scores)) => pairs.push((held, scores)),
+                        (Some(held), None) => scoring.push(self.score(persona, held)),
+                        (None, _) => {
+                            place.free -= 1;
+                            let held = self.hold(place.speaker, persona, id);
+                            holding.push(async move { (lane, persona, held.await) });
+                        }
+                    }
+                }
+            }
+            let ended = tokio::select! {
+                biased;
+                Some(scored) = scoring.next() => scored.map(|pair| pairs.push(pair)),
+                Some((lane, persona, held)) = holding.next() => {
+                    lanes[lane].free += 1;
+                    held.map(|held| scoring.push(self.score(persona, held)))
+                }
+                else => break,
+            };
+            match ended {
+                Ok(()) => {}
+                // Nothing more can be kept.
+                Err(stop @ StopError::Store(_)) => return Err(stop),
+                Err(stop) => {
+                    self.asking.halt().request(HaltReason::Fault);
+                    stopped.get_or_insert(stop);
+                }
+            }
         }
-        let mut pairs = Vec::with_capacity(under_way.len());
-        while let Some(pair) = under_way.next().await {
-            pairs.push(pair?);
+        if let Some(stop) = stopped {
+            return Err(stop);
         }
         pairs.sort_by(|(a, _), (b, _)| a.id.cmp(&b.id));
         Ok(pairs.into_iter().unzip())
     }
 
+    /// Looks whether every model is still the planned one.
+    pub(crate) async fn confirm_models(&self) -> Result<(), StopError> {
+        let simulator = match &self.setting.simulator {
+            Simulator::Llm { speaker, .. } => Some(speaker.as_ref()),
+            Simulator::RuleBased => None,
+        };
+        let judge = self.judge.as_ref().map(|judge| &judge.speaker);
+        for speaker in self.arms.values().chain(simulator).chain(judge) {
+            self.asking.confirm(speaker).await?;
+        }
+        Ok(())
+    }
+
     /// Holds a conversation when there is a place for it, and stores it.
     async fn hold(
         &self,
-        arm: &Arm,
+        model: &Speaker,
         persona: &Persona,
         id: ConversationId,
     ) -> Result<Conversation, StopError> {
-        let _place = arm
-            .places
-            .acquire()
-            .await
-            .expect("the semaphore is never closed");
         let asking = self.asking;
-        let conversation = converse(asking, &self.setting, &arm.speaker, persona, id).await?;
+        let place = asking.halt().or(model.server.places.acquire()).await?;
+        let _place = place.expect("the semaphore is never closed");
+        let conversation = converse(asking, &self.setting, model, persona, id).await?;
         asking
             .store()
             .put_conversation(asking.run(), &conversation)
@@ -148,15 +183,24 @@ impl<'a> Engine<'a> {
     async fn score(
         &self,
         persona: &Persona,
-        conversation: &Conversation,
-    ) -> Result<ConversationScore, StopError> {
+        conversation: Conversation,
+    ) -> Result<(Conversation, ConversationScore), StopError> {
         let (asking, judge) = (self.asking, self.judge.as_ref());
-        let scores = score(asking, self.rubric, judge, persona, conversation).await?;
+        let scores = score(asking, self.rubric, judge, persona, &conversation).await?;
         asking.store().put_score(asking.run(), &scores).await?;
         let (id, overall) = (scores.conversation.clone(), scores.overall.clone());
         asking.emit(Event::ConversationScored { id, overall });
-        Ok(scores)
+        Ok((conversation, scores))
     }
+}
+
+/// The conversations of one model that have not begun, and its free places.
+struct Lane<'a> {
+    model: &'a ModelName,
+    speaker: &'a Speaker,
+    /// Which of all conversations is next.
+    next: usize,
+    free: usize,
 }
 
 fn count(n: usize) -> u32 {
@@ -188,20 +232,52 @@ fn finished(asking: &Asking) -> Result<Finished, StoreError> {
     Ok(finished)
 }
 
-fn simulator(plan: &Plan, models: &Models) -> Simulator {
+/// Returns the models of `plan` beside what was opened for them.
+fn opened<'a>(plan: &'a Plan, models: &'a Models) -> Vec<(&'a ModelRef, &'a Arc<dyn ChatModel>)> {
+    let mut opened: Vec<_> = plan
+        .models
+        .iter()
+        .filter_map(|planned| Some((planned, models.under_test.get(&planned.name)?)))
+        .collect();
+    if let (SimulatorPlan::Llm { model, .. }, Some(simulator)) =
+        (&plan.simulator, &models.simulator)
+    {
+        opened.push((model, simulator));
+    }
+    if let (Some(plan), Some(judge)) = (&plan.judge, &models.judge) {
+        opened.push((&plan.model, judge));
+    }
+    opened
+}
+
+fn speaker(
+    model: Arc<dyn ChatModel>,
+    role: CallRole,
+    planned: &ModelRef,
+    servers: &Servers,
+) -> Speaker {
+    Speaker::new(model, role, planned.clone(), servers.at(planned))
+}
+
+fn simulator(plan: &Plan, models: &Models, servers: &Servers) -> Simulator {
     match (&plan.simulator, &models.simulator) {
-        (SimulatorPlan::Llm { sampling, .. }, Some(model)) => Simulator::Llm {
-            speaker: Speaker::new(model.clone(), CallRole::Simulator),
+        (
+            SimulatorPlan::Llm {
+                model, sampling, ..
+            },
+            Some(opened),
+        ) => Simulator::Llm {
+            speaker: speaker(opened.clone(), CallRole::Simulator, model, servers).into(),
             sampling: sampling.clone(),
         },
         _ => Simulator::RuleBased,
     }
 }
 
-fn judge(plan: &Plan, models: &Models) -> Option<Judge> {
+fn judge(plan: &Plan, models: &Models, servers: &Servers) -> Option<Judge> {
     let (plan, model) = (plan.judge.as_ref()?, models.judge.as_ref()?);
     Some(Judge {
-        speaker: Speaker::new(model.clone(), CallRole::Judge),
+        speaker: speaker(model.clone(), CallRole::Judge, &plan.model, servers),
         repeats: plan.repeats,
         sampling: plan.sampling.clone(),
     })

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use shipworthy_backends::ChatModel;
 use shipworthy_schema::{Digest, Evaluation, ModelName, ModelSource, Plan, ServedIdentity};
 use thiserror::Error;
 
 use crate::asking::{Asking, Listener, StopError};
 use crate::comparison::ComparisonError;
 use crate::conclusion::{Record, Step, first_look};
+use crate::config::Count;
 use crate::engine::Engine;
+use crate::halt::{Halt, HaltReason};
 use crate::preparation::{Prepared, personas_of_run};
 use crate::store::{NewRun, Run, RunState, Store, StoreError};
 
@@ -92,10 +94,39 @@ pub enum Start {
 }
 
 /// Evaluates what was prepared; returns the run's id and what came out.
+///
+/// When `halt` asks for it, or the deadline of the run's limits is over, calls under way are
+/// finished and stored, and the run ends with [`StopError::Halted`].
 pub async fn evaluate(
     prepared: Prepared,
     store: Arc<Store>,
     start: Start,
+    halt: Halt,
+    listener: Listener,
+) -> Result<(String, Evaluation), EvaluationError> {
+    let deadline = prepared.limits.deadline_s.map(Count::get);
+    let at_deadline = {
+        let halt = halt.clone();
+        async move {
+            if let Some(seconds) = deadline {
+                tokio::time::sleep(Duration::from_secs(seconds.into())).await;
+                halt.request(HaltReason::Deadline { seconds });
+            }
+            std::future::pending().await
+        }
+    };
+    tokio::select! {
+        biased;
+        done = evaluate_until(prepared, store, start, halt, listener) => done,
+        never = at_deadline => never,
+    }
+}
+
+async fn evaluate_until(
+    prepared: Prepared,
+    store: Arc<Store>,
+    start: Start,
+    halt: Halt,
     listener: Listener,
 ) -> Result<(String, Evaluation), EvaluationError> {
     let Prepared {
@@ -105,6 +136,7 @@ pub async fn evaluate(
         rubric,
         rubric_text,
         models,
+        limits,
     } = prepared;
     let new = NewRun {
         plan: &plan,
@@ -125,14 +157,23 @@ pub async fn evaluate(
     let Some(_lock) = store.lock_run(&run)? else {
         return Err(EvaluationError::Busy { run });
     };
-    let asking = Asking::new(store.clone(), run.clone(), plan.call_timeout_s, listener)?;
-    let under_test = models.under_test.clone();
-    let engine = Engine::new(&asking, &plan, &rubric, models);
+    let timeout_s = plan.call_timeout_s;
+    let asking = Asking::new(
+        store.clone(),
+        run.clone(),
+        timeout_s,
+        limits,
+        halt,
+        listener,
+    )?;
+    let engine = Engine::new(&asking, &plan, &rubric, &models);
     let mut ordinals = None;
     let mut held = first_look(&plan);
     loop {
-        let (conversations, scores) = engine.run(&personas[..held.min(personas.len())]).await?;
-        check_still_the_same(&run, &plan, &under_test).await?;
+        let changed = |stop| model_changed(&run, stop);
+        let people = &personas[..held.min(personas.len())];
+        let (conversations, scores) = engine.run(people).await.map_err(changed)?;
+        engine.confirm_models().await.map_err(changed)?;
         let ordinals = match &mut ordinals {
             Some(ordinals) => ordinals,
             None => ordinals.insert(record_looks(&store, &run, &plan)?),
@@ -199,28 +240,21 @@ fn record_looks(
     Ok(names.into_iter().zip(ordinals).collect())
 }
 
-/// Refuses a verdict on a model that was swapped for another one under way.
-async fn check_still_the_same(
-    run: &str,
-    plan: &Plan,
-    models: &BTreeMap<ModelName, Arc<dyn ChatModel>>,
-) -> Result<(), EvaluationError> {
-    for planned in &plan.models {
-        let Some(model) = models.get(&planned.name) else {
-            continue;
-        };
-        let found = model.identify().await.map_err(StopError::Unreachable)?;
-        if found != planned.source {
-            let words = |source| serde_json::to_string(source).expect("a source is plain data");
-            return Err(EvaluationError::ModelChanged {
-                run: run.to_owned(),
-                model: planned.name.clone(),
-                planned: words(&planned.source),
-                found: words(&found),
-            });
-        }
+/// Names the run in which a model was swapped for another one.
+fn model_changed(run: &str, stop: StopError) -> EvaluationError {
+    match stop {
+        StopError::ModelChanged {
+            model,
+            planned,
+            found,
+        } => EvaluationError::ModelChanged {
+            run: run.to_owned(),
+            model,
+            planned,
+            found,
+        },
+        stop => stop.into(),
     }
-    Ok(())
 }
 
 fn run_to_resume(store: &Store, plan: &Plan) -> Result<Run, EvaluationError> {

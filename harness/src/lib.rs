@@ -11,8 +11,11 @@ pub mod probe;
 pub mod store;
 
 pub mod asking;
+pub mod halt;
 pub mod scoring;
 pub mod simulation;
+mod speaker;
+mod traffic;
 mod turn_seed;
 
 pub mod score_table;

@@ -32,7 +32,7 @@ pub enum Simulator {
     /// A language model.
     Llm {
         /// The model.
-        speaker: Speaker,
+        speaker: Box<Speaker>,
         /// How it draws tokens.
         sampling: Sampling,
     },

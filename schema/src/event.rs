@@ -41,6 +41,18 @@ pub enum Event {
         /// What went wrong.
         error: String,
     },
+    /// A server answers nobody any more; the run waits for it.
+    ServerAway {
+        /// Its base URL, or the name of the model that runs in this process.
+        server: String,
+        /// What went wrong.
+        error: String,
+    },
+    /// A server that was away answers again.
+    ServerBack {
+        /// Its base URL, or the name of the model that runs in this process.
+        server: String,
+    },
     /// A conversation ended.
     ConversationFinished {
         /// Which.

@@ -2,6 +2,7 @@ use shipworthy_backends::{ChatError, OpenError};
 use shipworthy_harness::asking::StopError;
 use shipworthy_harness::config::ConfigError;
 use shipworthy_harness::evaluation::EvaluationError;
+use shipworthy_harness::halt::HaltReason;
 use shipworthy_harness::preparation::{LibraryError, PreparationError};
 use shipworthy_harness::run_directory::WriteError;
 use shipworthy_harness::score_table::ScoreTableError;
@@ -12,6 +13,9 @@ use shipworthy_personas::PoolError;
 use shipworthy_personas::leak::LeakError;
 
 use super::exit_code;
+
+/// What to do after an evaluation that was stopped.
+pub(crate) const RESUME: &str = "every reply so far is stored; `shipworthy eval --resume` goes on";
 
 /// What kind of failure it is; decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +134,9 @@ impl From<ChatError> for Failure {
         let failure = Self::new(Kind::Unavailable, &error);
         match error {
             ChatError::Auth { .. } => failure.hint("set the variable named by `api_key_env`"),
-            ChatError::Unavailable { .. } => failure
+            ChatError::Unavailable { .. }
+            | ChatError::Unreachable { .. }
+            | ChatError::NotReady { .. } => failure
                 .hint("start the server or check the URL; `shipworthy doctor URL` looks at it"),
             _ => failure,
         }
@@ -143,6 +149,12 @@ impl From<StopError> for Failure {
         match error {
             StopError::Store(error) => error.into(),
             StopError::Unreachable(error) => Self::from(error).hint(resume),
+            StopError::ModelChanged { .. } => Self::new(Kind::Unavailable, error)
+                .hint("keep the servers as they are and evaluate anew, without `--resume`"),
+            StopError::Halted {
+                reason: HaltReason::Interrupted,
+            } => super::interrupted().hint(RESUME),
+            StopError::Halted { .. } => Self::new(Kind::Unavailable, error).hint(RESUME),
             StopError::RequestChanged { .. } => Self::new(Kind::Data, error)
                 .hint("run without `--resume`; this version asks differently"),
         }

@@ -3,17 +3,17 @@ use std::sync::Arc;
 
 use clap::Args;
 use shipworthy_harness::evaluation::{EvaluationError, Start, evaluate};
+use shipworthy_harness::halt::{Halt, HaltReason};
 use shipworthy_harness::preparation::prepare;
 use shipworthy_harness::run_directory::{self, REPORT, TRANSCRIPTS};
 use shipworthy_harness::store::{RunState, Store};
 use shipworthy_schema::{Evaluation, Persona};
 
-use super::error::Failure;
+use super::error::{Failure, RESUME};
 use super::printer::Printer;
 use super::project::{ConfigPath, DEFAULT_CONFIG, Project, environment};
+use super::stop_signal::StopSignal;
 use super::{Outcome, exit_code, interrupted, progress};
-
-const RESUME: &str = "every reply so far is stored; `shipworthy eval --resume` goes on";
 
 /// Let held-out people talk with the models, score, compare, decide, report
 ///
@@ -62,12 +62,18 @@ pub(super) fn evaluate_project(
 
 fn evaluate_and_report(printer: &Printer, config: &Path, start: Start, exit_zero: bool) -> Outcome {
     let (project, parsed) = Project::load(config)?;
-    let runtime = super::runtime();
+    let runtime = super::calling_runtime();
+    let halt = Halt::default();
+    let asked = halt.clone();
+    StopSignal::listen_and(
+        "finishing the calls under way; once more stops at once",
+        move || asked.request(HaltReason::Interrupted),
+    );
     let prepared = runtime.block_on(async {
         let prepared = prepare(&parsed, config, &environment);
         tokio::select! {
             prepared = prepared => prepared.map_err(Failure::from),
-            _ = tokio::signal::ctrl_c() => Err(interrupted().hint(RESUME)),
+            _ = halt.requested() => Err(interrupted().hint(RESUME)),
         }
     })?;
     let store = Arc::new(Store::open(&project.store())?);
@@ -95,12 +101,8 @@ fn evaluate_and_report(printer: &Printer, config: &Path, start: Start, exit_zero
     let (personas, personas_text) = (prepared.personas.clone(), prepared.personas_text.clone());
     let (listener, bar) = progress::listener(printer);
     let done = runtime.block_on(async {
-        tokio::select! {
-            done = evaluate(prepared, store.clone(), start, listener) => {
-                done.map_err(|error| without_verdict(error, &project, &store, &personas))
-            }
-            _ = tokio::signal::ctrl_c() => Err(interrupted().hint(RESUME)),
-        }
+        let done = evaluate(prepared, store.clone(), start, halt, listener).await;
+        done.map_err(|error| without_verdict(error, &project, &store, &personas))
     });
     bar.finish_and_clear();
     let (run, evaluation) = done?;

@@ -4,7 +4,8 @@ pub(crate) const SUCCESS: u8 = 0;
 pub(crate) const USAGE: u8 = 2;
 /// The input data is wrong, or the evaluation is invalid.
 pub(crate) const DATA: u8 = 65;
-/// A server or service is unavailable, or serves another model than planned.
+/// A server or service is unavailable, serves another model than planned, or was too slow for the
+/// run's deadline.
 pub(crate) const UNAVAILABLE: u8 = 69;
 /// A bug of ours.
 pub(crate) const INTERNAL: u8 = 70;
@@ -25,7 +26,7 @@ Exit codes:
    13  do not deploy
     2  usage or configuration
    65  bad input data, or an invalid evaluation
-   69  a server is unavailable, or serves another model than planned
+   69  a server is unavailable, serves another model than planned, or `limits.deadline_s` is over
    70  a bug of ours
    74  a file could not be read or written (disk full, permissions)
   130  interrupted";

@@ -142,12 +142,24 @@ fn start_log(printer: &Printer, verbose: u8) {
         .init();
 }
 
-/// Returns a runtime for the asynchronous part of a command.
+/// Returns a runtime that goes on by itself.
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
         .build()
         .expect("the system has threads and timers to give")
+}
+
+/// Returns a runtime that goes on while somebody waits for it.
+///
+/// Thousands of calls that wait for the network cost less on the thread that waits for them: nothing
+/// passes between threads.
+fn calling_runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("the system has timers to give")
 }
 
 fn interrupted() -> Failure {

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,6 +15,8 @@ struct Counts {
     calls: u64,
     tokens: u64,
     retries: u64,
+    /// Servers that are waited for.
+    away: BTreeSet<String>,
 }
 
 /// Returns a listener that draws progress on stderr: conversations done, calls, tokens, time left.
@@ -61,6 +64,15 @@ pub(crate) fn listener(printer: &Printer) -> (Listener, ProgressBar) {
                 counts.retries += 1;
                 tracing::warn!(?role, error, "call failed, trying again");
             }
+            Event::ServerAway { server, error } => {
+                let line = format!("note: waiting for {server}: {error}");
+                drawn.suspend(|| Printer::aside(&shipworthy_reports::one_line(&line)));
+                counts.away.insert(server);
+            }
+            Event::ServerBack { server } => {
+                drawn.suspend(|| Printer::aside(&format!("note: {server} is back")));
+                counts.away.remove(&server);
+            }
             Event::ConversationFinished { id, termination } => {
                 tracing::debug!(%id, termination = termination.label(), "conversation finished");
             }
@@ -70,8 +82,12 @@ pub(crate) fn listener(printer: &Printer) -> (Listener, ProgressBar) {
             0 => String::new(),
             n => format!(" · {n} retries"),
         };
+        let away = match counts.away.first() {
+            None => String::new(),
+            Some(server) => format!(" · waiting for {server}"),
+        };
         let (calls, tokens) = (counts.calls, counts.tokens);
-        drawn.set_message(format!("{calls} calls · {tokens} tokens{retries}"));
+        drawn.set_message(format!("{calls} calls · {tokens} tokens{retries}{away}"));
     });
     (listener, bar)
 }

@@ -6,29 +6,36 @@ use super::exit_code;
 /// Listens for Ctrl-C: the first asks to stop, the second stops.
 pub(super) struct StopSignal {
     flag: Arc<AtomicBool>,
-    /// Keeps listening while it lives.
-    _runtime: tokio::runtime::Runtime,
 }
 
 impl StopSignal {
-    /// Begins to listen; `said` is written to stderr at the first signal.
+    /// Begins to listen, for as long as the process lives; `said` is written to stderr at the first
+    /// signal.
     pub(super) fn listen(said: &'static str) -> Self {
+        Self::listen_and(said, || {})
+    }
+
+    /// Begins to listen, and calls `stop` at the first signal besides.
+    pub(super) fn listen_and(said: &'static str, stop: impl Fn() + Send + 'static) -> Self {
         let flag = Arc::new(AtomicBool::new(false));
-        let runtime = super::runtime();
         let heard = Arc::clone(&flag);
-        runtime.spawn(async move {
-            if tokio::signal::ctrl_c().await.is_ok() {
-                heard.store(true, Ordering::Relaxed);
-                super::printer::Printer::aside(said);
-            }
-            if tokio::signal::ctrl_c().await.is_ok() {
-                leave();
-            }
-        });
-        Self {
-            flag,
-            _runtime: runtime,
-        }
+        let listen = move || {
+            super::calling_runtime().block_on(async move {
+                if tokio::signal::ctrl_c().await.is_ok() {
+                    heard.store(true, Ordering::Relaxed);
+                    super::printer::Printer::aside(said);
+                    stop();
+                }
+                if tokio::signal::ctrl_c().await.is_ok() {
+                    leave();
+                }
+            });
+        };
+        std::thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(listen)
+            .expect("the system can start one more thread");
+        Self { flag }
     }
 
     /// Returns what is true once somebody asked to stop.

@@ -5,6 +5,7 @@
 mod count;
 mod early_stopping;
 mod judge;
+mod limits;
 mod model_entry;
 mod personas;
 mod sampling;
@@ -23,6 +24,7 @@ use thiserror::Error;
 pub use count::Count;
 pub use early_stopping::EarlyStoppingConfig;
 pub use judge::{JudgeConfig, JudgeEntry};
+pub use limits::Limits;
 pub use model_entry::{EntryError, ModelEntry};
 pub use personas::PersonasConfig;
 pub use sampling::{JudgeSampling, SimulatorSampling};
@@ -77,6 +79,9 @@ pub struct Config {
     /// Seconds one model call may take.
     #[serde(default = "default_call_timeout")]
     pub call_timeout_s: Count,
+    /// What a run may cost in repetitions and time.
+    #[serde(default)]
+    pub limits: Limits,
 }
 
 fn default_simulator() -> Spanned<SimulatorConfig> {
@@ -200,7 +205,7 @@ training_data: data/train.jsonl
     #[test_case("rubric: coaching", "rubrik: coaching"
         => "c.yaml:3:1: field `rubrik`: unknown field `rubrik`, expected one of project, personas, \
             rubric, baseline, models, notice, system_prompt, simulator, judge, sampling, gate, \
-            early_stopping, training_data, call_timeout_s"; "unknown key")]
+            early_stopping, training_data, call_timeout_s, limits"; "unknown key")]
     #[test_case("seed_start: 9000", "seed_start: 4000"
         => "c.yaml:2:51: field `personas.seed_start`: seeds 4000 to 4014 are for training; \
             evaluation personas take seeds from 9000 up"; "training seeds")]

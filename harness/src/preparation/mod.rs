@@ -17,7 +17,7 @@ use shipworthy_schema::{
     DatasetRef, EarlyStopping, JudgePlan, MissingRule, Persona, PersonaPlan, Plan, SimulatorPlan,
 };
 
-use crate::config::{Config, JudgeConfig, SimulatorConfig};
+use crate::config::{Config, JudgeConfig, Limits, SimulatorConfig};
 use crate::early_stopping::Schedule;
 
 pub use error::PreparationError;
@@ -47,6 +47,8 @@ pub struct Prepared {
     pub rubric_text: String,
     /// The models, opened.
     pub models: Models,
+    /// What the run may cost; no part of the plan.
+    pub limits: Limits,
 }
 
 /// What an evaluation reads from files, all checked.
@@ -176,6 +178,7 @@ pub async fn prepare(
         rubric,
         rubric_text,
         models: opened.models,
+        limits: config.limits.clone(),
     })
 }
 

@@ -32,6 +32,8 @@ pub(crate) enum Answer {
     Garbage,
     /// A web page, with status 200.
     Html,
+    /// No answer at all, for as long as the client waits.
+    Stall,
 }
 
 impl Answer {
@@ -50,9 +52,12 @@ impl Answer {
         match self {
             Self::Text(_) | Self::Cut(_) | Self::Finished(..) | Self::Message(_) => true,
             Self::Json(body) => body.get("choices").is_some(),
-            Self::Status { .. } | Self::Disconnect | Self::Hangup | Self::Garbage | Self::Html => {
-                false
-            }
+            Self::Status { .. }
+            | Self::Disconnect
+            | Self::Hangup
+            | Self::Garbage
+            | Self::Html
+            | Self::Stall => false,
         }
     }
 
@@ -84,6 +89,10 @@ pub(crate) struct Faults {
     pub(crate) garbage: f64,
     /// [`Answer::Html`].
     pub(crate) html: f64,
+    /// [`Answer::Hangup`].
+    pub(crate) hangup: f64,
+    /// [`Answer::Stall`].
+    pub(crate) stall: f64,
 }
 
 impl Faults {
@@ -99,6 +108,8 @@ impl Faults {
             (self.disconnect, Answer::Disconnect),
             (self.garbage, Answer::Garbage),
             (self.html, Answer::Html),
+            (self.hangup, Answer::Hangup),
+            (self.stall, Answer::Stall),
         ];
         let mut below = 0.0;
         kinds.into_iter().find_map(|(share, answer)| {

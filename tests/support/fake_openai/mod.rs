@@ -59,6 +59,8 @@ pub(crate) struct Options {
     pub(crate) judge_script: Vec<Answer>,
     /// Replies to requests in which some message contains the first text; the first match counts.
     pub(crate) canned: Vec<(String, String)>,
+    /// Requests whose last message is this text get 500, always.
+    pub(crate) poison: Option<String>,
     /// Computes every other reply, instead of the built-in one.
     pub(crate) reply: Option<ReplyFn>,
     /// `finish_reason` of replies that do not bring their own.
@@ -81,6 +83,7 @@ impl Default for Options {
             script: Vec::new(),
             judge_script: Vec::new(),
             canned: Vec::new(),
+            poison: None,
             reply: None,
             finish_reason: "stop".to_owned(),
             die_after: None,

@@ -230,6 +230,11 @@ async fn chat(
             return Ok(None);
         }
         Answer::Hangup => return Ok(None),
+        Answer::Stall => {
+            // Ends when the client closes the connection.
+            connection.read().await?;
+            return Ok(None);
+        }
     };
     // Marked before the bytes leave: whoever has the reply finds it marked.
     {
@@ -280,6 +285,10 @@ fn choose(inner: &mut Inner, options: &Options, body: &Value, sha256: &str) -> A
         return answer;
     }
     let messages = body.get("messages").and_then(Value::as_array);
+    let last = messages.and_then(|messages| messages.last()?["content"].as_str());
+    if last.is_some() && last == options.poison.as_deref() {
+        return Answer::error(500, "server_error", "this request always fails");
+    }
     let says = |needle: &str| {
         messages.into_iter().flatten().any(|message| {
             message["content"]

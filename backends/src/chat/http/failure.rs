@@ -13,6 +13,9 @@ const MAX_DETAIL: usize = 300;
 /// Says why an attempt gave no reply, before it is known what that means for the caller.
 #[derive(Debug, Error)]
 pub(super) enum Failure {
+    /// Nobody listens.
+    #[error("{0}")]
+    Unreached(String),
     /// No answer, or not the whole of one.
     #[error("{0}")]
     Lost(String),
@@ -42,7 +45,7 @@ pub(super) enum Failure {
 
 impl Failure {
     pub(super) fn from_reqwest(error: reqwest::Error) -> Self {
-        let is_builder = error.is_builder();
+        let (is_builder, is_connect) = (error.is_builder(), error.is_connect());
         // The caller names the server; a URL could hold more than is good to show.
         let error = error.without_url();
         let mut words = error.to_string();
@@ -56,6 +59,8 @@ impl Failure {
         }
         if is_builder {
             Self::Unsent(words)
+        } else if is_connect {
+            Self::Unreached(words)
         } else {
             Self::Lost(words)
         }
@@ -80,6 +85,10 @@ impl Failure {
         let model = model.to_owned();
         let shown = |words: &str| shorten(&key.map_or(words.to_owned(), |key| key.redact(words)));
         match self {
+            Self::Unreached(words) => ChatError::Unreachable {
+                model,
+                detail: shown(&words),
+            },
             Self::Lost(words) => ChatError::Unavailable {
                 model,
                 detail: shown(&words),
@@ -104,6 +113,12 @@ impl Failure {
                 let detail = shown(&format!("HTTP {status}: {}", words_of(&body)));
                 match Meaning::of(status, &body.to_lowercase()) {
                     Meaning::Unavailable => ChatError::Unavailable { model, detail },
+                    Meaning::NotReady => ChatError::NotReady {
+                        model,
+                        detail,
+                        retry_after,
+                    },
+                    Meaning::Template => ChatError::Template { model, detail },
                     Meaning::RateLimited => ChatError::RateLimited {
                         model,
                         detail,
@@ -128,6 +143,8 @@ impl Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Meaning {
     Unavailable,
+    NotReady,
+    Template,
     RateLimited,
     ContextOverflow,
     Auth,
@@ -173,9 +190,10 @@ impl Meaning {
             429 if says(&["insufficient_quota"]) => Self::Refused,
             429 => Self::RateLimited,
             400 | 413 | 422 | 500 if says(&CONTEXT_PHRASES) => Self::ContextOverflow,
-            500 if says(&TEMPLATE_PHRASES) => Self::Refused,
+            400 | 422 | 500 if says(&TEMPLATE_PHRASES) => Self::Template,
             // Not implemented: a request this server will never answer.
             501 => Self::Refused,
+            502..=504 | 529 => Self::NotReady,
             408 | 425 | 500.. => Self::Unavailable,
             _ => Self::Refused,
         }
@@ -247,10 +265,16 @@ mod tests {
     #[test_case(400, "unknown argument", Meaning::Refused)]
     #[test_case(404, "the model `x` does not exist", Meaning::Refused)]
     #[test_case(301, "", Meaning::Refused)]
-    #[test_case(500, "Jinja Exception: roles", Meaning::Refused; "llama-server sends template errors as 500")]
+    #[test_case(500, "Jinja Exception: roles", Meaning::Template; "llama-server sends template errors as 500")]
+    #[test_case(
+        400,
+        "Conversation roles must alternate user/assistant",
+        Meaning::Template
+    )]
     #[test_case(500, "out of memory", Meaning::Unavailable)]
     #[test_case(501, "not supported", Meaning::Refused)]
-    #[test_case(503, "Loading model", Meaning::Unavailable)]
+    #[test_case(503, "Loading model", Meaning::NotReady)]
+    #[test_case(502, "", Meaning::NotReady)]
     #[test_case(408, "", Meaning::Unavailable)]
     fn status_and_words_decide(status: u16, body: &str, meaning: Meaning) {
         assert_eq!(Meaning::of(status, &body.to_lowercase()), meaning);

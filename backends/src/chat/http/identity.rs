@@ -38,7 +38,9 @@ pub(super) async fn wait_until_ready(
     let start = Instant::now();
     loop {
         let (failure, limit) = match transport.get(&url).await {
-            Err(failure @ Failure::Lost(_)) => (failure, patience.refused),
+            Err(failure @ (Failure::Lost(_) | Failure::Unreached(_))) => {
+                (failure, patience.refused)
+            }
             Err(
                 failure @ Failure::Status {
                     status: 502..=504, ..
@@ -90,6 +92,7 @@ impl Listing {
             // Gone or loading again: what it serves is not known after all.
             Err(
                 failure @ (Failure::Lost(_)
+                | Failure::Unreached(_)
                 | Failure::Status {
                     status: 502..=504, ..
                 }),
@@ -155,6 +158,13 @@ impl Listing {
                 served: self.ids(),
             }),
         }
+    }
+
+    /// Says what the server lists where that is not `id` any more.
+    pub(super) fn instead_of(&self, id: &str) -> Option<String> {
+        let models = self.models.as_ref()?;
+        let is_listed = models.iter().any(|model| model.id == id);
+        (!is_listed).then(|| format!("`{}`", self.ids().join("`, `")))
     }
 
     /// Returns what proves later that `id` is still the same model.

@@ -100,7 +100,13 @@ impl ChatModel for HttpModel {
         let listing = Listing::ask(&self.transport)
             .await
             .map_err(|failure| self.failed(failure))?;
-        Ok(self.source(&listing))
+        match listing.instead_of(&self.id) {
+            Some(found) => Err(ChatError::IdentityChanged {
+                model: self.to_string(),
+                found,
+            }),
+            None => Ok(self.source(&listing)),
+        }
     }
 
     fn concurrency(&self) -> usize {

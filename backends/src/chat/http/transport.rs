@@ -105,7 +105,7 @@ impl Transport {
     /// connections in the pool, and a question costs nothing.
     pub(super) async fn get(&self, url: &str) -> Result<Value, Failure> {
         match self.get_once(url).await {
-            Err(Failure::Lost(_)) => self.get_once(url).await,
+            Err(Failure::Lost(_) | Failure::Unreached(_)) => self.get_once(url).await,
             answered => answered,
         }
     }
