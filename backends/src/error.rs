@@ -52,6 +52,16 @@ pub enum ChatError {
         /// What was seen, without the key.
         detail: String,
     },
+    /// Another model answers where the planned one did.
+    #[error("{model} is not the model that was planned: planned {planned}, now {found}")]
+    IdentityChanged {
+        /// The model.
+        model: String,
+        /// What was planned.
+        planned: String,
+        /// What is there now.
+        found: String,
+    },
     /// The request cannot be answered however often it is sent (4xx, a chat template's exception,
     /// no scripted reply).
     #[error("{model} refuses the request: {detail}")]
@@ -116,6 +126,16 @@ pub enum OpenError {
         /// The models it lists.
         served: Vec<String>,
     },
+    /// The server has not loaded the adapter that the configuration names.
+    #[error("{url} has no adapter `{wanted}`; it has {}", listed_adapters(.loaded))]
+    NoAdapter {
+        /// The server.
+        url: String,
+        /// The adapter asked for.
+        wanted: String,
+        /// The adapters it lists.
+        loaded: Vec<String>,
+    },
     /// The URL is not one.
     #[error("`{url}` is not a base URL: {detail}")]
     Url {
@@ -139,6 +159,13 @@ pub enum OpenError {
 
 /// Most models that an error lists; some servers offer hundreds.
 const MAX_LISTED: usize = 10;
+
+fn listed_adapters(adapters: &[String]) -> String {
+    match adapters {
+        [] => "none (llama-server loads them with `--lora FILE`)".to_owned(),
+        adapters => listed(adapters),
+    }
+}
 
 fn listed(models: &[String]) -> String {
     match models {

@@ -181,7 +181,8 @@ impl Asking {
                 return Err(match error {
                     ChatError::Unavailable { .. }
                     | ChatError::RateLimited { .. }
-                    | ChatError::Auth { .. } => StopError::Unreachable(error).into(),
+                    | ChatError::Auth { .. }
+                    | ChatError::IdentityChanged { .. } => StopError::Unreachable(error).into(),
                     _ => AskError::Model(error),
                 });
             }
