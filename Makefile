@@ -35,7 +35,7 @@ cuda: ## Build for CUDA cards (not yet run on one); fetches the compiler, 190 MB
 fuzz: system ## Give the readers of model files hostile ones, a minute for each target
 	scripts/fuzz all 60
 
-interop: system ## Test against the real programs of others: llama-server, PEFT, transformers, llama.cpp's tools
+interop: system ## Test against the real programs of others: llama-server, vLLM, PEFT, transformers, llama.cpp's tools
 	scripts/interop
 
 golden: system ## Make the golden data and the generated tables again

@@ -29,6 +29,9 @@ mod looks;
 /// From a base and an adapter to merged checkpoints and GGUF files.
 mod model_files;
 
+/// What models are asked before a run, and what is done about it.
+mod preflight;
+
 /// Drawing people, and looking for them in training data.
 mod personas;
 
@@ -37,6 +40,12 @@ mod repeatable;
 
 /// Killed at any moment and resumed.
 mod resume;
+
+/// API keys are nowhere.
+mod secrets;
+
+/// Servers that a project starts itself.
+mod served;
 
 /// Fine-tuning, and how likely models find conversations.
 #[cfg(feature = "native")]

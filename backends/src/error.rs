@@ -95,11 +95,13 @@ pub enum ChatError {
         /// What was seen.
         detail: String,
     },
-    /// The server no longer serves the model.
-    #[error("{model} is no longer served; the server now lists {found}")]
+    /// Another model answers where the planned one did.
+    #[error("{model} is not the model that was planned: planned {planned}, now {found}")]
     IdentityChanged {
         /// The model.
         model: String,
+        /// What was planned.
+        planned: String,
         /// What is there now.
         found: String,
     },
@@ -186,6 +188,16 @@ pub enum OpenError {
         /// The models it lists.
         served: Vec<String>,
     },
+    /// The server has not loaded the adapter that the configuration names.
+    #[error("{url} has no adapter `{wanted}`; it has {}", listed_adapters(.loaded))]
+    NoAdapter {
+        /// The server.
+        url: String,
+        /// The adapter asked for.
+        wanted: String,
+        /// The adapters it lists.
+        loaded: Vec<String>,
+    },
     /// The URL is not one.
     #[error("`{url}` is not a base URL: {detail}")]
     Url {
@@ -209,6 +221,13 @@ pub enum OpenError {
 
 /// Most models that an error lists; some servers offer hundreds.
 const MAX_LISTED: usize = 10;
+
+fn listed_adapters(adapters: &[String]) -> String {
+    match adapters {
+        [] => "none (llama-server loads them with `--lora FILE`)".to_owned(),
+        adapters => listed(adapters),
+    }
+}
 
 fn listed(models: &[String]) -> String {
     match models {

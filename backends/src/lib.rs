@@ -12,9 +12,10 @@ mod error;
 pub mod likelihood;
 mod open;
 mod secret;
+pub mod server;
 pub mod trainer;
 
-pub use chat::ChatModel;
+pub use chat::{Adaptation, ChatModel, Fingerprint, Neighbours, ServerFacts};
 pub use error::{ChatError, ErrorKind, OpenError};
 pub use open::{ModelLocation, OpenedModel, open};
 pub use secret::Secret;

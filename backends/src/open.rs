@@ -1,9 +1,10 @@
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use shipworthy_schema::ModelSource;
 
-use crate::{ChatModel, OpenError, Secret, chat};
+use crate::{ChatModel, Neighbours, OpenError, Secret, chat};
 
 /// Where a model is to be found, as the configuration says it.
 #[derive(Clone, Debug)]
@@ -30,6 +31,13 @@ pub enum ModelLocation {
         model: Option<String>,
         /// Bearer token.
         api_key: Option<Secret>,
+        /// The scale of each adapter that a llama-server has loaded, by its file, file name or
+        /// number; one that is not named gets 0. `None`: the scales it was started with.
+        lora: Option<BTreeMap<String, f64>>,
+        /// Who else is served there.
+        neighbours: Neighbours,
+        /// What the plan calls the server, where its address differs from run to run.
+        shown: Option<String>,
         /// Calls under way at once at most.
         parallel: u32,
     },
@@ -52,7 +60,7 @@ pub struct OpenedModel {
 
 /// Opens the model at `location`.
 ///
-/// A server that refuses connections is asked for 3 s, one that says it is loading for 60 s. The
+/// A server that refuses connections is asked for 3 s, one that says it is loading for 5 minutes. The
 /// error says what is wrong with the file, the URL or the server, or which model is served instead.
 pub async fn open(location: &ModelLocation) -> Result<OpenedModel, OpenError> {
     match location {
@@ -67,8 +75,24 @@ pub async fn open(location: &ModelLocation) -> Result<OpenedModel, OpenError> {
             url,
             model,
             api_key,
+            lora,
+            neighbours,
+            shown,
             parallel,
-        } => chat::http::open(url, model.as_deref(), api_key.as_ref(), *parallel).await,
+        } => {
+            let address = chat::http::Address {
+                url,
+                api_key: api_key.as_ref(),
+                shown: shown.as_deref(),
+            };
+            let wanted = chat::http::Wanted {
+                model: model.as_deref(),
+                lora: lora.as_ref(),
+                neighbours: *neighbours,
+                parallel: *parallel,
+            };
+            chat::http::open(&address, &wanted).await
+        }
         ModelLocation::Scripted { path, shown } => chat::scripted::open(path, shown),
     }
 }

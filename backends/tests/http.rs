@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use fake_openai::{Answer, FakeOpenAi, Faults, Options};
 use serde_json::{Value, json};
-use shipworthy_backends::{ChatError, ModelLocation, OpenError, OpenedModel, Secret, open};
+use shipworthy_backends::{
+    ChatError, ModelLocation, Neighbours, OpenError, OpenedModel, Secret, open,
+};
 use shipworthy_schema::{
     ChatReply, ChatRequest, Digest, FinishReason, Message, ModelSource, ResponseSchema, Role,
     Sampling, ServedIdentity, Usage,
@@ -24,6 +26,9 @@ fn location(url: &str, model: Option<&str>, key: Option<&str>) -> ModelLocation 
         url: url.to_owned(),
         model: model.map(str::to_owned),
         api_key: key.map(Secret::new),
+        lora: None,
+        neighbours: Neighbours::default(),
+        shown: None,
         parallel: 8,
     }
 }
@@ -339,6 +344,7 @@ async fn identity_is_what_the_server_says() {
             model_path: Some("/models/tuned-q8_0.gguf".to_owned()),
             n_params: Some(1234),
             chat_template: Some(Digest::of(b"{{ messages }}")),
+            ..ServedIdentity::default()
         },
     };
     assert_eq!(opened.source, expected);

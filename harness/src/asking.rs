@@ -285,7 +285,7 @@ impl Asking {
         settled: Settled,
     ) -> Result<Duration, AskError> {
         let (ending, asked) = match &error {
-            AskError::Model(ChatError::Auth { .. }) => {
+            AskError::Model(ChatError::Auth { .. } | ChatError::IdentityChanged { .. }) => {
                 let AskError::Model(error) = error else {
                     unreachable!("it was just matched")
                 };

@@ -13,6 +13,7 @@ use crate::conclusion::{Record, Step, first_look};
 use crate::config::Count;
 use crate::engine::Engine;
 use crate::halt::{Halt, HaltReason};
+use crate::preflight::{RefusedError, preflight};
 use crate::preparation::{Prepared, personas_of_run};
 use crate::store::{NewRun, Run, RunState, Store, StoreError};
 
@@ -58,6 +59,9 @@ pub enum EvaluationError {
         /// Whether nothing differs but what servers serve.
         is_served: bool,
     },
+    /// A model cannot be used.
+    #[error(transparent)]
+    Refused(#[from] RefusedError),
     /// The people of a stored run cannot be read.
     #[error(transparent)]
     Personas(#[from] shipworthy_personas::PoolError),
@@ -137,21 +141,36 @@ async fn evaluate_until(
         rubric_text,
         models,
         limits,
+        // They run until this returns.
+        servers: _servers,
     } = prepared;
     let new = NewRun {
         plan: &plan,
         personas: &personas_text,
         rubric: &rubric_text,
     };
-    let run = match start {
-        Start::New => store.begin_run(&new)?,
+    let (run, found) = match start {
+        Start::New => {
+            let found = preflight(&plan, &models).await?;
+            let run = store.begin_run(&new)?;
+            store.put_preflight(&run, &found)?;
+            (run, found)
+        }
         Start::Resume => {
             let run = run_to_resume(&store, &plan)?;
             if matches!(run.state, RunState::Finished { .. }) {
                 let evaluation = recall(&store, &run)?;
                 return Ok((run.id, evaluation));
             }
-            run.id
+            let found = if let Some(found) = store.preflight(&run.id)? {
+                found.apply(&models);
+                found
+            } else {
+                let found = preflight(&plan, &models).await?;
+                store.put_preflight(&run.id, &found)?;
+                found
+            };
+            (run.id, found)
         }
     };
     let Some(_lock) = store.lock_run(&run)? else {
@@ -186,7 +205,8 @@ async fn evaluate_until(
         };
         match record.conclude(ordinals) {
             Ok(Step::GoOn { personas }) => held = personas,
-            Ok(Step::Done(evaluation)) => {
+            Ok(Step::Done(mut evaluation)) => {
+                evaluation.warnings.extend(found.warnings());
                 store.finish_run(&run, evaluation.verdict()).await?;
                 return Ok((run, *evaluation));
             }
@@ -212,7 +232,11 @@ pub fn recall(store: &Store, run: &Run) -> Result<Evaluation, EvaluationError> {
     };
     let concluded = record.conclude(&record_looks(store, &run.id, &run.plan)?);
     match concluded {
-        Ok(Step::Done(evaluation)) => Ok(*evaluation),
+        Ok(Step::Done(mut evaluation)) => {
+            let found = store.preflight(&run.id)?.unwrap_or_default();
+            evaluation.warnings.extend(found.warnings());
+            Ok(*evaluation)
+        }
         Ok(Step::GoOn { .. }) => Err(EvaluationError::Incomplete {
             run: run.id.clone(),
         }),

@@ -5,8 +5,8 @@
 //! exits; that is the binary's.
 
 pub mod config;
+pub mod preflight;
 pub mod preparation;
-pub mod probe;
 
 pub mod store;
 

@@ -44,7 +44,7 @@ pub use event::{CallRole, Event};
 pub use influence::{LeaveOneOut, VerdictChange};
 pub use look::{InterimLook, InterimNumbers, LookOutcome, PoolLook};
 pub use message::{Message, Role};
-pub use model_ref::{ModelRef, ModelSource, ServedIdentity};
+pub use model_ref::{ModelRef, ModelSource, ServedAdapter, ServedIdentity};
 pub use name::{CriterionId, InvalidName, ModelName, PersonaId, ProjectName, RubricName, SpecName};
 pub use persona::{
     Cooperation, Disclosure, DisclosurePolicy, Emotion, Fact, Goal, Knowledge, Length, Manner,

@@ -4,7 +4,7 @@ use crate::{Digest, ModelName};
 
 /// What a model is, where it is and how to open it: tuning ends with one, evaluation begins with
 /// one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelRef {
     /// Its name in the project.
     pub name: ModelName,
@@ -13,7 +13,7 @@ pub struct ModelRef {
 }
 
 /// Where a model is, with what proves that it is still the same one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum ModelSource {
     /// A GGUF file run in this process.
@@ -57,7 +57,7 @@ impl ModelSource {
 }
 
 /// What a server says of the model it serves; a field is `None` where the server does not tell.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ServedIdentity {
     /// What the server loaded: a file (`model_path` in `/props`, llama-server), or a directory or
@@ -67,4 +67,20 @@ pub struct ServedIdentity {
     pub n_params: Option<u64>,
     /// Digest of the chat template (`/props`, llama-server).
     pub chat_template: Option<Digest>,
+    /// The base that an adapter served under a name of its own belongs to (`parent`, vLLM).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// The adapters that the server has loaded, each with the scale that every request asks for
+    /// (llama-server).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lora: Vec<ServedAdapter>,
+}
+
+/// An adapter beside a served model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServedAdapter {
+    /// Its file, as the server lists it.
+    pub path: String,
+    /// Its scale; 0 is off.
+    pub scale: f64,
 }

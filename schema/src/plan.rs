@@ -83,6 +83,10 @@ pub struct SpecRef {
 /// Who plays the personas.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a plan has one of them, and names its models without boxes everywhere"
+)]
 pub enum SimulatorPlan {
     /// Deterministic text from the persona's own grammar.
     RuleBased {

@@ -1,9 +1,16 @@
 //! The command against real `llama-server` processes; `make interop` builds them and runs this.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and shows what it ran"
+)]
 
 /// Adapters written as files of their own.
 mod adapter;
+
+/// Servers that a project starts itself.
+mod servers;
 
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};

@@ -2,12 +2,12 @@ use std::path::Path;
 
 use clap::Args;
 use serde_json::{Value, json};
-use shipworthy_backends::{ModelLocation, Secret, open};
+use shipworthy_backends::{ModelLocation, Neighbours, OpenedModel, Secret, open};
 use shipworthy_harness::config::{Config, JudgeConfig, ModelEntry, SimulatorConfig};
-use shipworthy_harness::preparation::{Inputs, directory_of};
-use shipworthy_harness::probe::{Finding, Status, probe};
+use shipworthy_harness::preflight::{Finding, Purpose, Status, examine, tell_apart};
+use shipworthy_harness::preparation::{Inputs, Servers, directory_of};
 use shipworthy_reports::one_line;
-use shipworthy_schema::ModelSource;
+use shipworthy_schema::{ModelName, ModelSource, Sampling};
 
 use super::error::{Failure, Kind};
 use super::printer::Printer;
@@ -16,11 +16,14 @@ use super::{Outcome, exit_code, interrupted};
 
 /// Probe a server, or everything a project names; say what is wrong and how to mend it
 ///
-/// A model is opened, identified, asked for a reply, for one token, for the same reply twice and
-/// for JSON by schema. Exits with the first failure's code; doubts alone exit with 0.
+/// A server is waited for, identified and asked, with a dozen short calls at most: whether its chat
+/// template takes a system prompt and a second turn, whether it keeps seeds, limits and JSON schemas,
+/// whether it reasons, and whether models behind it differ. Every run does the same before it begins.
+/// Exits with the first failure's code; what is doubtful or can be worked around exits with 0.
 #[derive(Args)]
 pub(crate) struct Doctor {
-    /// A base URL (http://…/v1), a configuration file, or a project's directory
+    /// A base URL (http://…/v1), a configuration file, a project's directory, or the name of a model
+    /// in shipworthy.yaml
     #[arg(default_value = DEFAULT_CONFIG, env = "SHIPWORTHY_CONFIG")]
     target: String,
     /// The model's id at the server, where it serves several
@@ -69,7 +72,15 @@ impl Doctor {
             return Ok(vec![self.examine_server().await?]);
         }
         let file = config_file(Path::new(&self.target));
-        let examined = examine_project(&file).await;
+        let usual = Path::new(DEFAULT_CONFIG);
+        if !file.exists()
+            && usual.exists()
+            && let Ok(config) = Config::load(usual)
+            && let Some(model) = config.models.keys().find(|m| m.as_str() == self.target)
+        {
+            return examine_project(usual, Some(model)).await;
+        }
+        let examined = examine_project(&file, None).await;
         if !file.exists() && self.target.contains(':') {
             let url = format!("for a server, write http://{}/v1", self.target);
             return examined.map_err(|failure| failure.hint(url));
@@ -92,86 +103,159 @@ impl Doctor {
             url,
             model,
             api_key,
+            lora: None,
+            neighbours: Neighbours::default(),
+            shown: None,
             parallel: 1,
+        };
+        let found = match open(&location).await {
+            Ok(opened) => Ok(examine_model(&opened, PLAIN).await),
+            Err(error) => Err(error.into()),
         };
         Ok(Subject {
             name: self.target.clone(),
-            found: examine_model(&location, None).await,
+            found,
         })
     }
 }
 
-async fn examine_project(file: &Path) -> Result<Vec<Subject>, Failure> {
+/// A server of which nobody knows what it is for.
+const PLAIN: Purpose<'_> = Purpose {
+    system_prompt: Some("You are a helpful assistant."),
+    max_tokens: 256,
+    needs_schema: true,
+    in_full: true,
+};
+
+/// Looks at what the configuration in `file` names, or at one of its models only.
+async fn examine_project(file: &Path, only: Option<&ModelName>) -> Result<Vec<Subject>, Failure> {
     let config = Config::load(file)?;
-    let inputs = Inputs::read(&config, file).map(|inputs| vec![inputs_finding(&inputs)]);
-    let mut subjects = vec![Subject {
-        name: "personas and rubric".to_owned(),
-        found: inputs.map_err(Into::into),
-    }];
-    let mut entries: Vec<(String, &ModelEntry)> = config
-        .models
-        .iter()
-        .map(|(name, entry)| (format!("models.{name}"), &entry.value))
-        .collect();
-    if let SimulatorConfig::Llm(entry) = &config.simulator.value {
-        entries.push(("simulator".to_owned(), &entry.model));
+    let mut subjects = Vec::new();
+    if only.is_none() {
+        let inputs = Inputs::read(&config, file).map(|inputs| vec![inputs_finding(&inputs)]);
+        subjects.push(Subject {
+            name: "personas and rubric".to_owned(),
+            found: inputs.map_err(Into::into),
+        });
     }
-    if let JudgeConfig::Llm(entry) = &config.judge.value {
-        entries.push(("judge".to_owned(), &entry.model));
-    }
-    for (name, entry) in entries {
-        // Simulator and judge get prompts of their own.
-        let is_under_test = name.starts_with("models.");
-        let system_prompt = config.system_prompt.as_deref().filter(|_| is_under_test);
-        let found = match entry.locate(directory_of(file), &environment) {
-            Ok(location) => examine_model(&location, system_prompt).await,
+    let only_entry = only.and_then(|name| config.models.get(name));
+    let only_entry = only_entry.map(|entry| &entry.value);
+    let servers = match Servers::start(&config, file, &environment, only_entry).await {
+        Ok(servers) => servers,
+        Err(error) => {
+            subjects.push(Subject {
+                name: "servers".to_owned(),
+                found: Err(error.into()),
+            });
+            return Ok(subjects);
+        }
+    };
+    let surroundings = servers.surroundings(&config, directory_of(file), &environment);
+    let mut tested: Vec<(&ModelName, OpenedModel)> = Vec::new();
+    for (name, entry, purpose) in entries(&config, only) {
+        let shown = name.map_or_else(|| purpose.0.to_owned(), |name| format!("models.{name}"));
+        let opened = match entry.locate(&surroundings) {
+            Ok(location) => open(&location).await.map_err(Failure::from),
             Err(error) => Err(Failure::new(Kind::Usage, error)),
         };
-        subjects.push(Subject { name, found });
+        let found = match opened {
+            Ok(opened) => {
+                let findings = examine_model(&opened, purpose.1).await;
+                tested.extend(name.map(|name| (name, opened)));
+                Ok(findings)
+            }
+            Err(failure) => Err(failure),
+        };
+        subjects.push(Subject { name: shown, found });
+    }
+    tested.sort_by_key(|(name, _)| **name != config.baseline.value);
+    let arms = tested
+        .iter()
+        .map(|(name, opened)| (*name, &opened.source, opened.model.as_ref()));
+    for (name, finding) in tell_apart(&arms.collect::<Vec<_>>()).await {
+        let name = format!("models.{name}");
+        let subject = subjects.iter_mut().find(|subject| subject.name == name);
+        if let Some(Ok(findings)) = subject.map(|subject| &mut subject.found) {
+            findings.push(finding);
+        }
     }
     Ok(subjects)
 }
 
-fn inputs_finding(inputs: &Inputs) -> Finding {
-    let status = if inputs.is_verified() {
-        Status::Good
-    } else {
-        Status::Doubtful
+/// A model's name, if it is one under test; its entry; its role and what it is for.
+type Entry<'a> = (
+    Option<&'a ModelName>,
+    &'a ModelEntry,
+    (&'static str, Purpose<'a>),
+);
+
+fn entries<'a>(config: &'a Config, only: Option<&ModelName>) -> Vec<Entry<'a>> {
+    let purpose = Purpose {
+        system_prompt: config.system_prompt.as_deref(),
+        max_tokens: config.sampling.max_tokens,
+        needs_schema: false,
+        in_full: true,
     };
-    Finding {
-        check: "held out",
-        status,
-        detail: inputs.summary(),
+    let models = config.models.iter();
+    let mut entries: Vec<Entry<'a>> = models
+        .filter(|(name, _)| only.is_none_or(|only| only == *name))
+        .map(|(name, entry)| (Some(name), &entry.value, ("model", purpose)))
+        .collect();
+    if only.is_some() {
+        return entries;
+    }
+    // Simulator and judge get prompts of their own.
+    if let SimulatorConfig::Llm(entry) = &config.simulator.value {
+        let max_tokens = Sampling::from(&entry.sampling).max_tokens;
+        let purpose = Purpose {
+            system_prompt: PLAIN.system_prompt,
+            max_tokens,
+            ..purpose
+        };
+        entries.push((None, &entry.model, ("simulator", purpose)));
+    }
+    if let JudgeConfig::Llm(entry) = &config.judge.value {
+        let max_tokens = Sampling::from(&entry.sampling).max_tokens;
+        let purpose = Purpose {
+            system_prompt: None,
+            max_tokens,
+            needs_schema: true,
+            ..purpose
+        };
+        entries.push((None, &entry.model, ("judge", purpose)));
+    }
+    entries
+}
+
+fn inputs_finding(inputs: &Inputs) -> Finding {
+    let (check, detail) = ("held out", inputs.summary());
+    if inputs.is_verified() {
+        Finding::passed(check, detail)
+    } else {
+        Finding::doubtful(check, detail)
     }
 }
 
-async fn examine_model(
-    location: &ModelLocation,
-    system_prompt: Option<&str>,
-) -> Result<Vec<Finding>, Failure> {
-    let opened = open(location).await?;
+async fn examine_model(opened: &OpenedModel, purpose: Purpose<'_>) -> Vec<Finding> {
     let detail = match &opened.source {
         ModelSource::Gguf { path, digest, .. } | ModelSource::Scripted { path, digest } => {
             format!("{path}, SHA-256 {}", digest.short())
         }
         ModelSource::Http { url, model, served } => {
-            let path = served
-                .model_path
-                .as_deref()
-                .map(|path| format!(", loaded from {path}"));
-            format!("`{model}` at {url}{}", path.unwrap_or_default())
+            let path = served.model_path.as_deref();
+            let path = path.map(|path| format!(", loaded from {path}"));
+            let scales = served.lora.iter();
+            let scales = scales.map(|lora| format!(", {} × {}", lora.scale, lora.path));
+            let scales: String = scales.collect();
+            format!("`{model}` at {url}{}{scales}", path.unwrap_or_default())
         }
     };
-    let mut findings = vec![Finding {
-        check: "identity",
-        status: Status::Good,
-        detail,
-    }];
+    let mut findings = vec![Finding::passed("identity", detail)];
     // Replies from a file answer the planned conversations only.
     if !matches!(opened.source, ModelSource::Scripted { .. }) {
-        findings.extend(probe(opened.model.as_ref(), system_prompt).await);
+        findings.extend(examine(opened.model.as_ref(), purpose).await);
     }
-    Ok(findings)
+    findings
 }
 
 impl Subject {
@@ -179,8 +263,9 @@ impl Subject {
         match &self.found {
             Err(failure) => Some(failure.kind),
             Ok(findings) => {
-                let is_bad = findings.iter().any(|finding| finding.status == Status::Bad);
-                is_bad.then_some(Kind::Unavailable)
+                let mut statuses = findings.iter().map(|finding| finding.status);
+                let is_refused = statuses.any(|status| status == Status::Refused);
+                is_refused.then_some(Kind::Unavailable)
             }
         }
     }
@@ -195,15 +280,15 @@ impl Subject {
             }),
             Ok(findings) => {
                 let value = |finding: &Finding| {
-                    json!({
+                    let mut value = json!({
                         "check": finding.check,
-                        "status": match finding.status {
-                            Status::Good => "good",
-                            Status::Doubtful => "doubtful",
-                            Status::Bad => "bad",
-                        },
+                        "status": finding.status.word(),
                         "detail": finding.detail,
-                    })
+                    });
+                    if let Some(mend) = &finding.mend {
+                        value["mend"] = json!(mend);
+                    }
+                    value
                 };
                 let checks: Vec<Value> = findings.iter().map(value).collect();
                 json!({ "subject": self.name, "checks": checks })
@@ -221,18 +306,20 @@ impl Subject {
                 }
             }
             Ok(findings) => {
-                for Finding {
-                    check,
-                    status,
-                    detail,
-                } in findings
-                {
-                    let mark = match status {
-                        Status::Good => "✓",
+                let widths = findings.iter().map(|finding| finding.check.chars().count());
+                let width = widths.max().unwrap_or_default();
+                for finding in findings {
+                    let mark = match finding.status {
+                        Status::Passed => "✓",
+                        Status::WorkedAround => "~",
                         Status::Doubtful => "?",
-                        Status::Bad => "✗",
+                        Status::Refused => "✗",
                     };
-                    printer.text(&format!("  {mark} {check}: {}\n", one_line(detail)));
+                    let (check, detail) = (&finding.check, one_line(&finding.detail));
+                    printer.text(&format!("  {mark} {check:<width$}  {detail}\n"));
+                    if let Some(mend) = &finding.mend {
+                        printer.text(&format!("    {:<width$}  {}\n", "", one_line(mend)));
+                    }
                 }
             }
         }

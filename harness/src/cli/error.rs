@@ -3,6 +3,7 @@ use shipworthy_harness::asking::StopError;
 use shipworthy_harness::config::ConfigError;
 use shipworthy_harness::evaluation::EvaluationError;
 use shipworthy_harness::halt::HaltReason;
+use shipworthy_harness::preflight::RefusedError;
 use shipworthy_harness::preparation::{LibraryError, PreparationError};
 use shipworthy_harness::run_directory::WriteError;
 use shipworthy_harness::score_table::ScoreTableError;
@@ -68,6 +69,13 @@ impl Failure {
         }
     }
 
+    /// Adds the last lines of a server's log.
+    pub(crate) fn log(self, last_lines: &[String]) -> Self {
+        last_lines.iter().fold(self, |failure, line| {
+            failure.hint(format!("log: {}", shipworthy_reports::one_line(line)))
+        })
+    }
+
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
@@ -121,9 +129,10 @@ impl From<OpenError> for Failure {
                 "start the server with the planned model, or name the served one in the \
                  configuration",
             ),
-            OpenError::WhichModel { .. } | OpenError::Url { .. } | OpenError::NotBuilt { .. } => {
-                Self::new(Kind::Usage, error)
-            }
+            OpenError::WhichModel { .. }
+            | OpenError::NoAdapter { .. }
+            | OpenError::Url { .. }
+            | OpenError::NotBuilt { .. } => Self::new(Kind::Usage, error),
             OpenError::Server(error) => error.into(),
         }
     }
@@ -134,6 +143,9 @@ impl From<ChatError> for Failure {
         let failure = Self::new(Kind::Unavailable, &error);
         match error {
             ChatError::Auth { .. } => failure.hint("set the variable named by `api_key_env`"),
+            ChatError::IdentityChanged { .. } => {
+                failure.hint("bring back the planned model, or evaluate anew, without `--resume`")
+            }
             ChatError::Unavailable { .. }
             | ChatError::Unreachable { .. }
             | ChatError::NotReady { .. } => failure
@@ -186,8 +198,17 @@ impl From<EvaluationError> for Failure {
             EvaluationError::NothingToResume => {
                 Self::new(Kind::Usage, error).hint("run without `--resume`")
             }
+            EvaluationError::Refused(error) => error.into(),
             EvaluationError::Personas(error) => error.into(),
         }
+    }
+}
+
+impl From<RefusedError> for Failure {
+    fn from(error: RefusedError) -> Self {
+        let mend = error.mend.clone();
+        let failure = Self::new(Kind::Unavailable, error);
+        mend.into_iter().fold(failure, Self::hint)
     }
 }
 
@@ -269,6 +290,10 @@ impl From<PreparationError> for Failure {
                 let mut failure = Self::from(source);
                 failure.message = format!("{place}: {}", failure.message);
                 failure
+            }
+            E::Server { ref source, .. } => {
+                let last_lines = source.last_lines().to_vec();
+                Self::new(Kind::Unavailable, error).log(&last_lines)
             }
             E::Yaml(_)
             | E::Library { .. }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use clap::Args;
 use shipworthy_harness::evaluation::{EvaluationError, Start, evaluate};
 use shipworthy_harness::halt::{Halt, HaltReason};
-use shipworthy_harness::preparation::prepare;
+use shipworthy_harness::preparation::{Servers, prepare};
 use shipworthy_harness::run_directory::{self, REPORT, TRANSCRIPTS};
 use shipworthy_harness::store::{RunState, Store};
 use shipworthy_schema::{Evaluation, Persona};
@@ -100,11 +100,15 @@ fn evaluate_and_report(printer: &Printer, config: &Path, start: Start, exit_zero
     ));
     let (personas, personas_text) = (prepared.personas.clone(), prepared.personas_text.clone());
     let (listener, bar) = progress::listener(printer);
+    let servers = Arc::clone(&prepared.servers);
     let done = runtime.block_on(async {
         let done = evaluate(prepared, store.clone(), start, halt, listener).await;
         done.map_err(|error| without_verdict(error, &project, &store, &personas))
     });
     bar.finish_and_clear();
+    let done = done.map_err(|failure| with_obituaries(failure, &servers));
+    // What was started for this run is stopped before its results are shown.
+    drop(servers);
     let (run, evaluation) = done?;
     let directory = project.run_directory(&run);
     run_directory::write(&directory, &evaluation, &personas_text)?;
@@ -114,6 +118,17 @@ fn evaluate_and_report(printer: &Printer, config: &Path, start: Start, exit_zero
     } else {
         evaluation.verdict().exit_code()
     })
+}
+
+/// Adds what servers wrote last that died under way.
+fn with_obituaries(failure: Failure, servers: &Servers) -> Failure {
+    servers
+        .obituaries()
+        .into_iter()
+        .fold(failure, |failure, died| {
+            let hint = format!("server `{}` died; its log is {}", died.server, died.log);
+            failure.hint(hint).log(&died.last_lines)
+        })
 }
 
 /// Prints the verdict, its reasons, the tables and where the report is.

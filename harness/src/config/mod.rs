@@ -9,6 +9,7 @@ mod limits;
 mod model_entry;
 mod personas;
 mod sampling;
+mod serve;
 mod simulator;
 
 use std::collections::BTreeMap;
@@ -25,9 +26,10 @@ pub use count::Count;
 pub use early_stopping::EarlyStoppingConfig;
 pub use judge::{JudgeConfig, JudgeEntry};
 pub use limits::Limits;
-pub use model_entry::{EntryError, ModelEntry};
+pub use model_entry::{EntryError, ModelEntry, Served, Surroundings};
 pub use personas::PersonasConfig;
 pub use sampling::{JudgeSampling, SimulatorSampling};
+pub use serve::{ServeConfig, ServeError};
 pub use simulator::{SimulatorConfig, SimulatorEntry};
 
 /// A project: who speaks with which models, and what bar they must clear.
@@ -48,6 +50,11 @@ pub struct Config {
     /// All models by name, the baseline among them.
     #[schemars(with = "BTreeMap<String, ModelEntry>")]
     pub models: BTreeMap<ModelName, Spanned<ModelEntry>>,
+    /// Model servers that are started for a run and stopped after it, by name; entries name them
+    /// with `server`.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, ServeConfig>")]
+    pub serve: BTreeMap<ProjectName, Spanned<ServeConfig>>,
     /// What every reader of the report must know, e.g. that the models are toys.
     #[serde(default)]
     pub notice: Option<String>,
@@ -134,6 +141,7 @@ impl Config {
         config.check_baseline(file)?;
         config.personas.check_seeds(file)?;
         config.check_early_stopping(file)?;
+        config.check_servers(file)?;
         Ok(config)
     }
 
@@ -165,6 +173,53 @@ impl Config {
         fault.map_or(Ok(()), |fault| {
             Err(Place::of(file, "early_stopping", stopping).error(fault))
         })
+    }
+
+    fn check_servers(&self, file: &str) -> Result<(), YamlError> {
+        let known = |name: &str| self.serve.keys().any(|known| known.as_str() == name);
+        let fault = |entry: &ModelEntry| {
+            let server = entry.server().filter(|server| !known(server))?;
+            let names: Vec<&str> = self.serve.keys().map(ProjectName::as_str).collect();
+            Some(match names[..] {
+                [] => format!("server `{server}` is not there: `serve` names none"),
+                _ => format!(
+                    "no server is named `{server}`; `serve` has {}",
+                    names.join(", ")
+                ),
+            })
+        };
+        for (name, entry) in &self.models {
+            if let Some(message) = fault(&entry.value) {
+                return Err(Place::of(file, format!("models.{name}"), entry).error(message));
+            }
+        }
+        if let SimulatorConfig::Llm(entry) = &self.simulator.value
+            && let Some(message) = fault(&entry.model)
+        {
+            return Err(Place::of(file, "simulator", &self.simulator).error(message));
+        }
+        if let JudgeConfig::Llm(entry) = &self.judge.value
+            && let Some(message) = fault(&entry.model)
+        {
+            return Err(Place::of(file, "judge", &self.judge).error(message));
+        }
+        Ok(())
+    }
+
+    /// Returns every entry, with whether it is a model under test.
+    pub fn entries(&self) -> Vec<(&ModelEntry, bool)> {
+        let mut entries: Vec<(&ModelEntry, bool)> = self
+            .models
+            .values()
+            .map(|entry| (&entry.value, true))
+            .collect();
+        if let SimulatorConfig::Llm(entry) = &self.simulator.value {
+            entries.push((&entry.model, false));
+        }
+        if let JudgeConfig::Llm(entry) = &self.judge.value {
+            entries.push((&entry.model, false));
+        }
+        entries
     }
 
     /// Returns the JSON schema of the configuration, for editors.
@@ -204,7 +259,7 @@ training_data: data/train.jsonl
 
     #[test_case("rubric: coaching", "rubrik: coaching"
         => "c.yaml:3:1: field `rubrik`: unknown field `rubrik`, expected one of project, personas, \
-            rubric, baseline, models, notice, system_prompt, simulator, judge, sampling, gate, \
+            rubric, baseline, models, serve, notice, system_prompt, simulator, judge, sampling, gate, \
             early_stopping, training_data, call_timeout_s, limits"; "unknown key")]
     #[test_case("seed_start: 9000", "seed_start: 4000"
         => "c.yaml:2:51: field `personas.seed_start`: seeds 4000 to 4014 are for training; \

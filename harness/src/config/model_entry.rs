@@ -1,8 +1,9 @@
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use shipworthy_backends::{ModelLocation, Secret};
+use shipworthy_backends::{ModelLocation, Neighbours, Secret};
 use thiserror::Error;
 
 use super::Count;
@@ -10,7 +11,7 @@ use super::Count;
 /// Conversations held with one model at a time, unless the entry says otherwise.
 const DEFAULT_PARALLEL: u32 = 16;
 
-/// Where a model is: exactly one of `gguf`, `url` and `scripted`.
+/// Where a model is: exactly one of `gguf`, `url`, `server` and `scripted`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, try_from = "ModelEntryFields")]
 #[schemars(with = "ModelEntryFields")]
@@ -30,6 +31,12 @@ enum Place {
         url: String,
         model: Option<String>,
         api_key_env: Option<String>,
+        lora: Option<BTreeMap<String, f64>>,
+    },
+    Server {
+        server: String,
+        model: Option<String>,
+        lora: Option<BTreeMap<String, f64>>,
     },
     Scripted {
         path: String,
@@ -48,8 +55,14 @@ pub(super) struct ModelEntryFields {
     pub(super) threads: Option<Count>,
     /// Base URL of an OpenAI-compatible server, e.g. `http://127.0.0.1:8080/v1`.
     pub(super) url: Option<String>,
-    /// The model's id at the server (with `url`); may be left out where it serves only one.
+    /// A server of `serve`, by its name there.
+    pub(super) server: Option<String>,
+    /// The model's id at the server (with `url` or `server`); may be left out where it serves only
+    /// one.
     pub(super) model: Option<String>,
+    /// Scales of a llama-server's adapters, by file, file name or number (with `url` or `server`);
+    /// an adapter that is not named is off.
+    pub(super) lora: Option<BTreeMap<String, f64>>,
     /// Environment variable that holds the API key (with `url`).
     pub(super) api_key_env: Option<String>,
     /// A JSONL file of replies.
@@ -62,7 +75,7 @@ pub(super) struct ModelEntryFields {
 #[derive(Debug, Error, PartialEq)]
 pub enum EntryError {
     /// None or several of the places are given.
-    #[error("give one of `gguf`, `url` and `scripted`")]
+    #[error("give one of `gguf`, `url`, `server` and `scripted`")]
     Place,
     /// A field goes with another kind of model.
     #[error("`{field}` goes with `{with}` only")]
@@ -71,6 +84,20 @@ pub enum EntryError {
         field: &'static str,
         /// What it goes with.
         with: &'static str,
+    },
+    /// An adapter's scale is no number.
+    #[error("`lora`: the scale of `{adapter}` is {scale}, which is no finite number")]
+    Scale {
+        /// The adapter.
+        adapter: String,
+        /// Its scale.
+        scale: f64,
+    },
+    /// No server of that name is started.
+    #[error("no server of `serve` is named `{server}`")]
+    NoServer {
+        /// The name.
+        server: String,
     },
     /// The environment variable with the key is not set.
     #[error("environment variable `{name}` (named by `api_key_env`) is not set")]
@@ -84,18 +111,28 @@ impl TryFrom<ModelEntryFields> for ModelEntry {
     type Error = EntryError;
 
     fn try_from(fields: ModelEntryFields) -> Result<Self, EntryError> {
-        let of_gguf = [("context", fields.context), ("threads", fields.threads)];
-        let of_url = [
-            ("model", &fields.model),
-            ("api_key_env", &fields.api_key_env),
+        let of_gguf = [
+            ("context", fields.context.is_some()),
+            ("threads", fields.threads.is_some()),
         ];
-        let stray_gguf = of_gguf.iter().find(|(_, value)| value.is_some());
-        let stray_url = of_url.iter().find(|(_, value)| value.is_some());
-        let place = match (fields.gguf, fields.url, fields.scripted) {
-            (Some(path), None, None) => {
-                if let Some((field, _)) = stray_url {
-                    return Err(EntryError::Misplaced { field, with: "url" });
-                }
+        let of_server = [
+            ("model", fields.model.is_some()),
+            ("lora", fields.lora.is_some()),
+        ];
+        let of_url = [("api_key_env", fields.api_key_env.is_some())];
+        let refuse = |given: &[(&'static str, bool)], with| match given.iter().find(|(_, is)| *is) {
+            Some((field, _)) => Err(EntryError::Misplaced { field, with }),
+            None => Ok(()),
+        };
+        let mut scales = fields.lora.iter().flatten();
+        if let Some((adapter, scale)) = scales.find(|(_, scale)| !scale.is_finite()) {
+            let (adapter, scale) = (adapter.clone(), *scale);
+            return Err(EntryError::Scale { adapter, scale });
+        }
+        let place = match (fields.gguf, fields.url, fields.server, fields.scripted) {
+            (Some(path), None, None, None) => {
+                refuse(&of_server, "url` or `server")?;
+                refuse(&of_url, "url")?;
                 let (context, threads) = (fields.context, fields.threads);
                 Place::Gguf {
                     path,
@@ -103,29 +140,29 @@ impl TryFrom<ModelEntryFields> for ModelEntry {
                     threads: threads.map(Count::get),
                 }
             }
-            (None, Some(url), None) => {
-                if let Some((field, _)) = stray_gguf {
-                    return Err(EntryError::Misplaced {
-                        field,
-                        with: "gguf",
-                    });
-                }
+            (None, Some(url), None, None) => {
+                refuse(&of_gguf, "gguf")?;
                 Place::Url {
                     url,
                     model: fields.model,
                     api_key_env: fields.api_key_env,
+                    lora: fields.lora,
                 }
             }
-            (None, None, Some(path)) => {
-                if let Some((field, _)) = stray_url {
-                    return Err(EntryError::Misplaced { field, with: "url" });
+            (None, None, Some(server), None) => {
+                refuse(&of_gguf, "gguf")?;
+                // Its key is the server's, which `serve` names.
+                refuse(&of_url, "url")?;
+                Place::Server {
+                    server,
+                    model: fields.model,
+                    lora: fields.lora,
                 }
-                if let Some((field, _)) = stray_gguf {
-                    return Err(EntryError::Misplaced {
-                        field,
-                        with: "gguf",
-                    });
-                }
+            }
+            (None, None, None, Some(path)) => {
+                refuse(&of_server, "url` or `server")?;
+                refuse(&of_url, "url")?;
+                refuse(&of_gguf, "gguf")?;
                 Place::Scripted { path }
             }
             _ => return Err(EntryError::Place),
@@ -138,13 +175,10 @@ impl TryFrom<ModelEntryFields> for ModelEntry {
 }
 
 impl ModelEntry {
-    /// Returns where the model is: paths are relative to `directory`, keys come from `environment`.
-    pub fn locate(
-        &self,
-        directory: &Path,
-        environment: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<ModelLocation, EntryError> {
+    /// Returns where the model is.
+    pub fn locate(&self, surroundings: &Surroundings<'_>) -> Result<ModelLocation, EntryError> {
         let parallel = self.parallel;
+        let directory = surroundings.directory;
         Ok(match self.place.clone() {
             Place::Gguf {
                 path,
@@ -161,16 +195,35 @@ impl ModelEntry {
                 url,
                 model,
                 api_key_env,
+                lora,
             } => {
-                let key = |name: String| {
-                    let key = environment(&name).filter(|key| !key.is_empty());
-                    key.map(Secret::new).ok_or(EntryError::KeyNotSet { name })
-                };
-                let api_key = api_key_env.map(key).transpose()?;
+                let key = |name: String| surroundings.key(&name);
                 ModelLocation::Http {
+                    api_key: api_key_env.map(key).transpose()?,
+                    neighbours: surroundings.neighbours(&url),
                     url,
                     model,
-                    api_key,
+                    lora,
+                    shown: None,
+                    parallel,
+                }
+            }
+            Place::Server {
+                server,
+                model,
+                lora,
+            } => {
+                let shown = served_name(&server);
+                let Some(served) = surroundings.servers.get(&server) else {
+                    return Err(EntryError::NoServer { server });
+                };
+                ModelLocation::Http {
+                    url: served.url.clone(),
+                    model,
+                    api_key: served.api_key.clone(),
+                    lora,
+                    neighbours: surroundings.neighbours(&shown),
+                    shown: Some(shown),
                     parallel,
                 }
             }
@@ -181,11 +234,97 @@ impl ModelEntry {
         })
     }
 
+    /// Returns the server of `serve` that the entry names, if it names one.
+    pub fn server(&self) -> Option<&str> {
+        match &self.place {
+            Place::Server { server, .. } => Some(server),
+            _ => None,
+        }
+    }
+
+    /// Returns the variable with the entry's API key, if it names one.
+    pub fn api_key_env(&self) -> Option<&str> {
+        match &self.place {
+            Place::Url { api_key_env, .. } => api_key_env.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Returns the server that the entry is at, by address or name, with the scales of its adapters.
+    fn site(&self) -> Option<(String, Option<&BTreeMap<String, f64>>)> {
+        match &self.place {
+            Place::Url { url, lora, .. } => Some((plain(url), lora.as_ref())),
+            Place::Server { server, lora, .. } => Some((served_name(server), lora.as_ref())),
+            Place::Gguf { .. } | Place::Scripted { .. } => None,
+        }
+    }
+
     /// Returns the file the entry names, if it names one.
     pub fn file(&self) -> Option<PathBuf> {
         match &self.place {
             Place::Gguf { path, .. } | Place::Scripted { path } => Some(path.into()),
-            Place::Url { .. } => None,
+            Place::Url { .. } | Place::Server { .. } => None,
+        }
+    }
+}
+
+/// What a plan calls a server of `serve`: its port differs from run to run.
+fn served_name(server: &str) -> String {
+    format!("serve:{server}")
+}
+
+/// Returns a URL so that two spellings of one server mostly are one.
+fn plain(url: &str) -> String {
+    let url = url
+        .trim()
+        .to_ascii_lowercase()
+        .replace("//localhost", "//127.0.0.1");
+    let url = url.trim_end_matches('/');
+    url.strip_suffix("/v1").unwrap_or(url).to_owned()
+}
+
+/// A server that was started.
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// Its base URL.
+    pub url: String,
+    /// The key that it wants.
+    pub api_key: Option<Secret>,
+}
+
+/// What is around an entry.
+pub struct Surroundings<'a> {
+    /// Paths are relative to it.
+    pub directory: &'a Path,
+    /// API keys come from it.
+    pub environment: &'a dyn Fn(&str) -> Option<String>,
+    /// The servers of `serve`, by name.
+    pub servers: &'a BTreeMap<String, Served>,
+    /// Every entry of the configuration, with whether it is a model under test.
+    pub entries: Vec<(&'a ModelEntry, bool)>,
+}
+
+impl Surroundings<'_> {
+    /// Returns the key in the variable `name`.
+    pub fn key(&self, name: &str) -> Result<Secret, EntryError> {
+        let key = (self.environment)(name).filter(|key| !key.is_empty());
+        let name = name.to_owned();
+        key.map(Secret::new).ok_or(EntryError::KeyNotSet { name })
+    }
+
+    /// Returns who is at the server `site`.
+    fn neighbours(&self, site: &str) -> Neighbours {
+        let site = plain(site);
+        let there = (self.entries.iter())
+            .filter_map(|(entry, is_tested)| Some((entry.site()?, *is_tested)))
+            .filter(|((other, _), _)| *other == site)
+            .map(|((_, lora), is_tested)| (lora, is_tested))
+            .collect::<Vec<_>>();
+        let models = there.iter().filter(|(_, is_tested)| *is_tested).count();
+        Neighbours {
+            models: models.max(1),
+            others: there.len().saturating_sub(models.max(1)),
+            other_adapters: there.iter().any(|(lora, _)| *lora != there[0].0),
         }
     }
 }
@@ -220,7 +359,9 @@ macro_rules! entry_with {
                 context: Option<$crate::config::Count>,
                 threads: Option<$crate::config::Count>,
                 url: Option<String>,
+                server: Option<String>,
                 model: Option<String>,
+                lora: Option<std::collections::BTreeMap<String, f64>>,
                 api_key_env: Option<String>,
                 scripted: Option<String>,
                 parallel: Option<$crate::config::Count>,
@@ -237,7 +378,9 @@ macro_rules! entry_with {
                         context: fields.context,
                         threads: fields.threads,
                         url: fields.url,
+                        server: fields.server,
                         model: fields.model,
+                        lora: fields.lora,
                         api_key_env: fields.api_key_env,
                         scripted: fields.scripted,
                         parallel: fields.parallel,
@@ -253,3 +396,43 @@ macro_rules! entry_with {
 }
 
 pub(super) use entry_with;
+
+#[cfg(test)]
+mod tests {
+    use super::{ModelEntry, Neighbours, Surroundings};
+
+    #[test]
+    fn entries_at_one_server_know_of_each_other() {
+        let read =
+            |text: &str| -> ModelEntry { shipworthy_schema::yaml::read(text, "e.yaml").unwrap() };
+        let base = read("{url: 'http://localhost:1/v1', lora: {}}");
+        let tuned = read("{url: 'http://127.0.0.1:1', lora: {tuned.gguf: 1}}");
+        let (judge, alone) = (read("{url: 'http://127.0.0.1:2'}"), read("{server: main}"));
+        let of = |entries: &[(&ModelEntry, bool)], site: &str| {
+            let surroundings = Surroundings {
+                directory: "".as_ref(),
+                environment: &|_| None,
+                servers: &std::collections::BTreeMap::new(),
+                entries: entries.to_vec(),
+            };
+            surroundings.neighbours(site)
+        };
+        let all = [
+            (&base, true),
+            (&tuned, true),
+            (&judge, false),
+            (&alone, true),
+        ];
+        let shared = Neighbours {
+            models: 2,
+            others: 0,
+            other_adapters: true,
+        };
+        assert_eq!(of(&all, "http://127.0.0.1:1/v1/"), shared);
+        assert_eq!(of(&all, "serve:main"), Neighbours::default());
+        assert_eq!(of(&all, "http://127.0.0.1:2/v1"), Neighbours::default());
+        let with_judge = [(&judge, false), (&judge, true)];
+        let neighbours = of(&with_judge, "http://127.0.0.1:2/v1");
+        assert_eq!((neighbours.others, neighbours.other_adapters), (1, false));
+    }
+}

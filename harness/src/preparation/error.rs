@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use shipworthy_backends::OpenError;
+use shipworthy_backends::server::ServerError;
 use shipworthy_personas::leak::LeakError;
 use shipworthy_personas::{GenerateError, PoolError};
 use shipworthy_rubrics::NothingToScore;
@@ -43,6 +44,14 @@ pub enum PreparationError {
         place: Place,
         /// Why.
         source: EntryError,
+    },
+    /// A server of `serve` does not serve.
+    #[error("{place}: {source}")]
+    Server {
+        /// The server.
+        place: Place,
+        /// Why.
+        source: ServerError,
     },
     /// A model cannot be opened.
     #[error("{place}: {source}")]

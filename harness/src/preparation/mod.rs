@@ -6,8 +6,10 @@ mod library;
 mod models;
 mod people;
 mod rubric;
+mod servers;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use shipworthy_personas::PersonaPool;
 use shipworthy_personas::simulator::{llm, rule_based};
@@ -25,6 +27,7 @@ pub use library::{LibraryError, spec_by_name};
 pub use models::Models;
 pub use people::leak_text;
 pub(crate) use people::of_run as personas_of_run;
+pub use servers::{Obituary, Servers};
 
 /// Version of the plan's format.
 const PLAN_FORMAT: u32 = 1;
@@ -49,6 +52,8 @@ pub struct Prepared {
     pub models: Models,
     /// What the run may cost; no part of the plan.
     pub limits: Limits,
+    /// The servers behind them that were started for this; they stop when it is dropped.
+    pub servers: Arc<Servers>,
 }
 
 /// What an evaluation reads from files, all checked.
@@ -125,7 +130,9 @@ pub async fn prepare(
     } = Inputs::read(config, file)?;
     let shown = file.display().to_string();
     let directory = directory_of(file);
-    let opened = models::open_all(config, &shown, directory, environment).await?;
+    let servers = Arc::new(Servers::start(config, file, environment, None).await?);
+    let surroundings = servers.surroundings(config, directory, environment);
+    let opened = models::open_all(config, &shown, &surroundings).await?;
     let simulator = match (&config.simulator.value, opened.simulator) {
         (SimulatorConfig::Llm(entry), Some(model)) => SimulatorPlan::Llm {
             model,
@@ -179,6 +186,7 @@ pub async fn prepare(
         rubric_text,
         models: opened.models,
         limits: config.limits.clone(),
+        servers,
     })
 }
 

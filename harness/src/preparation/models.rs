@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use shipworthy_backends::{ChatModel, OpenedModel, open};
@@ -7,9 +6,10 @@ use shipworthy_schema::yaml::{Place, Spanned};
 use shipworthy_schema::{ModelName, ModelRef, ModelSource, ServedIdentity};
 
 use super::PreparationError;
-use crate::config::{Config, JudgeConfig, ModelEntry, SimulatorConfig};
+use crate::config::{Config, JudgeConfig, ModelEntry, SimulatorConfig, Surroundings};
 
 /// The models of an evaluation, opened.
+#[derive(Clone)]
 pub struct Models {
     /// Baseline and candidates.
     pub under_test: BTreeMap<ModelName, Arc<dyn ChatModel>>,
@@ -30,22 +30,16 @@ pub(super) struct Opened {
 /// Where the entries stand and what they need.
 struct Opening<'a> {
     file: &'a str,
-    directory: &'a Path,
-    environment: &'a dyn Fn(&str) -> Option<String>,
+    surroundings: &'a Surroundings<'a>,
 }
 
 /// Opens every model of `config`, and refuses a judge that is one of the models it would judge.
 pub(super) async fn open_all(
     config: &Config,
     file: &str,
-    directory: &Path,
-    environment: &dyn Fn(&str) -> Option<String>,
+    surroundings: &Surroundings<'_>,
 ) -> Result<Opened, PreparationError> {
-    let opening = Opening {
-        file,
-        directory,
-        environment,
-    };
+    let opening = Opening { file, surroundings };
     let mut models = Models {
         under_test: BTreeMap::new(),
         simulator: None,
@@ -122,7 +116,7 @@ impl Opening<'_> {
         entry: &ModelEntry,
         place: Place,
     ) -> Result<OpenedModel, PreparationError> {
-        match entry.locate(self.directory, self.environment) {
+        match entry.locate(self.surroundings) {
             Err(source) => Err(PreparationError::Entry { place, source }),
             Ok(location) => open(&location)
                 .await
@@ -149,26 +143,27 @@ fn is_same(a: &ModelSource, b: &ModelSource) -> bool {
                 model: id_b,
                 served: b,
             },
-        ) => id_a == id_b && (url_a == url_b || !differ(a, b)),
+        ) => id_a == id_b && a.lora == b.lora && (url_a == url_b || !differ(a, b)),
         _ => false,
     }
 }
 
-/// Tells whether two models are at one place: the same file, or the same id at the same server.
+/// Tells whether two models are at one place: the same file, or the same id at the same server with
+/// the same adapters.
 fn is_one_place(a: &ModelSource, b: &ModelSource) -> bool {
     match (a, b) {
         (
             ModelSource::Http {
                 url: url_a,
                 model: id_a,
-                ..
+                served: a,
             },
             ModelSource::Http {
                 url: url_b,
                 model: id_b,
-                ..
+                served: b,
             },
-        ) => (url_a, id_a) == (url_b, id_b),
+        ) => (url_a, id_a, &a.lora) == (url_b, id_b, &b.lora),
         _ => is_same(a, b),
     }
 }

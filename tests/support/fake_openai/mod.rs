@@ -34,6 +34,9 @@ use self::routes::State;
 /// Computes the content of a reply from the request's body.
 pub(crate) type ReplyFn = Arc<dyn Fn(&Value) -> String + Send + Sync>;
 
+/// Computes the answer to a question that is asked before a run from the request's body.
+pub(crate) type PreflightFn = Arc<dyn Fn(&Value) -> Answer + Send + Sync>;
+
 /// How the server is to behave; the default behaves well.
 #[derive(Clone)]
 pub(crate) struct Options {
@@ -45,6 +48,10 @@ pub(crate) struct Options {
     pub(crate) n_params: Option<u64>,
     /// What `/props` answers; `None`: 404, as everywhere but at llama-server.
     pub(crate) props: Option<Value>,
+    /// What `/lora-adapters` answers; `None`: 404.
+    pub(crate) adapters: Option<Value>,
+    /// Answers what is asked before a run; `None`: as it should be.
+    pub(crate) preflight: Option<PreflightFn>,
     /// The key it wants (but for `/health`).
     pub(crate) api_key: Option<String>,
     /// How many times `/health` answers 503 "Loading model" before it answers 200.
@@ -76,6 +83,8 @@ impl Default for Options {
             other_models: Vec::new(),
             n_params: None,
             props: None,
+            adapters: None,
+            preflight: None,
             api_key: None,
             loading_probes: 0,
             latency: Duration::ZERO,
@@ -143,6 +152,11 @@ impl FakeOpenAi {
     /// Returns the chat requests so far, in order of arrival.
     pub(crate) fn requests(&self) -> Vec<Recorded> {
         self.state.requests()
+    }
+
+    /// Returns the bodies of what was asked before runs; no other method counts them.
+    pub(crate) fn preflight(&self) -> Vec<Value> {
+        self.state.preflight()
     }
 
     /// Returns how many chat requests came so far.

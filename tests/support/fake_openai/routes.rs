@@ -24,6 +24,7 @@ pub(super) struct State {
 #[derive(Default)]
 struct Inner {
     requests: Vec<Recorded>,
+    preflight: Vec<Value>,
     script: VecDeque<Answer>,
     judge_script: VecDeque<Answer>,
     attempts: BTreeMap<String, usize>,
@@ -49,6 +50,10 @@ impl State {
 
     pub(super) fn requests(&self) -> Vec<Recorded> {
         self.lock().requests.clone()
+    }
+
+    pub(super) fn preflight(&self) -> Vec<Value> {
+        self.lock().preflight.clone()
     }
 
     pub(super) fn calls(&self) -> usize {
@@ -146,8 +151,40 @@ fn probe(state: &State, request: &Request, path: &str) -> (u16, Value) {
             Some(props) => (200, props.clone()),
             None => error(404, "not_found_error", "File Not Found"),
         },
+        ("GET", "/lora-adapters") => match &options.adapters {
+            Some(adapters) => (200, adapters.clone()),
+            None => error(404, "not_found_error", "File Not Found"),
+        },
         _ => error(404, "not_found_error", "File Not Found"),
     }
+}
+
+/// Answers a question that is asked before a run, without faults and apart from the record.
+async fn preflight(connection: &mut Connection, state: &State, body: &Value) -> io::Result<()> {
+    state.lock().preflight.push(body.clone());
+    let answer = match &state.options.preflight {
+        Some(answer) => answer(body),
+        None => Answer::Text(replies::built_in(
+            body,
+            &Digest::of(body.to_string().as_bytes()).to_string(),
+        )),
+    };
+    let is_cut = body["max_tokens"] == 1;
+    let finish = if is_cut { "length" } else { "stop" };
+    let (status, text) = match answer {
+        Answer::Status { status, body, .. } => (status, body),
+        Answer::Message(message) => (200, completion(body, 0, &message, finish)),
+        Answer::Text(text) => {
+            let text = match text.split(' ').next() {
+                Some(word) if is_cut => word.to_owned(),
+                _ => text,
+            };
+            let message = json!({"role": "assistant", "content": text});
+            (200, completion(body, 0, &message, finish))
+        }
+        other => panic!("no answer before a run: {other:?}"),
+    };
+    connection.write(status, &[], &text).await
 }
 
 /// Answers one chat call; gives the connection back if it is still good.
@@ -161,6 +198,10 @@ async fn chat(
         connection.write(status, &[], &body.to_string()).await?;
         return Ok(Some(connection));
     };
+    if is_preflight(&body) {
+        preflight(&mut connection, state, &body).await?;
+        return Ok(Some(connection));
+    }
     let sha256 = Digest::of(&request.body).to_string();
     let received = state.start.elapsed();
     let (number, answer) = {
@@ -268,6 +309,13 @@ impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.lock().in_flight -= 1;
     }
+}
+
+/// Tells a question that is asked before a run by how all of them begin.
+fn is_preflight(body: &Value) -> bool {
+    let messages = body["messages"].as_array();
+    let last = messages.and_then(|messages| messages.last()?["content"].as_str());
+    last.is_some_and(|text| text.contains("Preflight check:"))
 }
 
 fn choose(inner: &mut Inner, options: &Options, body: &Value, sha256: &str) -> Answer {

@@ -80,6 +80,18 @@ impl Failure {
         }
     }
 
+    /// Tells whether the server may have gone away, so that another one may come back.
+    pub(super) fn is_outage(&self) -> bool {
+        matches!(
+            self,
+            Self::Lost(_)
+                | Self::Status {
+                    status: 502..=504,
+                    ..
+                }
+        )
+    }
+
     /// Says what the failure means for whoever called `model`; no word of `key` is left in it.
     pub(super) fn into_chat_error(self, model: &str, key: Option<&Secret>) -> ChatError {
         let model = model.to_owned();

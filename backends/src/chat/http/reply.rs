@@ -46,6 +46,15 @@ pub(super) fn read(body: &Value) -> Result<ChatReply, Failure> {
     })
 }
 
+/// Returns the log probability of each token of the reply, as far as the server tells.
+pub(super) fn log_probs(body: &Value) -> Vec<f64> {
+    let tokens = body.pointer("/choices/0/logprobs/content");
+    let tokens = tokens.and_then(Value::as_array).into_iter().flatten();
+    tokens
+        .filter_map(|token| token.get("logprob")?.as_f64())
+        .collect()
+}
+
 /// Explains a body without choices: some gateways send an error with a status of success.
 fn without_choices(body: &Value) -> Failure {
     match body.get("error").filter(|error| !error.is_null()) {

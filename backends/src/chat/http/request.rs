@@ -1,6 +1,34 @@
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::Value;
 use shipworthy_schema::{ChatRequest, Message, Role};
+
+use crate::Adaptation;
+
+/// What llama-server is told besides: no other server gets these fields, because some refuse what
+/// they do not know.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct LlamaServerFields {
+    /// The place that keeps this conversation's prompt cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) id_slot: Option<usize>,
+    /// Whether what a place or the server keeps of earlier prompts may be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cache_prompt: Option<bool>,
+    /// The scale of every adapter that is loaded.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) lora: Vec<LoraScale>,
+}
+
+/// An adapter's scale as llama-server wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(super) struct LoraScale {
+    /// Its number in `/lora-adapters`.
+    pub(super) id: u64,
+    /// Its scale.
+    pub(super) scale: f64,
+}
 
 /// The body of a call: only what is written here is sent, whatever the client library knows.
 ///
@@ -9,7 +37,7 @@ use shipworthy_schema::{ChatRequest, Message, Role};
 #[derive(Debug, Serialize)]
 pub(super) struct RequestBody<'a> {
     model: &'a str,
-    messages: &'a [Message],
+    messages: Cow<'a, [Message]>,
     temperature: f64,
     top_p: f64,
     top_k: u32,
@@ -19,6 +47,12 @@ pub(super) struct RequestBody<'a> {
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_format: Option<ResponseFormat<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logprobs: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_logprobs: Option<u32>,
+    #[serde(flatten)]
+    llama_server: LlamaServerFields,
 }
 
 #[derive(Debug, Serialize)]
@@ -36,7 +70,12 @@ struct JsonSchema<'a> {
 
 impl<'a> RequestBody<'a> {
     /// Returns the body that asks `model` for `request`, or what is wrong with the request.
-    pub(super) fn new(model: &'a str, request: &'a ChatRequest) -> Result<Self, &'static str> {
+    pub(super) fn new(
+        model: &'a str,
+        request: &'a ChatRequest,
+        adaptation: Adaptation,
+        llama_server: LlamaServerFields,
+    ) -> Result<Self, &'static str> {
         match request.messages.last().map(|message| message.role) {
             None => return Err("it has no messages"),
             // llama-server would continue that message instead of answering it.
@@ -46,7 +85,11 @@ impl<'a> RequestBody<'a> {
         let sampling = &request.sampling;
         Ok(Self {
             model,
-            messages: &request.messages,
+            messages: if adaptation.fold_system {
+                folded(&request.messages)
+            } else {
+                Cow::Borrowed(&request.messages)
+            },
             temperature: sampling.temperature,
             top_p: sampling.top_p,
             top_k: sampling.top_k,
@@ -57,6 +100,7 @@ impl<'a> RequestBody<'a> {
             response_format: request
                 .response_schema
                 .as_ref()
+                .filter(|_| !adaptation.omit_schema)
                 .map(|wanted| ResponseFormat {
                     r#type: "json_schema",
                     json_schema: JsonSchema {
@@ -65,7 +109,31 @@ impl<'a> RequestBody<'a> {
                         strict: true,
                     },
                 }),
+            logprobs: None,
+            top_logprobs: None,
+            llama_server,
         })
+    }
+
+    /// Asks for the log probability of each token too.
+    pub(super) fn with_log_probs(mut self) -> Self {
+        (self.logprobs, self.top_logprobs) = (Some(true), Some(1));
+        self
+    }
+}
+
+/// Returns the messages with the leading system messages at the head of the person's first one.
+fn folded(messages: &[Message]) -> Cow<'_, [Message]> {
+    let leading = messages.iter().take_while(|m| m.role == Role::System);
+    let (system, rest) = messages.split_at(leading.count());
+    match rest.split_first() {
+        Some((first, others)) if !system.is_empty() && first.role == Role::User => {
+            let said = system.iter().chain([first]).map(|m| m.content.as_str());
+            let said = said.collect::<Vec<_>>().join("\n\n");
+            let first = Message::new(Role::User, said);
+            Cow::Owned([&[first], others].concat())
+        }
+        _ => Cow::Borrowed(messages),
     }
 }
 
@@ -80,7 +148,33 @@ fn fold_seed(seed: u64) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::fold_seed;
+    use shipworthy_schema::{Message, Role};
+
+    use super::{fold_seed, folded};
+
+    #[test]
+    fn a_system_prompt_is_folded_into_the_first_message() {
+        let said = |role, text: &str| Message::new(role, text);
+        let messages = [
+            said(Role::System, "Be kind."),
+            said(Role::User, "Hello."),
+            said(Role::Assistant, "Hi."),
+            said(Role::User, "Bye."),
+        ];
+        let folded_messages = folded(&messages);
+        assert_eq!(
+            folded_messages[0],
+            said(Role::User, "Be kind.\n\nHello."),
+            "nothing is lost"
+        );
+        assert_eq!(folded_messages[1..], messages[2..]);
+        assert_eq!(folded(&messages[1..])[..], messages[1..], "nothing to fold");
+        assert_eq!(
+            folded(&messages[..1])[..],
+            messages[..1],
+            "nowhere to fold it to"
+        );
+    }
 
     #[test]
     fn seeds_fit_every_server() {

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_openai::Client;
@@ -36,7 +38,9 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// Retrying is the caller's, who counts attempts and stores what they yield.
 pub(super) struct Transport {
     openai: Client<Address>,
+    /// For questions about the server, whose connections tell nothing.
     http: reqwest::Client,
+    is_newly_connected: Arc<AtomicBool>,
 }
 
 impl Transport {
@@ -49,21 +53,33 @@ impl Transport {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        let builder = reqwest::Client::builder()
-            .user_agent(concat!("shipworthy/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            // A redirected POST would arrive as a GET without its body.
-            .redirect(redirect::Policy::none());
-        // A proxy set for the outside world cannot reach this machine's own ports.
-        let builder = if base.is_loopback() {
-            builder.no_proxy()
-        } else {
-            builder
+        let builder = || {
+            reqwest::Client::builder()
+                .user_agent(concat!("shipworthy/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(CONNECT_TIMEOUT)
+                .pool_idle_timeout(IDLE_TIMEOUT)
+                // A redirected POST would arrive as a GET without its body.
+                .redirect(redirect::Policy::none())
         };
-        let http = builder.build().map_err(Failure::from_reqwest)?;
+        // A proxy set for the outside world cannot reach this machine's own ports.
+        let builder = || {
+            if base.is_loopback() {
+                builder().no_proxy()
+            } else {
+                builder()
+            }
+        };
+        let is_newly_connected = Arc::new(AtomicBool::new(false));
+        let connected = Arc::clone(&is_newly_connected);
+        let notes_connections = tower::util::MapResponseLayer::new(move |connection| {
+            connected.store(true, Ordering::Release);
+            connection
+        });
+        let calls = builder().connector_layer(notes_connections);
+        let calls = calls.build().map_err(Failure::from_reqwest)?;
+        let http = builder().build().map_err(Failure::from_reqwest)?;
         let service = {
-            let http = http.clone();
+            let http = calls.clone();
             tower::service_fn(move |factory: HttpRequestFactory| {
                 let http = http.clone();
                 async move {
@@ -80,9 +96,15 @@ impl Transport {
             no_key: SecretString::from(""),
         };
         Ok(Self {
-            openai: Client::build(http.clone(), address).with_http_service(service),
+            openai: Client::build(calls, address).with_http_service(service),
             http,
+            is_newly_connected,
         })
+    }
+
+    /// Returns what is set whenever a call makes a connection: another server may be at its end.
+    pub(super) fn is_newly_connected(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_newly_connected)
     }
 
     /// Returns the server's address.
@@ -108,6 +130,19 @@ impl Transport {
             Err(Failure::Lost(_) | Failure::Unreached(_)) => self.get_once(url).await,
             answered => answered,
         }
+    }
+
+    /// Sends `body` to `url` and returns the JSON that came back with a status of success.
+    pub(super) async fn post(&self, url: &str, body: &Value) -> Result<Value, Failure> {
+        let request = self
+            .http
+            .post(url)
+            .headers(self.openai.config().headers.clone())
+            .json(body)
+            .build()
+            .map_err(Failure::from_reqwest)?;
+        let response = attempt(&self.http, request).await?;
+        response.json().await.map_err(Failure::from_reqwest)
     }
 
     async fn get_once(&self, url: &str) -> Result<Value, Failure> {

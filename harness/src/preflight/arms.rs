@@ -1,0 +1,102 @@
+use shipworthy_backends::{ChatError, ChatModel, Fingerprint};
+use shipworthy_schema::ModelName;
+
+use super::finding::Finding;
+use super::questions::{OPENINGS, patiently};
+
+/// The most that two log probabilities of one model differ, however its server batches them.
+const TOLERANCE: f64 = 1e-3;
+
+/// How much further apart than one model from itself two models must be.
+const TIMES_NOISE: f64 = 4.0;
+
+const CHECK: &str = "difference";
+
+const MEND: &str = "llama-server: start it with `--lora FILE` and give the candidate `lora: {FILE: \
+                    1}`, the baseline `lora: {}`; vLLM: `--enable-lora --lora-modules NAME=DIR` and \
+                    `model: NAME`";
+
+/// A model at a server that serves several.
+pub(super) type Arm<'a> = (&'a ModelName, &'a dyn ChatModel);
+
+/// Looks whether models at one server differ: an adapter that was not applied would make every
+/// difference 0. Returns a finding for each model but the first.
+///
+/// Each model goes on from a prompt without chance; two differ if they say different things, or if
+/// their log probabilities are further apart than the first model's are from its own.
+pub(super) async fn compare(arms: &[Arm<'_>]) -> Vec<(ModelName, Finding)> {
+    let mut findings = Vec::new();
+    let Some((first, others)) = arms.split_first() else {
+        return findings;
+    };
+    let baselines = match Baseline::ask(first.1).await {
+        Ok(Some(baselines)) => baselines,
+        Ok(None) => return findings,
+        Err(error) => {
+            let finding = Finding::refused(CHECK, error.to_string());
+            return vec![(first.0.clone(), finding)];
+        }
+    };
+    for (name, model) in others {
+        let finding = match baselines.apart_from(*model).await {
+            Err(error) => Finding::refused(CHECK, error.to_string()),
+            Ok(Some(distance)) if distance.is_infinite() => Finding::passed(
+                CHECK,
+                format!("it goes on otherwise than `{}` from one prompt", first.0),
+            ),
+            Ok(Some(distance)) => Finding::passed(
+                CHECK,
+                format!(
+                    "its log probabilities are {distance:.3} from those of `{}`",
+                    first.0
+                ),
+            ),
+            Ok(None) => Finding::refused(
+                CHECK,
+                format!(
+                    "it answers exactly as `{}` at the same server does, so its adapter is not \
+                     applied",
+                    first.0
+                ),
+            )
+            .mend(MEND),
+        };
+        findings.push(((*name).clone(), finding));
+    }
+    findings
+}
+
+/// How the first model goes on from each prompt, and how far it is from itself.
+struct Baseline(Vec<(&'static str, Fingerprint, f64)>);
+
+impl Baseline {
+    /// Returns `None` where models cannot be told apart this way.
+    async fn ask(model: &dyn ChatModel) -> Result<Option<Self>, ChatError> {
+        let mut prints = Vec::new();
+        for prompt in OPENINGS {
+            let once = patiently(|| model.fingerprint(prompt)).await?;
+            let again = patiently(|| model.fingerprint(prompt)).await?;
+            let (Some(once), Some(again)) = (once, again) else {
+                return Ok(None);
+            };
+            let noise = once.distance(&again);
+            prints.push((prompt, once, noise));
+        }
+        Ok(Some(Self(prints)))
+    }
+
+    /// Returns how far `model` is from this one, at the first prompt at which that is far enough to
+    /// be no chance.
+    async fn apart_from(&self, model: &dyn ChatModel) -> Result<Option<f64>, ChatError> {
+        for (prompt, print, noise) in &self.0 {
+            let Some(other) = patiently(|| model.fingerprint(prompt)).await? else {
+                continue;
+            };
+            let distance = print.distance(&other);
+            if distance > TOLERANCE.max(TIMES_NOISE * noise) {
+                return Ok(Some(distance));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,322 @@
+use shipworthy_backends::{Adaptation, ChatError, ChatModel, ServerFacts};
+use shipworthy_schema::{ChatReply, FinishReason};
+
+use super::finding::Finding;
+use super::questions::{Asked, Questions, SHORT, UNLIKELY, patiently};
+
+/// Tokens beyond two replies that a conversation of any use has at least.
+const SPARE_TOKENS: u64 = 256;
+
+/// What a model is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Purpose<'a> {
+    /// What it is told before a conversation.
+    pub system_prompt: Option<&'a str>,
+    /// Most tokens of its replies.
+    pub max_tokens: u32,
+    /// Whether it answers by schema.
+    pub needs_schema: bool,
+    /// Whether to look also at what no evaluation needs.
+    pub in_full: bool,
+}
+
+/// What was found, and what follows for the requests.
+pub(super) struct Examined {
+    pub(super) findings: Vec<Finding>,
+    pub(super) adaptation: Adaptation,
+}
+
+/// Looks at one model, with six calls at most where nothing is wrong.
+pub(super) async fn examine(model: &dyn ChatModel, purpose: Purpose<'_>) -> Examined {
+    let mut examination = Examination {
+        questions: Questions {
+            model,
+            system_prompt: purpose.system_prompt,
+        },
+        purpose,
+        findings: Vec::new(),
+        adaptation: Adaptation::default(),
+    };
+    examination.run().await;
+    model.end_thread("preflight");
+    Examined {
+        findings: examination.findings,
+        adaptation: examination.adaptation,
+    }
+}
+
+struct Examination<'a> {
+    questions: Questions<'a>,
+    purpose: Purpose<'a>,
+    findings: Vec<Finding>,
+    adaptation: Adaptation,
+}
+
+impl Examination<'_> {
+    async fn run(&mut self) {
+        let model = self.questions.model;
+        match patiently(|| model.server_facts()).await {
+            Ok(facts) => self.facts(&facts),
+            Err(error) => return self.note(unavailable("server", &error)),
+        }
+        let Some(first) = self.reply().await else {
+            return;
+        };
+        self.seed(&first).await;
+        self.turns().await;
+        if self.purpose.system_prompt.is_some() && !self.adaptation.fold_system {
+            self.system_prompt(&first).await;
+        }
+        if self.purpose.needs_schema {
+            self.schema().await;
+        }
+        if self.purpose.in_full {
+            self.prompt_log_probs().await;
+        }
+    }
+
+    fn note(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+
+    fn facts(&mut self, facts: &ServerFacts) {
+        let adapters = match facts.adapters.len() {
+            0 => None,
+            _ => Some(format!("adapters {}", facts.adapters.join(", "))),
+        };
+        let slots = facts.slots.map(|n| format!("{n} requests at once"));
+        let parts = [facts.software.clone(), slots, adapters];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        if !parts.is_empty() {
+            self.note(Finding::passed("server", parts.join(", ")));
+        }
+        let Some(context) = facts.context else {
+            return;
+        };
+        let most = u64::from(self.purpose.max_tokens);
+        let detail = format!("{context} tokens for a conversation, {most} at most for a reply");
+        let larger = "give the server a larger context, or lower `max_tokens`";
+        self.note(if context <= most {
+            Finding::refused("context", detail + ": there is no room for a prompt").mend(larger)
+        } else if context < 2 * most + SPARE_TOKENS {
+            Finding::doubtful("context", detail + ": few conversations will fit").mend(larger)
+        } else {
+            Finding::passed("context", detail)
+        });
+    }
+
+    /// Asks for a reply; `None` where the model cannot be used.
+    async fn reply(&mut self) -> Option<ChatReply> {
+        let greeting = Asked::greeting(SHORT);
+        let reply = match self.questions.ask(greeting).await {
+            Err(ChatError::Refused { detail, .. }) if self.purpose.system_prompt.is_some() => {
+                self.adaptation.fold_system = true;
+                self.questions.model.adapt(self.adaptation);
+                let folded = self.questions.ask(greeting).await;
+                if folded.is_ok() {
+                    self.note(Finding::worked_around(
+                        "system prompt",
+                        format!(
+                            "refused ({detail}), so every model gets it at the head of the \
+                             person's first message"
+                        ),
+                    ));
+                } else {
+                    self.adaptation.fold_system = false;
+                    self.questions.model.adapt(self.adaptation);
+                }
+                folded
+            }
+            reply => reply,
+        };
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(error) => {
+                self.note(unavailable("reply", &error));
+                return None;
+            }
+        };
+        if reply.reasoning.is_some() {
+            self.reasoning(&reply).await;
+        } else if reply.content.trim().is_empty() {
+            let detail = "the reply is empty";
+            let mend = "check the chat template and the end-of-turn token";
+            self.note(Finding::doubtful("reply", detail).mend(mend));
+        } else {
+            let start: String = reply.content.chars().take(60).collect();
+            self.note(Finding::passed("reply", format!("says “{}”", start.trim())));
+        }
+        Some(reply)
+    }
+
+    /// Looks whether a model that reasons comes to an answer within the tokens it will have.
+    async fn reasoning(&mut self, short: &ChatReply) {
+        let check = "reasoning";
+        let most = self.purpose.max_tokens;
+        let answer = if short.content.trim().is_empty() {
+            self.questions.ask(Asked::greeting(most)).await
+        } else {
+            Ok(short.clone())
+        };
+        self.note(match answer {
+            Err(error) => unavailable(check, &error),
+            Ok(reply) if reply.content.trim().is_empty() => Finding::refused(
+                check,
+                format!("it spent all {most} tokens on reasoning and answered nothing"),
+            )
+            .mend("raise `max_tokens`, or turn thinking off at the server"),
+            Ok(_) => Finding::passed(
+                check,
+                "it reasons before it answers; the reasoning is set apart and costs tokens",
+            ),
+        });
+    }
+
+    async fn seed(&mut self, first: &ChatReply) {
+        let check = "seed";
+        let finding = match self.questions.ask(Asked::greeting(SHORT)).await {
+            Err(error) => unavailable(check, &error),
+            Ok(second) if second.content == first.content => {
+                Finding::passed(check, "the same seed gave the same reply twice")
+            }
+            Ok(_) => Finding::doubtful(
+                check,
+                "the same seed gave two replies: the run can be resumed and reported again, but \
+                 not repeated",
+            ),
+        };
+        self.note(finding);
+    }
+
+    /// Asks for one token in a conversation's second turn.
+    async fn turns(&mut self) {
+        let asked = Asked {
+            second_turn: true,
+            ..Asked::greeting(1)
+        };
+        let reply = match self.questions.ask(asked).await {
+            Ok(reply) => reply,
+            Err(error) => {
+                let mend = "check the chat template: it must take several turns";
+                return self.note(unavailable("second turn", &error).mend(mend));
+            }
+        };
+        self.note(Finding::passed("second turn", "taken"));
+        self.note(match (reply.finish_reason, reply.usage.completion_tokens) {
+            (FinishReason::Length, Some(1) | None) => {
+                Finding::passed("max_tokens", "one asked for, cut off as it should be")
+            }
+            // A model may well have nothing more to say.
+            (FinishReason::Stop, Some(0 | 1)) => Finding::passed("max_tokens", "one asked for"),
+            (reason, tokens) => {
+                let tokens = tokens.map_or("an unknown number of".to_owned(), |n| n.to_string());
+                Finding::doubtful(
+                    "max_tokens",
+                    format!(
+                        "one asked for; it gave {tokens} and says `finish_reason` {reason:?}, so \
+                         cut-off replies may not show"
+                    ),
+                )
+            }
+        });
+    }
+
+    /// Looks whether the chat template passes the system prompt over in silence.
+    async fn system_prompt(&mut self, with: &ChatReply) {
+        let check = "system prompt";
+        let asked = Asked {
+            with_system: false,
+            ..Asked::greeting(1)
+        };
+        let without = match self.questions.ask(asked).await {
+            Ok(without) => without,
+            Err(error) => return self.note(unavailable(check, &error)),
+        };
+        let finding = match (with.usage.prompt_tokens, without.usage.prompt_tokens) {
+            (Some(with), Some(without)) if with > without => Finding::passed(check, "taken"),
+            (Some(_), Some(_)) => {
+                self.adaptation.fold_system = true;
+                self.questions.model.adapt(self.adaptation);
+                Finding::worked_around(
+                    check,
+                    "the chat template passes it over in silence, so every model gets it at the \
+                     head of the person's first message",
+                )
+            }
+            _ => Finding::passed(check, "not refused; the server does not count tokens"),
+        };
+        self.note(finding);
+    }
+
+    async fn schema(&mut self) {
+        let check = "json schema";
+        let asked = Asked {
+            with_schema: true,
+            with_system: false,
+            ..Asked::greeting(64)
+        };
+        let finding = match self.questions.ask(asked).await {
+            Err(ChatError::Refused { detail, .. }) => {
+                self.adaptation.omit_schema = true;
+                self.questions.model.adapt(self.adaptation);
+                Finding::worked_around(
+                    check,
+                    format!(
+                        "refused ({detail}), so the prompt alone asks for JSON, and answers are \
+                         checked here"
+                    ),
+                )
+            }
+            Err(error) => unavailable(check, &error),
+            Ok(reply) => {
+                let value: Option<serde_json::Value> =
+                    serde_json::from_str(reply.content.trim()).ok();
+                let animal = value
+                    .as_ref()
+                    .and_then(|value| value.get("animal")?.as_str());
+                if animal == Some(UNLIKELY) {
+                    Finding::passed(check, "kept")
+                } else {
+                    Finding::worked_around(
+                        check,
+                        "passed over in silence: answers are checked here, and asked for again \
+                         where they are no use",
+                    )
+                }
+            }
+        };
+        self.note(finding);
+    }
+
+    async fn prompt_log_probs(&mut self) {
+        let check = "log probabilities";
+        let model = self.questions.model;
+        let finding = match patiently(|| model.has_prompt_log_probs()).await {
+            Ok(None) => return,
+            Ok(Some(true)) => Finding::passed(check, "given for a prompt's tokens"),
+            Ok(Some(false)) => Finding::passed(
+                check,
+                "not given for a prompt's tokens; no evaluation needs them, and `shipworthy \
+                 perplexity` computes them from files",
+            ),
+            Err(error) => Finding::doubtful(check, error.to_string()),
+        };
+        self.note(finding);
+    }
+}
+
+/// Returns that the model did not answer.
+fn unavailable(check: &str, error: &ChatError) -> Finding {
+    let finding = Finding::refused(check, error.to_string());
+    match error {
+        ChatError::Auth { .. } => finding.mend("set the variable named by `api_key_env`"),
+        ChatError::Unavailable { .. } | ChatError::RateLimited { .. } => {
+            finding.mend("start the server, or wait until it has less to do")
+        }
+        ChatError::IdentityChanged { .. } => finding.mend("keep the server as it is"),
+        ChatError::ContextOverflow { .. } => finding.mend("give the server a larger context"),
+        ChatError::Malformed { .. } | ChatError::Refused { .. } => {
+            finding.mend("check the server's log and its chat template")
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Base and adapter behind one real server that the project starts: doctor, evaluation, and the
+//! proof that the adapter is applied.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+/// Tokens of context; the golden model was made for fewer, but computes with any number.
+const CONTEXT: u32 = 2048;
+
+const TEMPLATE: &str = "{{ bos_token }}{% for message in messages %}<|start_header_id|>\
+    {{ message['role'] }}<|end_header_id|>\n\n{{ message['content'] }}<|eot_id|>{% endfor %}\
+    {% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}";
+
+/// Letters, because a model of random weights says nothing else.
+const RUBRIC: &str =
+    "name: letters\nversion: 1\npass_threshold: 0.5\ncategories:\n  - name: All\n    criteria:\n";
+
+/// A project beside the golden checkpoint and its adapter, with a chat template.
+struct Project {
+    directory: tempfile::TempDir,
+}
+
+impl Project {
+    fn new(config: &str) -> Self {
+        let project = Self {
+            directory: tempfile::tempdir().unwrap(),
+        };
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden");
+        let (base, lora) = (project.path("base"), project.path("lora"));
+        for (from, to, files) in [
+            (
+                golden.join("lora/tiny/base"),
+                &base,
+                &["config.json", "model.safetensors"][..],
+            ),
+            (
+                golden.join("tokenizers/llama3"),
+                &base,
+                &["tokenizer.json", "tokenizer_config.json"],
+            ),
+            (
+                golden.join("lora/tiny/lora"),
+                &lora,
+                &["adapter_config.json", "adapter_model.safetensors"],
+            ),
+        ] {
+            std::fs::create_dir_all(to).unwrap();
+            for file in files {
+                std::fs::copy(from.join(file), to.join(file)).unwrap();
+            }
+        }
+        set(
+            &base.join("config.json"),
+            "max_position_embeddings",
+            json!(CONTEXT),
+        );
+        set(
+            &base.join("tokenizer_config.json"),
+            "chat_template",
+            json!(TEMPLATE),
+        );
+        let criteria = "etaoinsr".chars().map(|letter| {
+            format!("      - {{id: {letter}, text: Says {letter}., check: {{regex: '{letter}.*{letter}.*{letter}'}}}}\n")
+        });
+        let rubric = RUBRIC.to_owned() + &criteria.collect::<String>();
+        std::fs::write(project.path("letters.yaml"), rubric).unwrap();
+        project.configure(config);
+        project
+    }
+
+    fn configure(&self, config: &str) {
+        let head = "project: interop\n\
+                    personas: {spec: coaching, count: 6, repeats: 2, max_turns: 3}\n\
+                    rubric: ./letters.yaml\n\
+                    baseline: base\n\
+                    system_prompt: You are a kind, practical coach.\n\
+                    sampling: {max_tokens: 24, seed: 7, temperature: 1}\n";
+        std::fs::write(self.path("shipworthy.yaml"), head.to_owned() + config).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Runs the command here; what it prints goes to the test's output.
+    fn run(&self, arguments: &[&str]) -> Output {
+        let start = Instant::now();
+        let output = Command::new(env!("CARGO_BIN_EXE_shipworthy"))
+            .args(arguments)
+            .current_dir(self.directory.path())
+            .envs([
+                ("HF_HUB_OFFLINE", "1"),
+                ("VLLM_NO_USAGE_STATS", "1"),
+                ("VLLM_CPU_KVCACHE_SPACE", "1"),
+            ])
+            .output()
+            .unwrap();
+        println!(
+            "$ shipworthy {} ({:.1} s, exit code {:?})\n{}{}",
+            arguments.join(" "),
+            start.elapsed().as_secs_f64(),
+            output.status.code(),
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        output
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.path(".shipworthy/servers/main.log")).unwrap_or_default()
+    }
+
+    /// Looks at the servers, evaluates, and asserts that both arms spoke and spoke differently.
+    fn doctor_and_evaluate(&self) {
+        let doctor = self.run(&["doctor", "--json"]);
+        assert!(doctor.status.success(), "{}", self.log());
+        let doctor: Value = serde_json::from_slice(&doctor.stdout).unwrap();
+        let subjects = doctor["subjects"].as_array().unwrap();
+        let tuned = subjects
+            .iter()
+            .find(|s| s["subject"] == "models.tuned")
+            .unwrap();
+        let check = |name: &str| {
+            let mut checks = tuned["checks"].as_array().unwrap().iter();
+            let found = checks.find(|check| check["check"] == name);
+            found.unwrap_or_else(|| panic!("no {name}: {tuned}"))["status"].clone()
+        };
+        for name in ["context", "second turn", "system prompt", "difference"] {
+            assert_eq!(check(name), "passed", "{tuned}");
+        }
+        let done = self.run(&["eval"]);
+        let code = done.status.code().unwrap();
+        assert!(
+            [0, 10, 11, 12, 13].contains(&code),
+            "no verdict: {}",
+            self.log()
+        );
+        let run = std::fs::read_dir(self.path("runs"))
+            .unwrap()
+            .next()
+            .unwrap();
+        let said = std::fs::read_to_string(run.unwrap().path().join("transcripts.jsonl")).unwrap();
+        let said: Vec<Value> = said
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(said.len(), 2 * 6 * 2);
+        for transcript in &said {
+            let end = transcript["termination"].as_str().unwrap();
+            assert!(super::ENDS[..4].contains(&end), "{transcript}");
+        }
+        let replies = |model: &str| {
+            let of_model = said
+                .iter()
+                .filter(|transcript| transcript["model"] == model);
+            of_model
+                .map(|transcript| transcript["turns"][1]["content"].clone())
+                .collect::<Vec<_>>()
+        };
+        let (base, tuned) = (replies("base"), replies("tuned"));
+        assert_eq!((base.len(), tuned.len()), (12, 12), "{}", said[0]);
+        let same = base
+            .iter()
+            .zip(&tuned)
+            .filter(|(base, tuned)| base == tuned);
+        assert!(same.count() < 3, "the adapter was applied");
+    }
+}
+
+/// Sets a field of a JSON file.
+fn set(path: &Path, field: &str, value: Value) {
+    let mut json: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    json[field] = value;
+    std::fs::write(path, json.to_string()).unwrap();
+}
+
+#[test]
+fn base_and_adapter_behind_one_llama_server() {
+    let program = std::env::var("LLAMA_SERVER").expect("`make interop` sets LLAMA_SERVER");
+    let config = |scale: f64| {
+        format!(
+            "serve:\n  main: {{llama_server: base.gguf, program: '{program}', args: [--lora, \
+             lora.gguf, --parallel, '4', --ctx-size, '{}', --threads, '1', --alias, tiny]}}\n\
+             models:\n  base: {{server: main, lora: {{}}}}\n  \
+             tuned: {{server: main, lora: {{lora.gguf: {scale}}}}}\n",
+            4 * CONTEXT
+        )
+    };
+    let project = Project::new(&config(1.0));
+    let made = |arguments: &[&str]| {
+        let made =
+            project.run(&[&["gguf", "--model", "base", "--type", "f32"], arguments].concat());
+        assert!(made.status.success());
+    };
+    made(&["--out", "base.gguf"]);
+    made(&["--adapter", "lora", "--adapter-only", "--out", "lora.gguf"]);
+    project.doctor_and_evaluate();
+    let log = project.log();
+    assert!(!log.contains("slot unavailable"), "{log}");
+
+    // An adapter that is loaded but hardly applied is noticed.
+    project.configure(&config(1e-7));
+    let refused = project.run(&["eval"]);
+    assert_eq!(refused.status.code(), Some(69));
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    assert!(stderr.contains("answers exactly as `base`"), "{stderr}");
+}
+
+#[test]
+fn base_and_adapter_behind_one_vllm_server() {
+    let Ok(program) = std::env::var("VLLM") else {
+        println!("VLLM names no vLLM: left out");
+        return;
+    };
+    let config = format!(
+        "serve:\n  main: {{vllm: base, program: '{program}', restarts: 0, args: [--dtype, float32, \
+         --enforce-eager, --max-model-len, '{CONTEXT}', --served-model-name, base, --enable-lora, \
+         --max-lora-rank, '8', --lora-modules, tuned=lora]}}\n\
+         models:\n  base: {{server: main, model: base}}\n  tuned: {{server: main, model: tuned}}\n"
+    );
+    let project = Project::new(&config);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/interop/tiny_checkpoint.py");
+    let made = Command::new(Path::new(&program).with_file_name("python"))
+        .arg(script)
+        .args([project.path("base"), project.path("lora")])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    project.doctor_and_evaluate();
+}
