@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 
 use crate::asking::{Asking, Speaker, StopError};
 use crate::preparation::Models;
-use crate::scoring::{Judge, score};
+use crate::scoring::{Scoring, score};
 use crate::simulation::{Setting, Simulator, converse};
 use crate::store::StoreError;
 
@@ -24,7 +24,7 @@ pub(crate) struct Engine<'a> {
     rubric: &'a Rubric,
     repeats: u32,
     setting: Setting,
-    judge: Option<Judge>,
+    scoring: Scoring,
     arms: BTreeMap<ModelName, Arm>,
 }
 
@@ -54,7 +54,7 @@ impl<'a> Engine<'a> {
             max_turns: plan.personas.max_turns,
             simulator: simulator(plan, &models),
         };
-        let judge = judge(plan, &models);
+        let scoring = Scoring::of(plan, &models);
         let arms = models
             .under_test
             .into_iter()
@@ -65,7 +65,7 @@ impl<'a> Engine<'a> {
             rubric,
             repeats: plan.personas.repeats,
             setting,
-            judge,
+            scoring,
             arms,
         }
     }
@@ -150,8 +150,8 @@ impl<'a> Engine<'a> {
         persona: &Persona,
         conversation: &Conversation,
     ) -> Result<ConversationScore, StopError> {
-        let (asking, judge) = (self.asking, self.judge.as_ref());
-        let scores = score(asking, self.rubric, judge, persona, conversation).await?;
+        let (asking, scoring) = (self.asking, &self.scoring);
+        let scores = score(asking, self.rubric, scoring, persona, conversation).await?;
         asking.store().put_score(asking.run(), &scores).await?;
         let (id, overall) = (scores.conversation.clone(), scores.overall.clone());
         asking.emit(Event::ConversationScored { id, overall });
@@ -196,13 +196,4 @@ fn simulator(plan: &Plan, models: &Models) -> Simulator {
         },
         _ => Simulator::RuleBased,
     }
-}
-
-fn judge(plan: &Plan, models: &Models) -> Option<Judge> {
-    let (plan, model) = (plan.judge.as_ref()?, models.judge.as_ref()?);
-    Some(Judge {
-        speaker: Speaker::new(model.clone(), CallRole::Judge),
-        repeats: plan.repeats,
-        sampling: plan.sampling.clone(),
-    })
 }

@@ -3,7 +3,7 @@ use std::path::Path;
 use clap::Args;
 use serde_json::{Value, json};
 use shipworthy_backends::{ModelLocation, Secret, open};
-use shipworthy_harness::config::{Config, JudgeConfig, ModelEntry, SimulatorConfig};
+use shipworthy_harness::config::{Config, ModelEntry, SimulatorConfig};
 use shipworthy_harness::preparation::{Inputs, directory_of};
 use shipworthy_harness::probe::{Finding, Status, probe};
 use shipworthy_reports::one_line;
@@ -116,8 +116,13 @@ async fn examine_project(file: &Path) -> Result<Vec<Subject>, Failure> {
     if let SimulatorConfig::Llm(entry) = &config.simulator.value {
         entries.push(("simulator".to_owned(), &entry.model));
     }
-    if let JudgeConfig::Llm(entry) = &config.judge.value {
-        entries.push(("judge".to_owned(), &entry.model));
+    let judges = config.judge.value.entries();
+    for judge in judges {
+        let name = match judges {
+            [_] => "judge".to_owned(),
+            _ => format!("judge {}", judge.name),
+        };
+        entries.push((name, &judge.model));
     }
     for (name, entry) in entries {
         // Simulator and judge get prompts of their own.
