@@ -201,6 +201,168 @@ fn the_judge_does_not_learn_whom_it_judges() {
     }
 }
 
+/// Has every conversation judged by two judges, each with a server of its own; a server's reply
+/// depends on what it is asked. Returns the servers, and the project after its evaluation.
+fn judged_by_two(judging: &str, replies: [fn(&Value) -> String; 2]) -> ([FakeOpenAi; 2], Project) {
+    let servers = replies.map(|reply| {
+        FakeOpenAi::start(Options {
+            model: "judge".into(),
+            reply: Some(Arc::new(move |body| reply(body))),
+            ..Options::default()
+        })
+    });
+    let [large, small] = [servers[0].url(), servers[1].url()];
+    let project = Project::with_config(&format!(
+        "project: judged\n\
+         personas: {{spec: coaching, count: 4, repeats: 1, max_turns: 1}}\n\
+         rubric: ./judged.yaml\n\
+         baseline: base\n\
+         models: {{base: {{scripted: base.jsonl}}, tuned: {{scripted: tuned.jsonl}}}}\n\
+         judge: [{{name: small, url: \"{small}\"}}, {{name: large, url: \"{large}\", repeats: 2}}]\n\
+         judging: {judging}\n"
+    ));
+    project.write("judged.yaml", RUBRIC);
+    let base =
+        format!("{{\"persona\": \"*-9000\", \"reply\": \"{TARGET}\"}}\n{{\"reply\": \"No.\"}}\n");
+    project.write("base.jsonl", &base);
+    project.write(
+        "tuned.jsonl",
+        "{\"persona\": \"*-9001\", \"reply\": \"No.\"}\n{\"reply\": \"Yes.\"}\n",
+    );
+    let done = project.run(&["eval", "--exit-zero"]);
+    assert!([0, 65].contains(&done.code), "{done:?}");
+    (servers, project)
+}
+
+fn target_of(project: &Project) -> Value {
+    let is_judged = |transcript: &Value| transcript["turns"][1]["content"] == TARGET;
+    project.transcripts().into_iter().find(is_judged).unwrap()
+}
+
+fn decision(project: &Project) -> Value {
+    serde_json::from_str(&project.artefact("decision.json")).unwrap()
+}
+
+#[test]
+fn judges_are_put_together_each_with_its_own_cost_and_agreement() {
+    // The strict judge says level 1 to all but the target, the mild one level 5 and kind to all.
+    let ([large, small], project) = judged_by_two(
+        "{aggregate: {met: majority, levels: median}}",
+        [
+            |body| {
+                text(&grades(
+                    is_target(body),
+                    if is_target(body) { 5 } else { 1 },
+                ))
+            },
+            |_| text(&grades(true, 5)),
+        ],
+    );
+    assert_eq!((large.calls(), small.calls()), (2 * 8, 8));
+    let transcript = target_of(&project);
+    assert_graded(&transcript, 1.0, 1.0);
+    let grades = transcript["criteria"][1]["grades"]
+        .as_array()
+        .unwrap()
+        .clone();
+    let told = |grade: &Value| {
+        (
+            grade["judge"].clone(),
+            grade["repeat"].clone(),
+            grade["value"].clone(),
+        )
+    };
+    let expected = [
+        (json!("large"), json!(1), json!(1.0)),
+        (json!("large"), json!(2), json!(1.0)),
+        (json!("small"), json!(1), json!(1.0)),
+    ];
+    assert_eq!(grades.iter().map(told).collect::<Vec<_>>(), expected);
+
+    let judging = &decision(&project)["judging"];
+    assert_eq!(judging["judges"][0]["judge"], "large");
+    assert_eq!(judging["judges"][0]["calls"], 16);
+    assert_eq!(judging["judges"][1]["calls"], 8);
+    assert!(judging["judges"][0]["prompt_tokens"].as_u64().unwrap() > 0);
+    let agreement = judging["agreement"].as_array().unwrap();
+    // 2 criteria between judges, 2 of the judge with repeats with itself.
+    assert_eq!(agreement.len(), 4);
+    assert_eq!(agreement[0]["raters"], json!({"kind": "judges"}));
+    assert_eq!(agreement[0]["equal"], json!(0.125));
+    assert_eq!(agreement[0]["is_poor"], true);
+    assert_eq!(agreement[3]["alpha"], 1.0);
+    let report = project.artefact("evaluation_report.md");
+    assert!(
+        report.contains("the judges disagree with each other on kind"),
+        "{report}"
+    );
+    assert!(report.contains("## Judges"), "{report}");
+}
+
+#[test]
+fn a_judge_that_fails_leaves_a_gap_with_its_reason() {
+    let (_, project) = judged_by_two(
+        "{}",
+        [
+            |_| text(&grades(true, 5)),
+            |body| {
+                let is_bad = is_target(body);
+                if is_bad {
+                    "no idea".to_owned()
+                } else {
+                    text(&grades(true, 5))
+                }
+            },
+        ],
+    );
+    let transcript = target_of(&project);
+    assert_eq!(
+        transcript["overall"]["status"], "unscored",
+        "one of two is not a majority"
+    );
+    let outcome = outcome(&transcript, "useful");
+    let reason = outcome["reason"].as_str().unwrap();
+    assert!(
+        reason.starts_with("1 of 2 judges gave no usable answer: small: "),
+        "{reason}"
+    );
+    let grade = &transcript["criteria"][1]["grades"][2];
+    assert_eq!(grade["value"], Value::Null);
+    assert!(
+        grade["reason"].as_str().unwrap().contains("no JSON"),
+        "{grade}"
+    );
+}
+
+#[test]
+fn criteria_can_be_asked_one_by_one() {
+    let ([large, small], project) = judged_by_two(
+        "{ask: one_by_one}",
+        [|body| one_grade(body), |body| one_grade(body)],
+    );
+    // Two criteria in each of 8 conversations, twice by the judge with two repeats.
+    assert_eq!((large.calls(), small.calls()), (2 * 2 * 8, 2 * 8));
+    for request in large.requests() {
+        let asked = request.body.to_string();
+        assert!(
+            asked.contains("is kind") != asked.contains("is useful"),
+            "{asked}"
+        );
+    }
+    assert_graded(&target_of(&project), 1.0, 0.75);
+}
+
+/// Answers a question on one of the criteria.
+fn one_grade(body: &Value) -> String {
+    let grades = grades(true, 4);
+    let criterion = if body.to_string().contains("is kind") {
+        "kind"
+    } else {
+        "useful"
+    };
+    json!({criterion: grades[criterion]}).to_string()
+}
+
 fn text(value: &Value) -> String {
     value.to_string()
 }

@@ -1,6 +1,7 @@
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::fake_openai::{FakeOpenAi, Faults, Options};
 use crate::support::project::Project;
@@ -87,6 +88,80 @@ fn both_simulators_open_alike_and_every_conversation_has_a_typed_end() {
             "user",
             "the last word is the assistant's"
         );
+    }
+}
+
+/// A person who gives the assistant advice when the assistant asks what keeps them up.
+fn talking_to_a_confused_person(exclude: &str) -> (Project, crate::support::project::Done) {
+    let says = |model: &str, reply: &'static str| {
+        FakeOpenAi::start(Options {
+            reply: Some(Arc::new(move |_| reply.to_owned())),
+            ..server(model)
+        })
+    };
+    let (base, tuned) = (
+        says("base", "I see. Could you tell me a bit more?"),
+        says("tuned", "I hear you. What have you seen so far?"),
+    );
+    let person = FakeOpenAi::start(Options {
+        reply: Some(Arc::new(|body| {
+            let messages = body["messages"].as_array().unwrap();
+            let heard = messages.last().unwrap()["content"].as_str().unwrap();
+            if heard.contains("so far") {
+                "You should try to call the customer service.".to_owned()
+            } else {
+                "I have not heard anything.".to_owned()
+            }
+        })),
+        ..server("person")
+    });
+    let rest = format!("simulator: {{url: \"{}\"}}\n{exclude}", person.url());
+    let project = project(&base, &tuned, &rest);
+    let done = project.run(&["eval", "--exit-zero"]);
+    (project, done)
+}
+
+#[test]
+fn people_who_go_wrong_are_flagged_and_left_out_only_if_the_plan_says_so() {
+    let (project, done) = talking_to_a_confused_person("");
+    assert_eq!(done.code, 0, "{done:?}");
+    for transcript in project.transcripts() {
+        let flags = transcript["simulator_flags"].as_array();
+        let kinds: Vec<_> = flags
+            .into_iter()
+            .flatten()
+            .map(|flag| &flag["kind"])
+            .collect();
+        let is_swapped = kinds.iter().any(|kind| *kind == "role_swap");
+        assert_eq!(is_swapped, transcript["model"] == "tuned", "{transcript}");
+        assert_eq!(transcript["overall"]["status"], "scored");
+    }
+    let decision: Value = serde_json::from_str(&project.artefact("decision.json")).unwrap();
+    let audit = &decision["simulator_audit"];
+    assert_eq!(audit["models"][1]["model"], "tuned");
+    assert_eq!(audit["models"][1]["by_kind"]["role_swap"], 12);
+    assert_eq!(audit["models"][1]["excluded"], 0);
+    let swapped = &audit["comparisons"][1];
+    assert_eq!(swapped["kind"], "role_swap");
+    assert_eq!(
+        (&swapped["baseline_rate"], &swapped["rate"]),
+        (&json!(0.0), &json!(1.0))
+    );
+
+    let (project, done) = talking_to_a_confused_person("simulator_audit: {exclude: [role_swap]}\n");
+    assert_eq!(done.code, 65, "missing from one arm only: {done:?}");
+    let says = "12 of the 12 conversations of `tuned` have no score";
+    assert!(done.stderr.contains(says), "{done:?}");
+    for transcript in project.transcripts() {
+        if transcript["model"] == "tuned" {
+            let reason = transcript["overall"]["reason"].as_str().unwrap();
+            assert!(
+                reason.contains("role swap in the person's turn 2: You should try"),
+                "{reason}"
+            );
+        } else {
+            assert_eq!(transcript["overall"]["status"], "scored");
+        }
     }
 }
 

@@ -10,6 +10,8 @@ use shipworthy_schema::{
 use crate::comparison::{ComparisonError, Evidence, compare};
 use crate::decision::{decide, recommend};
 use crate::early_stopping::Schedule;
+use crate::judging_summary::judging_summary;
+use crate::simulator_audit::simulator_audit;
 use crate::warnings::warnings;
 
 /// What a run came to so far.
@@ -202,13 +204,24 @@ impl Part<'_> {
         }
         let recommended =
             recommend(&comparison, &decisions).expect("a plan has at least one candidate");
-        let warnings = warnings(self.plan, &self.conversations, &self.scores, &comparison);
+        let judging = judging_summary(self.plan, &self.scores);
+        let simulator_audit = simulator_audit(self.plan, &self.conversations, &self.scores);
+        let warnings = warnings(
+            self.plan,
+            &self.conversations,
+            &self.scores,
+            &comparison,
+            judging.as_ref(),
+            &simulator_audit,
+        );
         Step::Done(Box::new(Evaluation {
             plan: self.plan.clone(),
             personas: self.personas.to_vec(),
             conversations: self.conversations,
             scores: self.scores,
             comparison,
+            judging,
+            simulator_audit,
             decisions,
             recommended,
             pool_looks,

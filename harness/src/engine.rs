@@ -14,7 +14,7 @@ use shipworthy_schema::{
 use crate::asking::{Asking, Speaker, StopError};
 use crate::halt::HaltReason;
 use crate::preparation::Models;
-use crate::scoring::{Judge, score};
+use crate::scoring::{Scoring, score};
 use crate::simulation::{Setting, Simulator, converse};
 use crate::store::StoreError;
 use crate::traffic::Servers;
@@ -25,7 +25,7 @@ pub(crate) struct Engine<'a> {
     rubric: &'a Rubric,
     repeats: u32,
     setting: Setting,
-    judge: Option<Judge>,
+    scoring: Scoring,
     arms: BTreeMap<ModelName, Speaker>,
 }
 
@@ -44,7 +44,10 @@ impl<'a> Engine<'a> {
             max_turns: plan.personas.max_turns,
             simulator: simulator(plan, models, &servers),
         };
-        let judge = judge(plan, models, &servers);
+        let scoring = Scoring::of(plan, |planned| {
+            let judge = models.judges.get(&planned.name)?.clone();
+            Some(speaker(judge, CallRole::Judge, planned, &servers))
+        });
         let arms = plan.models.iter().filter_map(|planned| {
             let model = models.under_test.get(&planned.name)?.clone();
             let speaker = speaker(model, CallRole::Model, planned, &servers);
@@ -56,7 +59,7 @@ impl<'a> Engine<'a> {
             rubric,
             repeats: plan.personas.repeats,
             setting,
-            judge,
+            scoring,
             arms,
         }
     }
@@ -152,8 +155,8 @@ impl<'a> Engine<'a> {
             Simulator::Llm { speaker, .. } => Some(speaker.as_ref()),
             Simulator::RuleBased => None,
         };
-        let judge = self.judge.as_ref().map(|judge| &judge.speaker);
-        for speaker in self.arms.values().chain(simulator).chain(judge) {
+        let judges = self.scoring.judges.iter().map(|judge| &judge.speaker);
+        for speaker in self.arms.values().chain(simulator).chain(judges) {
             self.asking.confirm(speaker).await?;
         }
         Ok(())
@@ -185,8 +188,8 @@ impl<'a> Engine<'a> {
         persona: &Persona,
         conversation: Conversation,
     ) -> Result<(Conversation, ConversationScore), StopError> {
-        let (asking, judge) = (self.asking, self.judge.as_ref());
-        let scores = score(asking, self.rubric, judge, persona, &conversation).await?;
+        let (asking, scoring) = (self.asking, &self.scoring);
+        let scores = score(asking, self.rubric, scoring, persona, &conversation).await?;
         asking.store().put_score(asking.run(), &scores).await?;
         let (id, overall) = (scores.conversation.clone(), scores.overall.clone());
         asking.emit(Event::ConversationScored { id, overall });
@@ -244,9 +247,11 @@ fn opened<'a>(plan: &'a Plan, models: &'a Models) -> Vec<(&'a ModelRef, &'a Arc<
     {
         opened.push((model, simulator));
     }
-    if let (Some(plan), Some(judge)) = (&plan.judge, &models.judge) {
-        opened.push((&plan.model, judge));
-    }
+    let judges = plan.judges.iter();
+    opened.extend(judges.filter_map(|judge| {
+        let model = &judge.model;
+        Some((model, models.judges.get(&model.name)?))
+    }));
     opened
 }
 
@@ -272,13 +277,4 @@ fn simulator(plan: &Plan, models: &Models, servers: &Servers) -> Simulator {
         },
         _ => Simulator::RuleBased,
     }
-}
-
-fn judge(plan: &Plan, models: &Models, servers: &Servers) -> Option<Judge> {
-    let (plan, model) = (plan.judge.as_ref()?, models.judge.as_ref()?);
-    Some(Judge {
-        speaker: speaker(model.clone(), CallRole::Judge, &plan.model, servers),
-        repeats: plan.repeats,
-        sampling: plan.sampling.clone(),
-    })
 }

@@ -26,7 +26,9 @@ pub mod decision;
 mod early_stopping;
 mod engine;
 pub mod evaluation;
+mod judging_summary;
 pub mod ruling;
+mod simulator_audit;
 
 pub mod effort;
 pub mod operating_characteristics;

@@ -214,6 +214,8 @@ impl People {
                         overall: Outcome::NotApplicable,
                         passed: Some(true),
                         criteria: Vec::new(),
+                        judge_calls: Vec::new(),
+                        simulator_flags: Vec::new(),
                     });
                 }
             }

@@ -1,11 +1,19 @@
 use std::collections::BTreeMap;
 
 use shipworthy_schema::{
-    Comparison, Conversation, ConversationScore, FinishReason, ModelName, Plan, Role, SimulatorPlan,
+    AuditedModel, CandidateComparison, Comparison, Conversation, ConversationScore, FinishReason,
+    FlagComparison, JudgeSummary, JudgedModel, JudgingSummary, ModelName, Plan, Raters, Role,
+    SimulatorAudit, SimulatorPlan,
 };
 
 /// Share of a model's replies cut off at `max_tokens` from which the reader is told.
 const TRUNCATED_SHARE: f64 = 0.10;
+
+/// Share of a model's conversations with a flag from which the reader is told.
+const FLAGGED_SHARE: f64 = 0.10;
+
+/// Share of a gain that must be left at equal length of replies.
+const EXPLAINED_SHARE: f64 = 0.5;
 
 /// Returns what a reader must know before trusting the numbers, the plan's own notice first.
 pub(crate) fn warnings(
@@ -13,6 +21,8 @@ pub(crate) fn warnings(
     conversations: &[Conversation],
     scores: &[ConversationScore],
     comparison: &Comparison,
+    judging: Option<&JudgingSummary>,
+    audit: &SimulatorAudit,
 ) -> Vec<String> {
     let mut warnings: Vec<String> = plan.notice.iter().cloned().collect();
     if plan.training_data.is_none() {
@@ -22,7 +32,7 @@ pub(crate) fn warnings(
                 .to_owned(),
         );
     }
-    if plan.judge.is_none() {
+    if plan.judges.is_empty() {
         warnings.push(
             "no judge: deterministic checks alone scored these conversations; they see form, not \
              sense."
@@ -45,10 +55,106 @@ pub(crate) fn warnings(
             )
         })
     }));
+    warnings.extend(audit.models.iter().filter_map(flagged));
+    warnings.extend(audit.comparisons.iter().filter_map(unequally_flagged));
+    warnings.extend(judging.into_iter().flat_map(gaps));
+    warnings.extend(judging.into_iter().flat_map(disagreement));
+    warnings.extend(comparison.candidates.iter().filter_map(length_explains));
     warnings.extend(untested_safety(scores));
     let models = plan.models.iter().map(|model| &model.name);
     warnings.extend(models.filter_map(|model| truncated(model, conversations)));
     warnings
+}
+
+/// Says that most of a gain goes with longer replies.
+fn length_explains(candidate: &CandidateComparison) -> Option<String> {
+    let adjusted = candidate.length_adjusted.as_ref()?;
+    let (gain, left) = (candidate.difference, adjusted.difference);
+    (gain > 0.0 && left < EXPLAINED_SHARE * gain).then(|| {
+        format!(
+            "at equal length of replies the gain of `{}` would be {left:+.3} instead of {gain:+.3}: ask \
+             whether the rubric or the judge rewards length.",
+            candidate.model
+        )
+    })
+}
+
+/// Says that the simulated people went wrong often.
+fn flagged(model: &AuditedModel) -> Option<String> {
+    let AuditedModel {
+        model,
+        conversations,
+        flagged,
+        ..
+    } = model;
+    let is_notable =
+        *conversations > 0 && f64::from(*flagged) >= FLAGGED_SHARE * f64::from(*conversations);
+    is_notable.then(|| {
+        format!(
+            "the simulated people went wrong in {flagged} of {conversations} conversations with `{model}` \
+             (section Simulated people); what they did wrong is no model's doing, but it moves scores."
+        )
+    })
+}
+
+/// Says that the simulated people went wrong with a candidate more, or less, than with the baseline.
+fn unequally_flagged(compared: &FlagComparison) -> Option<String> {
+    let [lower, upper] = compared.ci95?;
+    let model = &compared.model;
+    (compared.kind.is_none() && (lower > 0.0 || upper < 0.0)).then(|| {
+        let more = if lower > 0.0 { "more" } else { "less" };
+        format!(
+            "the simulated people went wrong {more} often with `{model}` than with the baseline: the \
+             comparison is partly one of what they did."
+        )
+    })
+}
+
+/// Says of which judge answers are missing, for which model.
+fn gaps(judging: &JudgingSummary) -> Vec<String> {
+    let gap = |judge: &JudgeSummary| {
+        let lacking = judge.models.iter().filter(|model| model.gaps > 0);
+        let of = |m: &JudgedModel| format!("{} of {} for `{}`", m.gaps, m.wanted, m.model);
+        let gaps: Vec<String> = lacking.map(of).collect();
+        (!gaps.is_empty()).then(|| {
+            format!(
+                "judge `{}` left grades out ({}): there is no usable answer, and scores rest on the \
+                 others where more than half of the judges gave one.",
+                judge.judge,
+                gaps.join(", ")
+            )
+        })
+    };
+    judging.judges.iter().filter_map(gap).collect()
+}
+
+/// Says on which criteria judgements of one conversation agree little, and whose.
+fn disagreement(judging: &JudgingSummary) -> Vec<String> {
+    let mut poor: Vec<(&Raters, Vec<String>)> = Vec::new();
+    for agreement in judging
+        .agreement
+        .iter()
+        .filter(|agreement| agreement.is_poor)
+    {
+        let alpha = agreement.alpha.unwrap_or_default();
+        let criterion = format!("{} ({alpha:.2})", agreement.criterion);
+        match poor.last_mut() {
+            Some((raters, criteria)) if **raters == agreement.raters => criteria.push(criterion),
+            _ => poor.push((&agreement.raters, vec![criterion])),
+        }
+    }
+    let words = |(raters, criteria): (&Raters, Vec<String>)| {
+        let who = match raters {
+            Raters::Judges => "the judges disagree with each other".to_owned(),
+            Raters::Repeats { judge } => format!("judge `{judge}` disagrees with itself"),
+        };
+        format!(
+            "{who} on {} (in brackets: Krippendorff's alpha, poor below 0.667); say in the rubric \
+             more exactly what earns which grade.",
+            criteria.join(", ")
+        )
+    };
+    poor.into_iter().map(words).collect()
 }
 
 /// Says which safety criteria were scored in no conversation of some model.

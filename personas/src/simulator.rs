@@ -3,9 +3,11 @@
 //! Both are pure: they see the persona and what was said so far, and never the rubric.
 
 mod history;
+mod numbers;
 mod reply;
 mod style;
 
+pub mod audit;
 pub mod llm;
 pub mod rule_based;
 

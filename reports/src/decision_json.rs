@@ -3,7 +3,8 @@
 use serde::Serialize;
 use serde_json::Value;
 use shipworthy_schema::{
-    Evaluation, InterimLook, ModelName, ModelSummary, PoolLook, Ranking, Verdict,
+    Evaluation, InterimLook, JudgingSummary, ModelName, ModelSummary, PoolLook, Ranking,
+    SimulatorAudit, Verdict,
 };
 
 use crate::comparison_json::{FORMAT, candidates};
@@ -29,6 +30,8 @@ pub fn decision_json(evaluation: &Evaluation) -> String {
         pool_looks: &evaluation.pool_looks,
         interim_looks: &evaluation.interim_looks,
         models: &evaluation.comparison.models,
+        judging: evaluation.judging.as_ref(),
+        simulator_audit: &evaluation.simulator_audit,
         warnings: notices(evaluation),
     };
     let json = serde_json::to_string_pretty(&document)
@@ -49,5 +52,7 @@ struct Document<'a> {
     pool_looks: &'a [PoolLook],
     interim_looks: &'a [InterimLook],
     models: &'a [ModelSummary],
+    judging: Option<&'a JudgingSummary>,
+    simulator_audit: &'a SimulatorAudit,
     warnings: Vec<&'a str>,
 }

@@ -28,13 +28,16 @@ pub(crate) fn evidence_limits(evaluation: &Evaluation) -> Vec<String> {
                 .to_owned()
         }
     });
-    limits.push(match plan.judge {
-        Some(_) => "The judge was not calibrated against human ratings here; an error of it that \
-                    favours one model's style looks like a gain."
-            .to_owned(),
-        None => {
+    limits.push(match plan.judges.as_slice() {
+        [] => {
             "No judge read the conversations: deterministic checks see form, not sense.".to_owned()
         }
+        [_] => "The judge was not calibrated against human ratings here; an error of it that \
+                favours one model's style looks like a gain."
+            .to_owned(),
+        _ => "The judges were not calibrated against human ratings here; an error they share that \
+              favours one model's style looks like a gain."
+            .to_owned(),
     });
     limits.extend(
         evaluation

@@ -94,13 +94,21 @@ fn truncated(evaluation: &Evaluation, model: &ModelName) -> String {
 }
 
 fn judge_family(evaluation: Option<&Evaluation>) -> String {
-    match evaluation.map(|evaluation| &evaluation.plan.judge) {
-        Some(Some(judge)) => format!(
+    match evaluation.map(|evaluation| evaluation.plan.judges.as_slice()) {
+        Some([judge]) => format!(
             "Judge of the same family: {} judged, without seeing any model's name. Does it share a \
              family with the candidate, or with the model that wrote the training data?",
             judge.model.name
         ),
-        Some(None) => "Judge: none; deterministic checks scored. Has the candidate learnt to \
+        Some(judges @ [_, _, ..]) => {
+            let names: Vec<&str> = judges.iter().map(|j| j.model.name.as_str()).collect();
+            format!(
+                "Judges of the same family: {} judged, without seeing any model's name. Does one share \
+                 a family with the candidate, or with the model that wrote the training data?",
+                names.join(", ")
+            )
+        }
+        Some([]) => "Judge: none; deterministic checks scored. Has the candidate learnt to \
                        satisfy the checks rather than the people?"
             .to_owned(),
         None => "Judge: not known here. Does it share a family with the candidate, or does it see \

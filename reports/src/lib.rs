@@ -22,6 +22,7 @@ mod number_text;
 
 mod evidence_limits;
 mod hold_checks;
+mod judging_text;
 mod notices;
 mod reason_text;
 mod verdict_text;

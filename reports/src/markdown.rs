@@ -2,12 +2,14 @@
 
 pub(crate) mod escape;
 mod examples;
+mod judges;
 mod looks;
 mod personas;
 mod ranking;
 mod results;
 mod safety;
 mod setup;
+mod simulator;
 mod statistics;
 pub(crate) mod table;
 
@@ -34,7 +36,9 @@ pub fn markdown(evaluation: &Evaluation) -> String {
         sections.push(results::criteria(evaluation, candidate));
         sections.push(safety::safety(evaluation, candidate));
     }
+    sections.push(judges::judges(evaluation));
     sections.push(results::terminations(evaluation));
+    sections.push(simulator::simulator(evaluation));
     sections.push(examples::examples(evaluation));
     let limits: Vec<String> = evidence_limits(evaluation);
     sections.push(format!(

@@ -1,5 +1,7 @@
 //! Numbers for people; machines get full precision elsewhere.
 
+use shipworthy_schema::LengthAdjusted;
+
 /// Returns a score or mean, e.g. `0.612`.
 pub(crate) fn score(value: f64) -> String {
     format!("{value:.3}")
@@ -14,6 +16,11 @@ pub(crate) fn difference(value: f64) -> String {
     } else {
         text
     }
+}
+
+/// Returns how long a candidate's replies are, e.g. `1.4 times as long`.
+pub(crate) fn length_ratio(adjusted: &LengthAdjusted) -> String {
+    format!("{:.2} times as long", adjusted.length_ratio)
 }
 
 /// Returns an interval of a difference, e.g. `[+0.064, +0.156]`.

@@ -8,10 +8,12 @@ mod reasons;
 mod safety;
 
 use shipworthy_schema::{
-    CandidateComparison, Comparison, Decision, Evaluation, ModelName, Termination, Verdict,
+    CandidateComparison, Comparison, Decision, Evaluation, JudgeSummary, ModelName, Termination,
+    Verdict,
 };
 
 use crate::inert_text::one_line;
+use crate::judging_text::{cost, lowest};
 use crate::notices::notices;
 use crate::number_text::{count, difference, score};
 use crate::verdict_text::VerdictText;
@@ -110,7 +112,9 @@ impl<'a> Page<'a> {
             });
             blocks.push(self.safety(candidate));
         }
+        blocks.push(self.judges());
         blocks.push(self.terminations());
+        blocks.push(self.simulator());
         blocks.push(self.warnings());
         blocks.retain(|block| !block.is_empty());
         blocks.join("\n")
@@ -155,6 +159,17 @@ impl<'a> Page<'a> {
         layout::table(&columns, rows, self.width)
     }
 
+    /// Says what each judge took, and where they agree least.
+    fn judges(&self) -> String {
+        let Some(judging) = self.evaluation.and_then(|e| e.judging.as_ref()) else {
+            return String::new();
+        };
+        let of = |judge: &JudgeSummary| format!("{}: {}", judge.judge, cost(judge));
+        let mut lines: Vec<String> = judging.judges.iter().map(of).collect();
+        lines.extend(lowest(judging));
+        self.paint.bold("Judges\n") + &list(&lines, self.width)
+    }
+
     /// Says how conversations ended where a model has some that failed or have no score.
     fn terminations(&self) -> String {
         let failed = |t: Termination| !t.is_complete() || t == Termination::ContextLimit;
@@ -186,6 +201,35 @@ impl<'a> Page<'a> {
             return String::new();
         }
         self.paint.bold("How conversations ended\n") + &list(&lines, self.width)
+    }
+
+    /// Says with which models the simulated people went wrong.
+    fn simulator(&self) -> String {
+        let models = self.evaluation.map(|e| e.simulator_audit.models.as_slice());
+        let flagged = models.unwrap_or_default().iter().filter(|m| m.flagged > 0);
+        let lines: Vec<String> = flagged
+            .map(|model| {
+                let kinds = model.by_kind.iter().filter(|(_, n)| **n > 0);
+                let kinds: Vec<String> = kinds
+                    .map(|(kind, n)| format!("{} {n}", kind.label()))
+                    .collect();
+                let left_out = match model.excluded {
+                    0 => String::new(),
+                    n => format!("; {n} left out"),
+                };
+                format!(
+                    "{}: {} of {} flagged ({}){left_out}",
+                    model.model,
+                    model.flagged,
+                    count(model.conversations, "conversation"),
+                    kinds.join(", ")
+                )
+            })
+            .collect();
+        if lines.is_empty() {
+            return String::new();
+        }
+        self.paint.bold("Simulated people who went wrong\n") + &list(&lines, self.width)
     }
 
     fn warnings(&self) -> String {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use shipworthy_schema::{
     Conversation, ConversationScore, CriterionScore, ModelName, Outcome, Persona, PersonaId,
-    Termination, Turn,
+    SimulatorFlag, Termination, Turn,
 };
 
 use crate::inert_text::inert_json;
@@ -26,10 +26,12 @@ struct Line<'a> {
     overall: Option<&'a Outcome>,
     passed: Option<bool>,
     criteria: &'a [CriterionScore],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    simulator_flags: &'a [SimulatorFlag],
 }
 
 /// Returns `transcripts.jsonl`: one conversation a line, in id order, with the persona's levels,
-/// why it ended, and each criterion's score and reason.
+/// why it ended, each criterion's score and reason, and what the simulated person did wrong.
 pub fn transcripts_jsonl(
     personas: &[Persona],
     conversations: &[Conversation],
@@ -60,6 +62,7 @@ pub fn transcripts_jsonl(
                 overall: score.map(|s| &s.overall),
                 passed: score.and_then(|s| s.passed),
                 criteria: score.map_or(&[], |s| &s.criteria),
+                simulator_flags: score.map_or(&[], |s| &s.simulator_flags),
             };
             let json = serde_json::to_string(&line)
                 .expect("writing to memory cannot fail, and every map has text keys");

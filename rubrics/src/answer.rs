@@ -277,6 +277,7 @@ fn clipped(text: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use shipworthy_schema::Ask;
     use test_case::test_case;
 
     use super::{AnswerError, Judgement, read_answer};
@@ -291,7 +292,9 @@ mod tests {
         let warm = format!("id: warm, text: Is warm., {LEVELS}");
         let rubric = rubric(&["id: kind, text: Is kind.", &warm]);
         let talk = conversation(&["Hi", "Thanks"]);
-        rubric.questions(&persona(&[]), &talk).remove(0)
+        rubric
+            .questions(&persona(&[]), &talk, Ask::Together)
+            .remove(0)
     }
 
     fn error(reply: &str) -> String {
@@ -398,7 +401,9 @@ mod tests {
     fn one_criterion_may_be_answered_without_its_name() {
         let rubric = rubric(&["id: kind, text: Is kind."]);
         let talk = conversation(&["Hi", "Thanks"]);
-        let question = rubric.questions(&persona(&[]), &talk).remove(0);
+        let question = rubric
+            .questions(&persona(&[]), &talk, Ask::Together)
+            .remove(0);
         let answers = read_answer(&question, r#"{"reason": "", "met": false}"#).unwrap();
         assert_eq!(answers[0].judgement, Judgement::Met(false));
         let cut = r#"{"kind": {"reason": "", "met": false}"#;

@@ -78,6 +78,16 @@ impl Criterion {
         &self.method
     }
 
+    /// Returns the value of a conversation of which its text is true to `degree`, in [0, 1]: 1 is
+    /// best, and what costs points is best absent.
+    pub(crate) fn value_of(&self, degree: f64) -> f64 {
+        if self.worth() > 0.0 {
+            degree
+        } else {
+            1.0 - degree
+        }
+    }
+
     /// Returns the points it is worth at best: weight × points, with points of 1 for the scales
     /// that have none. Negative points are worth nothing at best and this much at worst.
     pub(crate) fn worth(&self) -> f64 {

@@ -1,8 +1,8 @@
 use std::fmt::Write as _;
 
-use shipworthy_schema::{Conversation, Outcome, Persona, Role};
+use shipworthy_schema::{Conversation, JudgeGrade, Outcome, Persona, Role};
 
-use crate::judging::{Degree, judged_degree};
+use crate::judging::{Degree, grades, judged_degree};
 use crate::text::ReplyText;
 use crate::{Check, Criterion, JudgeResults, Method, Scope};
 
@@ -14,6 +14,8 @@ const RISK_FACTOR: &str = "risk";
 pub(crate) struct Grade {
     pub(crate) outcome: Outcome,
     pub(crate) reason: String,
+    /// What each judge said.
+    pub(crate) grades: Vec<JudgeGrade>,
 }
 
 impl Grade {
@@ -21,6 +23,7 @@ impl Grade {
         Self {
             outcome: Outcome::NotApplicable,
             reason,
+            grades: Vec::new(),
         }
     }
 
@@ -30,6 +33,7 @@ impl Grade {
                 reason: reason.clone(),
             },
             reason,
+            grades: Vec::new(),
         }
     }
 }
@@ -70,27 +74,28 @@ impl Criterion {
         if let Some(reason) = self.not_applicable(persona, conversation) {
             return Grade::not_applicable(reason);
         }
-        let degree = match (self.method(), judge) {
-            (Method::Check { check, scope }, _) => checked_degree(check, *scope, replies),
-            (Method::Judge, JudgeResults::Asked(results)) => judged_degree(self, results),
+        let (degree, grades) = match (self.method(), judge) {
+            (Method::Check { check, scope }, _) => {
+                (checked_degree(check, *scope, replies), Vec::new())
+            }
+            (Method::Judge, JudgeResults::Asked { aggregate, judges }) => {
+                (judged_degree(self, aggregate, judges), grades(self, judges))
+            }
             (Method::Judge, JudgeResults::NoJudge) => {
                 return Grade::not_applicable("no judge in the plan".to_owned());
             }
         };
-        match degree {
+        let grade = match degree {
             Ok((degree, reason)) => Grade {
                 outcome: Outcome::Scored {
-                    // 1 is best: what costs points is best absent.
-                    value: if self.worth() > 0.0 {
-                        degree
-                    } else {
-                        1.0 - degree
-                    },
+                    value: self.value_of(degree),
                 },
                 reason,
+                grades: Vec::new(),
             },
             Err(reason) => Grade::unscored(reason),
-        }
+        };
+        Grade { grades, ..grade }
     }
 }
 

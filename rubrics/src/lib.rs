@@ -24,6 +24,7 @@ mod json;
 mod question;
 mod transcript;
 
+mod aggregation;
 mod grading;
 mod judging;
 mod score;
@@ -37,7 +38,7 @@ pub use category::Category;
 pub use check::Check;
 pub use condition::Condition;
 pub use criterion::{Criterion, Method};
-pub use judging::{JudgeResult, JudgeResults};
+pub use judging::{JudgeAnswers, JudgeResult, JudgeResults};
 pub use library::UnknownRubric;
 pub use pattern::Pattern;
 pub use phrase::{Phrase, Phrases};

@@ -67,12 +67,15 @@ impl Rubric {
                 safety: criterion.safety(),
                 outcome: grade.outcome,
                 reason: grade.reason,
+                grades: grade.grades,
             });
         ConversationScore {
             conversation: conversation.id.clone(),
             overall,
             passed,
             criteria: criteria.collect(),
+            judge_calls: Vec::new(),
+            simulator_flags: Vec::new(),
         }
     }
 
@@ -133,20 +136,28 @@ fn overall<'a>(graded: impl Iterator<Item = (&'a Criterion, &'a Grade)>) -> Outc
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use shipworthy_schema::{Outcome, Termination};
+    use shipworthy_schema::{Aggregate, Ask, ModelName, Outcome, Termination};
     use test_case::test_case;
 
     use crate::sample::{LEVELS, conversation, persona, rubric};
-    use crate::{JudgeResults, Rubric, read_answer};
+    use crate::{JudgeAnswers, JudgeResults, Rubric, read_answer};
 
     fn judged(rubric: &Rubric, replies: &[Result<&str, &str>]) -> JudgeResults {
         let talk = conversation(&["Hi", "Hello?"]);
-        let question = rubric.questions(&persona(&[]), &talk).remove(0);
+        let question = rubric
+            .questions(&persona(&[]), &talk, Ask::Together)
+            .remove(0);
         let results = replies.iter().map(|reply| match reply {
-            Ok(reply) => question.answered(read_answer(&question, reply).unwrap()),
-            Err(reason) => question.unanswered(*reason),
+            Ok(reply) => question.answered(1, read_answer(&question, reply).unwrap()),
+            Err(reason) => question.unanswered(1, *reason),
         });
-        JudgeResults::Asked(results.collect())
+        JudgeResults::Asked {
+            aggregate: Aggregate::default(),
+            judges: vec![JudgeAnswers {
+                judge: ModelName::new("judge").unwrap(),
+                results: results.collect(),
+            }],
+        }
     }
 
     const YES: &str = "check: asks_question";

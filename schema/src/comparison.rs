@@ -98,6 +98,9 @@ pub struct CandidateComparison {
     pub personas80: Option<u32>,
     /// The wrong test, for contrast; `None` where it cannot be made.
     pub naive: Option<NaiveTest>,
+    /// The difference that is left when replies are equally long; `None` without transcripts, or where
+    /// it cannot be told.
+    pub length_adjusted: Option<LengthAdjusted>,
     /// Each category's difference.
     pub categories: Vec<CategoryComparison>,
     /// Each criterion's difference, safety criteria included.
@@ -130,6 +133,31 @@ pub struct NaiveTest {
     pub t: f64,
     /// Its two-sided p.
     pub p_value: f64,
+}
+
+/// The difference to be expected of replies as long as the baseline's: it informs and does not decide.
+///
+/// From a straight line through the personas' differences of scores against their differences of log
+/// words per reply, read where the latter is 0.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LengthAdjusted {
+    /// Personas with a score and words in both arms.
+    pub personas: u32,
+    /// How many times as long the candidate's replies are (geometric mean over personas).
+    pub length_ratio: f64,
+    /// The adjusted difference, candidate − baseline.
+    pub difference: f64,
+    /// Its 95 % interval by t with `personas` − 2 degrees of freedom.
+    pub ci95: [f64; 2],
+    /// Two-sided p of the adjusted difference.
+    pub p_value: f64,
+    /// Change of the difference for each unit of log length, i.e. for replies 2.7 times as long.
+    pub slope: f64,
+    /// Two-sided p of the slope.
+    pub slope_p: f64,
+    /// Whether the candidate's replies are longer with all personas, or shorter with all: the line is
+    /// then read where no persona is.
+    pub is_extrapolated: bool,
 }
 
 /// One persona's mean scores with both models.

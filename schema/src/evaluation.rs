@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Comparison, Conversation, ConversationScore, Decision, InterimLook, ModelName, Persona, Plan,
-    PoolLook, Verdict,
+    Comparison, Conversation, ConversationScore, Decision, InterimLook, JudgingSummary, ModelName,
+    Persona, Plan, PoolLook, SimulatorAudit, Verdict,
 };
 
 /// A finished evaluation: everything a report is rendered from.
@@ -18,6 +18,10 @@ pub struct Evaluation {
     pub scores: Vec<ConversationScore>,
     /// Candidates against the baseline.
     pub comparison: Comparison,
+    /// How the judges did; `None` without one.
+    pub judging: Option<JudgingSummary>,
+    /// How often simulated people went wrong.
+    pub simulator_audit: SimulatorAudit,
     /// One decision per candidate, in name order.
     pub decisions: Vec<Decision>,
     /// The candidate whose verdict is the run's.

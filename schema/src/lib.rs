@@ -23,18 +23,20 @@ mod decision;
 mod evaluation;
 mod event;
 mod influence;
+mod judging;
 mod look;
 mod plan;
 mod ranking;
 mod safety;
 mod score;
+mod simulator_audit;
 
 mod training;
 
 pub use chat::{ChatReply, ChatRequest, FinishReason, ResponseSchema, Usage};
 pub use comparison::{
     BootstrapMethod, CandidateComparison, CategoryComparison, Comparison, CriterionComparison,
-    ModelSummary, NaiveTest, PersonaPair,
+    LengthAdjusted, ModelSummary, NaiveTest, PersonaPair,
 };
 pub use conversation::{Conversation, ConversationId, Termination, Turn};
 pub use decision::{Decision, Reason, Verdict};
@@ -42,6 +44,10 @@ pub use digest::Digest;
 pub use evaluation::Evaluation;
 pub use event::{CallRole, Event};
 pub use influence::{LeaveOneOut, VerdictChange};
+pub use judging::{
+    Aggregate, Aggregation, Ask, CriterionAgreement, JudgeCalls, JudgeGrade, JudgeSummary,
+    JudgedModel, JudgingRule, JudgingSummary, Raters,
+};
 pub use look::{InterimLook, InterimNumbers, LookOutcome, PoolLook};
 pub use message::{Message, Role};
 pub use model_ref::{ModelRef, ModelSource, ServedAdapter, ServedIdentity};
@@ -59,6 +65,10 @@ pub use safety::{CleanRecord, GradedSafety, SafetyComparison, SafetyViolation, Z
 pub use sampling::Sampling;
 pub use score::{ConversationScore, CriterionScore, Outcome};
 pub use seed::{EVALUATION_SEEDS_START, InvalidSeed, Split, TRAINING_SEEDS};
+pub use simulator_audit::{
+    AuditedModel, FlagComparison, SimulatorAudit, SimulatorAuditRule, SimulatorFlag,
+    SimulatorFlagKind,
+};
 pub use training::{
     Artefact, BaseModel, BestStep, EarlyStoppingArgs, EarlyStoppingAttributes,
     EarlyStoppingCallback, ForecastDevice, ForecastKnob, ForecastPart, MemoryForecast, MemoryPart,

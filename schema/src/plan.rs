@@ -1,6 +1,10 @@
+use std::fmt;
+
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, ModelName, ModelRef, Sampling};
+use crate::{Digest, JudgingRule, ModelName, ModelRef, Sampling, SimulatorAuditRule};
 
 /// Everything that decides an evaluation, fixed before the first token is drawn.
 ///
@@ -23,10 +27,17 @@ pub struct Plan {
     pub personas: PersonaPlan,
     /// Who plays the personas.
     pub simulator: SimulatorPlan,
+    /// What becomes of conversations in which a simulated person went wrong.
+    #[serde(default)]
+    pub simulator_audit: SimulatorAuditRule,
     /// What counts as good.
     pub rubric: RubricRef,
-    /// Who judges; `None`: deterministic checks alone.
-    pub judge: Option<JudgePlan>,
+    /// Who judges; nobody: deterministic checks alone.
+    #[serde(default, alias = "judge", deserialize_with = "judges")]
+    pub judges: Vec<JudgePlan>,
+    /// How the judges are asked, and how their answers become one score.
+    #[serde(default)]
+    pub judging: JudgingRule,
     /// How the models under test draw tokens.
     pub sampling: Sampling,
     /// Seconds one model call may take.
@@ -120,10 +131,37 @@ pub struct RubricRef {
 pub struct JudgePlan {
     /// The judging model.
     pub model: ModelRef,
-    /// Judgements of each conversation, averaged.
+    /// Judgements of each conversation.
     pub repeats: u32,
     /// How it draws tokens.
     pub sampling: Sampling,
+}
+
+/// Reads a list of judges, or what plans of earlier versions hold: one judge, or none.
+fn judges<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<JudgePlan>, D::Error> {
+    struct Judges;
+
+    impl<'de> Visitor<'de> for Judges {
+        type Value = Vec<JudgePlan>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of judges, one judge or null")
+        }
+
+        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+            Ok(Vec::new())
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            JudgePlan::deserialize(MapAccessDeserializer::new(map)).map(|judge| vec![judge])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(seq))
+        }
+    }
+
+    deserializer.deserialize_any(Judges)
 }
 
 /// The bar a candidate must clear.

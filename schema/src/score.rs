@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::ConversationId;
+use crate::{ConversationId, JudgeCalls, JudgeGrade, SimulatorFlag};
 
 /// What scoring came to. "Could not score" is a variant with a reason, never a number.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,6 +43,9 @@ pub struct CriterionScore {
     pub outcome: Outcome,
     /// The judge's words, or what the check found.
     pub reason: String,
+    /// What each judge said in each repeat; empty without a judge.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grades: Vec<JudgeGrade>,
 }
 
 /// One conversation's scores.
@@ -56,4 +59,10 @@ pub struct ConversationScore {
     pub passed: Option<bool>,
     /// Each criterion, in the rubric's order.
     pub criteria: Vec<CriterionScore>,
+    /// What asking the judges took; empty without a judge.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub judge_calls: Vec<JudgeCalls>,
+    /// What went wrong with the simulated person.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub simulator_flags: Vec<SimulatorFlag>,
 }

@@ -154,7 +154,7 @@ fn bca_levels(
 }
 
 /// Quantile of sorted values, linear between order statistics (Hyndman & Fan 1996, type 7).
-fn quantile(sorted: &[f64], level: f64) -> f64 {
+pub(crate) fn quantile(sorted: &[f64], level: f64) -> f64 {
     let position = level.clamp(0.0, 1.0) * (sorted.len() - 1) as f64;
     #[expect(
         clippy::cast_possible_truncation,

@@ -3,7 +3,7 @@ use std::path::Path;
 use clap::Args;
 use serde_json::{Value, json};
 use shipworthy_backends::{ModelLocation, Neighbours, OpenedModel, Secret, open};
-use shipworthy_harness::config::{Config, JudgeConfig, ModelEntry, SimulatorConfig};
+use shipworthy_harness::config::{Config, ModelEntry, SimulatorConfig};
 use shipworthy_harness::preflight::{Finding, Purpose, Status, examine, tell_apart};
 use shipworthy_harness::preparation::{Inputs, Servers, directory_of};
 use shipworthy_reports::one_line;
@@ -153,7 +153,7 @@ async fn examine_project(file: &Path, only: Option<&ModelName>) -> Result<Vec<Su
     let surroundings = servers.surroundings(&config, directory_of(file), &environment);
     let mut tested: Vec<(&ModelName, OpenedModel)> = Vec::new();
     for (name, entry, purpose) in entries(&config, only) {
-        let shown = name.map_or_else(|| purpose.0.to_owned(), |name| format!("models.{name}"));
+        let shown = name.map_or_else(|| purpose.0.clone(), |name| format!("models.{name}"));
         let opened = match entry.locate(&surroundings) {
             Ok(location) => open(&location).await.map_err(Failure::from),
             Err(error) => Err(Failure::new(Kind::Usage, error)),
@@ -183,11 +183,7 @@ async fn examine_project(file: &Path, only: Option<&ModelName>) -> Result<Vec<Su
 }
 
 /// A model's name, if it is one under test; its entry; its role and what it is for.
-type Entry<'a> = (
-    Option<&'a ModelName>,
-    &'a ModelEntry,
-    (&'static str, Purpose<'a>),
-);
+type Entry<'a> = (Option<&'a ModelName>, &'a ModelEntry, (String, Purpose<'a>));
 
 fn entries<'a>(config: &'a Config, only: Option<&ModelName>) -> Vec<Entry<'a>> {
     let purpose = Purpose {
@@ -199,7 +195,7 @@ fn entries<'a>(config: &'a Config, only: Option<&ModelName>) -> Vec<Entry<'a>> {
     let models = config.models.iter();
     let mut entries: Vec<Entry<'a>> = models
         .filter(|(name, _)| only.is_none_or(|only| only == *name))
-        .map(|(name, entry)| (Some(name), &entry.value, ("model", purpose)))
+        .map(|(name, entry)| (Some(name), &entry.value, ("model".to_owned(), purpose)))
         .collect();
     if only.is_some() {
         return entries;
@@ -212,9 +208,14 @@ fn entries<'a>(config: &'a Config, only: Option<&ModelName>) -> Vec<Entry<'a>> {
             max_tokens,
             ..purpose
         };
-        entries.push((None, &entry.model, ("simulator", purpose)));
+        entries.push((None, &entry.model, ("simulator".to_owned(), purpose)));
     }
-    if let JudgeConfig::Llm(entry) = &config.judge.value {
+    let judges = config.judge.value.entries();
+    for entry in judges {
+        let name = match judges {
+            [_] => "judge".to_owned(),
+            _ => format!("judge {}", entry.name),
+        };
         let max_tokens = Sampling::from(&entry.sampling).max_tokens;
         let purpose = Purpose {
             system_prompt: None,
@@ -222,7 +223,7 @@ fn entries<'a>(config: &'a Config, only: Option<&ModelName>) -> Vec<Entry<'a>> {
             needs_schema: true,
             ..purpose
         };
-        entries.push((None, &entry.model, ("judge", purpose)));
+        entries.push((None, &entry.model, (name, purpose)));
     }
     entries
 }

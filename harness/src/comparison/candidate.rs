@@ -95,6 +95,9 @@ impl Arm<'_> {
                 .ok()
                 .map(count),
             naive: naive(&clusters.concat()),
+            length_adjusted: is_full
+                .then(|| self.length_adjusted(base, &pairs))
+                .flatten(),
             categories: self.categories(base),
             safety: self.safety(base, gate)?,
             criteria,

@@ -11,6 +11,7 @@ mod missingness;
 mod candidate;
 mod criteria;
 mod influence;
+mod length;
 mod ranking;
 mod safety;
 

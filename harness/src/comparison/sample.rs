@@ -29,6 +29,8 @@ pub(super) fn score(name: &str, persona: usize, repeat: u32, value: f64) -> Conv
         passed: (!value.is_nan()).then_some(value >= 0.6),
         overall,
         criteria: vec![],
+        judge_calls: vec![],
+        simulator_flags: vec![],
     }
 }
 
@@ -60,6 +62,7 @@ pub(super) fn with_criterion(
                 value: value(id.persona.as_str(), id.repeat),
             },
             reason: String::new(),
+            grades: vec![],
         });
     }
     scores

@@ -11,6 +11,7 @@ mod personas;
 mod sampling;
 mod serve;
 mod simulator;
+mod simulator_audit;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use shipworthy_schema::yaml::{self, Place, YamlError};
-use shipworthy_schema::{Gate, ModelName, ProjectName, Sampling};
+use shipworthy_schema::{Gate, JudgingRule, ModelName, ProjectName, Sampling};
 use thiserror::Error;
 
 pub use count::Count;
@@ -31,6 +32,7 @@ pub use personas::PersonasConfig;
 pub use sampling::{JudgeSampling, SimulatorSampling};
 pub use serve::{ServeConfig, ServeError};
 pub use simulator::{SimulatorConfig, SimulatorEntry};
+pub use simulator_audit::SimulatorAuditConfig;
 
 /// A project: who speaks with which models, and what bar they must clear.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -65,10 +67,16 @@ pub struct Config {
     #[serde(default = "default_simulator")]
     #[schemars(with = "SimulatorConfig")]
     pub simulator: Spanned<SimulatorConfig>,
+    /// What becomes of conversations in which the simulated person went wrong.
+    #[serde(default)]
+    pub simulator_audit: SimulatorAuditConfig,
     /// Who judges.
     #[serde(default = "default_judge")]
     #[schemars(with = "JudgeConfig")]
     pub judge: Spanned<JudgeConfig>,
+    /// How judges are asked, and how their answers become one score.
+    #[serde(default)]
+    pub judging: JudgingRule,
     /// How the models under test draw tokens.
     #[serde(default)]
     pub sampling: Sampling,
@@ -198,9 +206,8 @@ impl Config {
         {
             return Err(Place::of(file, "simulator", &self.simulator).error(message));
         }
-        if let JudgeConfig::Llm(entry) = &self.judge.value
-            && let Some(message) = fault(&entry.model)
-        {
+        let judges = self.judge.value.entries().iter();
+        if let Some(message) = judges.filter_map(|judge| fault(&judge.model)).next() {
             return Err(Place::of(file, "judge", &self.judge).error(message));
         }
         Ok(())
@@ -216,9 +223,8 @@ impl Config {
         if let SimulatorConfig::Llm(entry) = &self.simulator.value {
             entries.push((&entry.model, false));
         }
-        if let JudgeConfig::Llm(entry) = &self.judge.value {
-            entries.push((&entry.model, false));
-        }
+        let judges = self.judge.value.entries().iter();
+        entries.extend(judges.map(|judge| (&judge.model, false)));
         entries
     }
 
@@ -231,6 +237,8 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use test_case::test_case;
+
+    use shipworthy_schema::JudgingRule;
 
     use super::{Config, JudgeConfig, SimulatorConfig};
 
@@ -255,12 +263,13 @@ training_data: data/train.jsonl
         assert_eq!(config.personas.count.get(), 15);
         assert!(matches!(config.simulator.value, SimulatorConfig::RuleBased));
         assert!(matches!(config.judge.value, JudgeConfig::None));
+        assert_eq!(config.judging, JudgingRule::default());
     }
 
     #[test_case("rubric: coaching", "rubrik: coaching"
         => "c.yaml:3:1: field `rubrik`: unknown field `rubrik`, expected one of project, personas, \
-            rubric, baseline, models, serve, notice, system_prompt, simulator, judge, sampling, gate, \
-            early_stopping, training_data, call_timeout_s, limits"; "unknown key")]
+            rubric, baseline, models, serve, notice, system_prompt, simulator, simulator_audit, judge, \
+            judging, sampling, gate, early_stopping, training_data, call_timeout_s, limits"; "unknown key")]
     #[test_case("seed_start: 9000", "seed_start: 4000"
         => "c.yaml:2:51: field `personas.seed_start`: seeds 4000 to 4014 are for training; \
             evaluation personas take seeds from 9000 up"; "training seeds")]
@@ -273,8 +282,16 @@ training_data: data/train.jsonl
         => "c.yaml:6:10: field `models.base`: give one of `gguf`, `url` and `scripted`";
         "two places")]
     #[test_case("judge: none", "judge: nobody"
-        => "c.yaml:9:8: field `judge`: `nobody` is not a judge: write `none` or a model such as \
-            `{url: …, model: …}`"; "unknown judge")]
+        => "c.yaml:9:8: field `judge`: `nobody` is not a judge: write `none`, a model such as \
+            `{url: …, model: …}`, or a list of models"; "unknown judge")]
+    #[test_case("judge: none", "judge: [{url: \"http://a\"}, {url: \"http://b\"}]"
+        => "c.yaml:9:8: field `judge`: two judges are named `judge`; give each a `name` of its own";
+        "judges without names")]
+    #[test_case("judge: none", "judge: []"
+        => "c.yaml:9:8: field `judge`: the list of judges is empty; write `none`"; "no judges")]
+    #[test_case("judge: none", "judge: none\njudging: {aggregate: {met: mode}}"
+        => "c.yaml:10:28: field `judging.aggregate.met`: unknown variant `mode`, expected one of \
+            mean, median, majority"; "unknown aggregation")]
     #[test_case("temperature: 0.7", "temperature: -1"
         => "c.yaml:10:25: field `sampling.temperature`: must be between 0 and 2, got -1";
         "temperature")]

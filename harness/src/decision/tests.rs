@@ -65,6 +65,7 @@ fn candidate(difference: f64, p_value: f64, regressions: usize) -> CandidateComp
         mde80: None,
         personas80: None,
         naive: None,
+        length_adjusted: None,
         categories: vec![],
         criteria: vec![],
         leave_one_out: vec![],

@@ -109,7 +109,9 @@ impl Examination<'_> {
     async fn reply(&mut self) -> Option<ChatReply> {
         let greeting = Asked::greeting(SHORT);
         let reply = match self.questions.ask(greeting).await {
-            Err(ChatError::Refused { detail, .. }) if self.purpose.system_prompt.is_some() => {
+            Err(ChatError::Refused { detail, .. } | ChatError::Template { detail, .. })
+                if self.purpose.system_prompt.is_some() =>
+            {
                 self.adaptation.fold_system = true;
                 self.questions.model.adapt(self.adaptation);
                 let folded = self.questions.ask(greeting).await;
@@ -310,12 +312,15 @@ fn unavailable(check: &str, error: &ChatError) -> Finding {
     let finding = Finding::refused(check, error.to_string());
     match error {
         ChatError::Auth { .. } => finding.mend("set the variable named by `api_key_env`"),
-        ChatError::Unavailable { .. } | ChatError::RateLimited { .. } => {
+        ChatError::Unreachable { .. }
+        | ChatError::NotReady { .. }
+        | ChatError::Unavailable { .. }
+        | ChatError::RateLimited { .. } => {
             finding.mend("start the server, or wait until it has less to do")
         }
         ChatError::IdentityChanged { .. } => finding.mend("keep the server as it is"),
         ChatError::ContextOverflow { .. } => finding.mend("give the server a larger context"),
-        ChatError::Malformed { .. } | ChatError::Refused { .. } => {
+        ChatError::Malformed { .. } | ChatError::Template { .. } | ChatError::Refused { .. } => {
             finding.mend("check the server's log and its chat template")
         }
     }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 use shipworthy_backends::{Adaptation, ChatModel};
-use shipworthy_schema::{ModelName, ModelSource, Plan, SimulatorPlan};
+use shipworthy_schema::{ModelName, ModelRef, ModelSource, Plan, SimulatorPlan};
 use thiserror::Error;
 
 pub use self::checks::Purpose;
@@ -132,10 +132,11 @@ impl Preflight {
         for (name, model) in &models.under_test {
             adapt(&subject_name(name), model.as_ref());
         }
-        for (name, model) in [(SIMULATOR, &models.simulator), (JUDGE, &models.judge)] {
-            if let Some(model) = model {
-                adapt(name, model.as_ref());
-            }
+        if let Some(model) = &models.simulator {
+            adapt(SIMULATOR, model.as_ref());
+        }
+        for (name, model) in &models.judges {
+            adapt(&judge_name(name), model.as_ref());
         }
     }
 
@@ -201,10 +202,12 @@ impl Preflight {
 }
 
 const SIMULATOR: &str = "simulator";
-const JUDGE: &str = "judge";
-
 fn subject_name(model: &ModelName) -> String {
     format!("models.{model}")
+}
+
+fn judge_name(judge: &ModelName) -> String {
+    format!("judges.{judge}")
 }
 
 /// A model behind a server.
@@ -260,10 +263,12 @@ fn subjects<'a>(plan: &'a Plan, models: &'a Models) -> Vec<Subject<'a>> {
         let name = SIMULATOR.to_owned();
         subjects.extend(subject(name, &planned.source, model.as_ref(), purpose));
     }
-    if let (Some(planned), Some(model)) = (&plan.judge, &models.judge) {
-        let purpose = purpose(planned.sampling.max_tokens, true);
-        let (name, source) = (JUDGE.to_owned(), &planned.model.source);
-        subjects.extend(subject(name, source, model.as_ref(), purpose));
+    for planned in &plan.judges {
+        let ModelRef { name, source } = &planned.model;
+        if let Some(model) = models.judges.get(name) {
+            let purpose = purpose(planned.sampling.max_tokens, true);
+            subjects.extend(subject(judge_name(name), source, model.as_ref(), purpose));
+        }
     }
     subjects
 }

@@ -12,14 +12,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use shipworthy_personas::PersonaPool;
-use shipworthy_personas::simulator::{llm, rule_based};
+use shipworthy_personas::simulator::{audit, llm, rule_based};
 use shipworthy_rubrics::Rubric;
 use shipworthy_schema::yaml::Place;
 use shipworthy_schema::{
-    DatasetRef, EarlyStopping, JudgePlan, MissingRule, Persona, PersonaPlan, Plan, SimulatorPlan,
+    DatasetRef, EarlyStopping, MissingRule, Persona, PersonaPlan, Plan, SimulatorAuditRule,
+    SimulatorPlan,
 };
 
-use crate::config::{Config, JudgeConfig, Limits, SimulatorConfig};
+use crate::config::{Config, Limits, SimulatorConfig};
 use crate::early_stopping::Schedule;
 
 pub use error::PreparationError;
@@ -143,14 +144,6 @@ pub async fn prepare(
             version: rule_based::VERSION,
         },
     };
-    let judge = match (&config.judge.value, opened.judge) {
-        (JudgeConfig::Llm(entry), Some(model)) => Some(JudgePlan {
-            model,
-            repeats: entry.repeats.get(),
-            sampling: (&entry.sampling).into(),
-        }),
-        _ => None,
-    };
     let personas = &config.personas;
     let plan = Plan {
         format: PLAN_FORMAT,
@@ -168,8 +161,13 @@ pub async fn prepare(
             pool: pool.digest(),
         },
         simulator,
+        simulator_audit: SimulatorAuditRule {
+            version: audit::VERSION,
+            exclude: config.simulator_audit.exclude.iter().copied().collect(),
+        },
         rubric: rubric.rubric_ref(),
-        judge,
+        judges: opened.judges,
+        judging: config.judging,
         sampling: config.sampling.clone(),
         call_timeout_s: config.call_timeout_s.get(),
         gate: config.gate.clone(),

@@ -3,10 +3,10 @@ use std::sync::Arc;
 
 use shipworthy_backends::{ChatModel, OpenedModel, open};
 use shipworthy_schema::yaml::{Place, Spanned};
-use shipworthy_schema::{ModelName, ModelRef, ModelSource, ServedIdentity};
+use shipworthy_schema::{JudgePlan, ModelName, ModelRef, ModelSource, ServedIdentity};
 
 use super::PreparationError;
-use crate::config::{Config, JudgeConfig, ModelEntry, SimulatorConfig, Surroundings};
+use crate::config::{Config, ModelEntry, SimulatorConfig, Surroundings};
 
 /// The models of an evaluation, opened.
 #[derive(Clone)]
@@ -15,8 +15,8 @@ pub struct Models {
     pub under_test: BTreeMap<ModelName, Arc<dyn ChatModel>>,
     /// Who plays the personas, if a language model does.
     pub simulator: Option<Arc<dyn ChatModel>>,
-    /// Who judges, if a language model does.
-    pub judge: Option<Arc<dyn ChatModel>>,
+    /// Who judges, by name; nobody: deterministic checks alone.
+    pub judges: BTreeMap<ModelName, Arc<dyn ChatModel>>,
 }
 
 /// The models, and what each of them is.
@@ -24,7 +24,8 @@ pub(super) struct Opened {
     pub(super) models: Models,
     pub(super) under_test: Vec<ModelRef>,
     pub(super) simulator: Option<ModelRef>,
-    pub(super) judge: Option<ModelRef>,
+    /// In name order.
+    pub(super) judges: Vec<JudgePlan>,
 }
 
 /// Where the entries stand and what they need.
@@ -43,7 +44,7 @@ pub(super) async fn open_all(
     let mut models = Models {
         under_test: BTreeMap::new(),
         simulator: None,
-        judge: None,
+        judges: BTreeMap::new(),
     };
     let mut under_test = Vec::new();
     for (name, entry) in &config.models {
@@ -75,8 +76,8 @@ pub(super) async fn open_all(
             source: opened.source,
         });
     }
-    let mut judge = None;
-    if let JudgeConfig::Llm(entry) = &config.judge.value {
+    let mut judges = Vec::new();
+    for entry in config.judge.value.entries() {
         let place = opening.place("judge", &config.judge);
         let opened = opening.open(&entry.model, place.clone()).await?;
         let same = under_test
@@ -88,17 +89,23 @@ pub(super) async fn open_all(
                 model: model.name.clone(),
             });
         }
-        models.judge = Some(opened.model);
-        judge = Some(ModelRef {
-            name: named("judge"),
-            source: opened.source,
+        models.judges.insert(entry.name.clone(), opened.model);
+        judges.push(JudgePlan {
+            model: ModelRef {
+                name: entry.name.clone(),
+                source: opened.source,
+            },
+            repeats: entry.repeats.get(),
+            sampling: (&entry.sampling).into(),
         });
     }
+    // The order in which a file lists its judges changes nothing.
+    judges.sort_by(|a, b| a.model.name.cmp(&b.model.name));
     Ok(Opened {
         models,
         under_test,
         simulator,
-        judge,
+        judges,
     })
 }
 

@@ -6,7 +6,7 @@ use shipworthy_schema::yaml::Place;
 
 use super::library::rubric_by_name;
 use super::{LibraryError, PreparationError};
-use crate::config::{Config, JudgeConfig};
+use crate::config::Config;
 
 /// Returns the rubric that `config` names, with its YAML, if it can score this evaluation.
 ///
@@ -27,7 +27,7 @@ pub(super) fn read(
             source,
         },
     })?;
-    let has_judge = !matches!(config.judge.value, JudgeConfig::None);
+    let has_judge = !config.judge.value.entries().is_empty();
     rubric
         .can_score(has_judge)
         .map_err(|source| PreparationError::NothingToScore {

@@ -47,6 +47,7 @@ impl Row<'_> {
                 safety: self.options.safety.contains(id),
                 outcome,
                 reason,
+                grades: Vec::new(),
             })
         };
         let passed = match overall.value() {
@@ -72,6 +73,8 @@ impl Row<'_> {
                 .iter()
                 .map(criterion)
                 .collect::<Result<_, _>>()?,
+            judge_calls: Vec::new(),
+            simulator_flags: Vec::new(),
         })
     }
 

@@ -233,7 +233,7 @@ fn first_turn(persona: &Persona, text: &str) -> Result<String, SimulatorFault> {
 }
 
 /// Returns words that only the assistant would say, or all of a reply that copies its last message.
-fn role_swap(persona: &Persona, conversation: &[Message], text: &str) -> Option<String> {
+pub(super) fn role_swap(persona: &Persona, conversation: &[Message], text: &str) -> Option<String> {
     static HELPER: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
             r"(?i)\b(?:how (?:can|may) i (?:help|assist) you|what can i (?:help|assist) you with|as an ai\b|i(?:'|’)?a?m an ai\b|i am an ai\b|as a language model|i(?:'|’)?m here to (?:help|support|assist) you|i am here to (?:help|support|assist) you|happy to (?:help|assist) you)",

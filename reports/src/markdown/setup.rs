@@ -1,8 +1,8 @@
 //! What was compared, down to digests, and how to do it again.
 
 use shipworthy_schema::{
-    EVALUATION_SEEDS_START, Evaluation, ModelRef, ModelSource, Plan, Sampling, SimulatorPlan,
-    Split, TRAINING_SEEDS,
+    Aggregate, Aggregation, Ask, EVALUATION_SEEDS_START, Evaluation, JudgePlan, ModelRef,
+    ModelSource, Plan, Sampling, SimulatorPlan, Split, TRAINING_SEEDS,
 };
 
 use super::escape::{code, escaped};
@@ -27,16 +27,7 @@ pub(super) fn compared(evaluation: &Evaluation) -> String {
         plan.rubric.pass_threshold
     ));
     lines.push(simulator(&plan.simulator));
-    lines.push(match &plan.judge {
-        Some(judge) => format!(
-            "Judge: {}, {} averaged; {}; {}",
-            escaped(judge.model.name.as_str()),
-            count(judge.repeats, "judgement"),
-            source(&judge.model.source),
-            sampling(&judge.sampling)
-        ),
-        None => "No judge: deterministic checks only".to_owned(),
-    });
+    lines.extend(judges(plan));
     lines.push(format!(
         "Gate: least gain {}, level {}, suspicious above {}, safety margin {}",
         plan.gate.min_gain, plan.gate.alpha, plan.gate.suspicious_gain, plan.gate.safety_margin
@@ -49,6 +40,40 @@ pub(super) fn compared(evaluation: &Evaluation) -> String {
     ));
     let list: String = lines.iter().map(|line| format!("- {line}\n")).collect();
     format!("## What was compared\n\n{list}")
+}
+
+/// Returns a line for each judge, and one on how they were asked.
+fn judges(plan: &Plan) -> Vec<String> {
+    let judge = |judge: &JudgePlan| {
+        format!(
+            "Judge: {}, {}; {}; {}",
+            escaped(judge.model.name.as_str()),
+            count(judge.repeats, "judgement"),
+            source(&judge.model.source),
+            sampling(&judge.sampling)
+        )
+    };
+    let mut lines: Vec<String> = plan.judges.iter().map(judge).collect();
+    if lines.is_empty() {
+        return vec!["No judge: deterministic checks only".to_owned()];
+    }
+    let ask = match plan.judging.ask {
+        Ask::Together => "all criteria in one question",
+        Ask::OneByOne => "one question for each criterion",
+    };
+    let word = |aggregation| match aggregation {
+        Aggregation::Mean => "mean",
+        Aggregation::Median => "median",
+        Aggregation::Majority => "majority",
+    };
+    let Aggregate { met, levels } = plan.judging.aggregate;
+    lines.push(format!(
+        "Judging: {ask}; several judgements become one by their {} (met or not met) and {} (levels), \
+         a judge's repeats first, then judges; safety by the majority, a tie is a violation",
+        word(met),
+        word(levels)
+    ));
+    lines
 }
 
 fn model_line(plan: &Plan, model: &ModelRef) -> String {

@@ -1,6 +1,8 @@
 //! Every test and estimate of a candidate's gain, the wrong one beside the right ones.
 
-use shipworthy_schema::{BootstrapMethod, CandidateComparison, Evaluation, LeaveOneOut};
+use shipworthy_schema::{
+    BootstrapMethod, CandidateComparison, Evaluation, LeaveOneOut, LengthAdjusted,
+};
 
 use super::escape::escaped;
 use super::results::p_cell;
@@ -8,7 +10,7 @@ use super::table::{
     Column::{Number, Text},
     table,
 };
-use crate::number_text::{count, difference, interval, p_equation, score};
+use crate::number_text::{count, difference, interval, length_ratio, p_equation, score};
 
 /// Returns a candidate's table of statistics.
 pub(super) fn statistics(evaluation: &Evaluation, candidate: &CandidateComparison) -> String {
@@ -102,14 +104,37 @@ fn estimates(evaluation: &Evaluation, candidate: &CandidateComparison) -> Vec<Ve
     );
     let personas = candidate.personas80.map_or_else(none, |n| n.to_string());
     let bootstrap_name = format!("… by resampling personas ({method})");
-    vec![
+    let mut rows = vec![
         row("Gain with 95 % interval (t)", t_interval, ""),
         row(bootstrap_name, bootstrap, ""),
+    ];
+    rows.extend(candidate.length_adjusted.as_ref().map(length_adjusted));
+    rows.extend([
         row("Effect size: Cohen's d_z, Hedges' g_z", effect, ""),
         row("ICC: how alike one persona's differences are", icc, ""),
         row(detectable, candidate.mde80.map_or_else(none, score), ""),
         row(needed, personas, ""),
-    ]
+    ]);
+    rows
+}
+
+/// Returns the gain at equal length of replies, with what length does.
+fn length_adjusted(adjusted: &LengthAdjusted) -> Vec<String> {
+    let mark = if adjusted.is_extrapolated {
+        "; extrapolated: no persona's replies are equally long"
+    } else {
+        ""
+    };
+    let name = format!(
+        "… at equal length of replies ({}{mark})",
+        length_ratio(adjusted)
+    );
+    let gain = format!(
+        "{} {}",
+        difference(adjusted.difference),
+        interval(adjusted.ci95)
+    );
+    row(name, gain, p_cell(adjusted.p_value))
 }
 
 fn naive(candidate: &CandidateComparison) -> Vec<String> {

@@ -5,7 +5,9 @@ use shipworthy_schema::{CandidateComparison, ModelName, ModelSummary};
 use super::Page;
 use super::columns::Column;
 use super::layout::{fits, paragraph, table};
-use crate::number_text::{count, difference, interval, p_equation, p_value, percent, score};
+use crate::number_text::{
+    count, difference, interval, length_ratio, p_equation, p_value, percent, score,
+};
 
 /// The cells of one model.
 struct Row {
@@ -144,6 +146,13 @@ fn other_tests(candidate: &CandidateComparison) -> String {
             .bootstrap_ci95
             .map(|ci| format!("bootstrap {}", interval(ci))),
     );
+    said.extend(candidate.length_adjusted.as_ref().map(|adjusted| {
+        let gain = difference(adjusted.difference);
+        format!(
+            "at equal length of replies {gain} (they are {})",
+            length_ratio(adjusted)
+        )
+    }));
     said.push(format!("d_z {:.2}", candidate.cohens_dz));
     said.extend(candidate.icc.map(|icc| format!("ICC {icc:.2}")));
     let smallest = candidate.mde80.map(|gain| {

@@ -2,13 +2,14 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use shipworthy_schema::{
-    BootstrapMethod, CandidateComparison, CategoryComparison, Comparison, Conversation,
-    ConversationId, ConversationScore, CriterionComparison, CriterionScore, DatasetRef, Decision,
-    Digest, Evaluation, FinishReason, Gate, GradedSafety, LeaveOneOut, MissingRule, ModelName,
-    ModelPair, ModelRef, ModelSource, ModelSummary, NaiveTest, Outcome, Persona, PersonaId,
-    PersonaPair, PersonaPlan, Plan, PoolLook, RankedModel, Ranking, Reason, Role, RubricRef,
-    SafetyComparison, SafetyViolation, Sampling, SimulatorPlan, SpecRef, Termination, Turn,
-    Verdict, VerdictChange, ZeroEvents,
+    AuditedModel, BootstrapMethod, CandidateComparison, CategoryComparison, Comparison,
+    Conversation, ConversationId, ConversationScore, CriterionComparison, CriterionScore,
+    DatasetRef, Decision, Digest, Evaluation, FinishReason, Gate, GradedSafety, JudgingRule,
+    LeaveOneOut, LengthAdjusted, MissingRule, ModelName, ModelPair, ModelRef, ModelSource,
+    ModelSummary, NaiveTest, Outcome, Persona, PersonaId, PersonaPair, PersonaPlan, Plan, PoolLook,
+    RankedModel, Ranking, Reason, Role, RubricRef, SafetyComparison, SafetyViolation, Sampling,
+    SimulatorAudit, SimulatorAuditRule, SimulatorFlagKind, SimulatorPlan, SpecRef, Termination,
+    Turn, Verdict, VerdictChange, ZeroEvents,
 };
 use shipworthy_stats as stats;
 
@@ -287,6 +288,12 @@ pub(crate) fn evaluation(arms: &[Arm]) -> Evaluation {
             candidates: arms.iter().map(comparison).collect(),
             ranking: ranking(arms),
         },
+        judging: None,
+        simulator_audit: SimulatorAudit {
+            models: names.iter().map(|name| audited(name, [0; 5])).collect(),
+            comparisons: vec![],
+            excluded: vec![],
+        },
         decisions: arms
             .iter()
             .map(|a| Decision {
@@ -306,6 +313,17 @@ pub(crate) fn evaluation(arms: &[Arm]) -> Evaluation {
             .collect(),
         interim_looks: vec![],
         warnings: vec!["base says the same to half of the personas.".into()],
+    }
+}
+
+/// Returns a model's audit with these counts of flags, no conversation with two.
+pub(crate) fn audited(name: &str, by_kind: [u32; 5]) -> AuditedModel {
+    AuditedModel {
+        model: model(name),
+        conversations: PERSONAS * REPEATS,
+        flagged: by_kind.iter().sum(),
+        excluded: by_kind[0],
+        by_kind: SimulatorFlagKind::ALL.into_iter().zip(by_kind).collect(),
     }
 }
 
@@ -388,6 +406,7 @@ fn score(id: &ConversationId, overall: f64, violates: bool) -> ConversationScore
         safety: name == "no_diagnosis",
         outcome,
         reason: reason.into(),
+        grades: vec![],
     };
     let (safe, safety_reason) = if violates {
         (0.0, "says “You clearly have a disorder.”")
@@ -413,6 +432,8 @@ fn score(id: &ConversationId, overall: f64, violates: bool) -> ConversationScore
             ),
             criterion("handles_crisis", "safety", Outcome::NotApplicable, ""),
         ],
+        judge_calls: vec![],
+        simulator_flags: vec![],
     }
 }
 
@@ -513,6 +534,16 @@ fn comparison(arm: &Arm) -> CandidateComparison {
             n: PERSONAS * REPEATS,
             t: 1.4 * test.t,
             p_value: test.p_two_sided / 4.0,
+        }),
+        length_adjusted: Some(LengthAdjusted {
+            personas: PERSONAS,
+            length_ratio: 1.4,
+            difference: difference / 3.0,
+            ci95: [difference / 3.0 - sd, difference / 3.0 + sd],
+            p_value: 0.21,
+            slope: 0.4,
+            slope_p: 0.03,
+            is_extrapolated: true,
         }),
         categories: vec![
             CategoryComparison {
@@ -637,12 +668,14 @@ fn plan(names: &[&str]) -> Plan {
             pool: Digest::of(b"pool"),
         },
         simulator: SimulatorPlan::RuleBased { version: 1 },
+        simulator_audit: SimulatorAuditRule::default(),
         rubric: RubricRef {
             name: "coaching".into(),
             digest: Digest::of(b"rubric"),
             pass_threshold: 0.6,
         },
-        judge: None,
+        judges: vec![],
+        judging: JudgingRule::default(),
         sampling: Sampling::default(),
         call_timeout_s: 120,
         gate: Gate::default(),

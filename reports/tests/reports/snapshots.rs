@@ -2,14 +2,16 @@ use shipworthy_reports::{
     compare_terminal, decision_json, markdown, scores_csv, terminal, transcripts_jsonl,
 };
 use shipworthy_schema::{
-    CleanRecord, EarlyStopping, Evaluation, InterimLook, InterimNumbers, JudgePlan, LookOutcome,
-    ModelRef, ModelSource, PoolLook, Reason, Sampling, ServedIdentity, ZeroEvents,
+    CleanRecord, CriterionAgreement, EarlyStopping, Evaluation, FlagComparison, InterimLook,
+    InterimNumbers, JudgePlan, JudgeSummary, JudgedModel, JudgingSummary, LookOutcome, ModelRef,
+    ModelSource, PoolLook, Raters, Reason, Sampling, ServedIdentity, SimulatorAudit,
+    SimulatorFlagKind, ZeroEvents,
 };
 use test_case::test_case;
 
 use crate::evaluation::{
-    Arm, disagreement, do_not_deploy, evaluation, fail, hold, iterate, model, more_evidence,
-    not_shown, ship, worse,
+    Arm, audited, disagreement, do_not_deploy, evaluation, fail, hold, iterate, model,
+    more_evidence, not_shown, ship, worse,
 };
 
 #[test_case("ship", ship())]
@@ -26,7 +28,56 @@ fn each_verdict_reads_well(name: &str, arm: Arm) {
     insta::assert_snapshot!(format!("markdown_{name}"), markdown(&evaluation));
 }
 
-/// Three models, a judge on a server, failed conversations, no training data, no safety criteria
+/// Two judges, one of which left grades out; they agree on one criterion of three.
+fn judging() -> JudgingSummary {
+    let of = |name: &str, gaps, mean| JudgedModel {
+        model: model(name),
+        wanted: 48,
+        gaps,
+        mean,
+    };
+    let agreement = |criterion: &str, raters: &Raters, alpha, is_poor| CriterionAgreement {
+        criterion: criterion.into(),
+        raters: raters.clone(),
+        conversations: 48,
+        equal: if is_poor {
+            0.5
+        } else {
+            alpha.map_or(1.0, |_| 0.9375)
+        },
+        alpha,
+        alpha_ci95: alpha.map(|alpha| [alpha - 0.2, alpha + 0.1]),
+        is_poor,
+    };
+    let own = Raters::Repeats {
+        judge: model("large"),
+    };
+    JudgingSummary {
+        judges: vec![
+            JudgeSummary {
+                judge: model("large"),
+                calls: 144,
+                prompt_tokens: Some(210_400),
+                completion_tokens: Some(18_321),
+                models: vec![of("base", 0, Some(0.5)), of("tuned", 0, Some(0.65))],
+            },
+            JudgeSummary {
+                judge: model("small"),
+                calls: 50,
+                prompt_tokens: None,
+                completion_tokens: None,
+                models: vec![of("base", 3, Some(0.61)), of("tuned", 48, None)],
+            },
+        ],
+        agreement: vec![
+            agreement("asks_question", &Raters::Judges, Some(0.41), true),
+            agreement("no_diagnosis", &Raters::Judges, None, false),
+            agreement("asks_question", &own, Some(0.88), false),
+        ],
+    }
+}
+
+/// Three models, two judges on a server, failed conversations, no training data, no safety criteria
 /// for one candidate.
 fn crowded() -> Evaluation {
     let second = Arm {
@@ -38,18 +89,44 @@ fn crowded() -> Evaluation {
     evaluation.comparison.candidates[1].safety.clear();
     evaluation.plan.training_data = None;
     evaluation.plan.system_prompt = None;
-    evaluation.plan.judge = Some(JudgePlan {
+    let judge = |name: &str, repeats| JudgePlan {
         model: ModelRef {
-            name: model("judge"),
+            name: model(name),
             source: ModelSource::Http {
                 url: "http://127.0.0.1:8081/v1".into(),
-                model: "large".into(),
+                model: name.into(),
                 served: ServedIdentity::default(),
             },
         },
-        repeats: 3,
+        repeats,
         sampling: Sampling::default(),
-    });
+    };
+    evaluation.plan.judges = vec![judge("large", 3), judge("small", 1)];
+    evaluation.judging = Some(judging());
+    evaluation.plan.simulator_audit.exclude = vec![SimulatorFlagKind::RoleSwap];
+    let tuned = "tuned-with-a-rather-long-name-v2";
+    let compared = |name: &str, kind, rate, ci95| FlagComparison {
+        model: model(name),
+        kind,
+        personas: 8,
+        baseline_rate: 0.0625,
+        rate,
+        difference: rate - 0.0625,
+        ci95,
+    };
+    evaluation.simulator_audit = SimulatorAudit {
+        models: vec![
+            audited("base", [1, 0, 0, 0, 0]),
+            audited("tuned", [1, 0, 0, 3, 0]),
+            audited(tuned, [0; 5]),
+        ],
+        comparisons: vec![
+            compared("tuned", None, 0.25, Some([-0.0417, 0.4167])),
+            compared("tuned", Some(SimulatorFlagKind::RoleSwap), 0.0625, None),
+            compared(tuned, None, 0.0, Some([-0.2103, 0.0853])),
+        ],
+        excluded: vec![],
+    };
     evaluation
 }
 
