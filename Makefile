@@ -26,7 +26,7 @@ lint:
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
 
-bench: system ## Measure beside named peers: SciPy, PEFT, bitsandbytes, llama.cpp's converter and llama-quantize
+bench: system ## Measure beside named peers: SciPy, PEFT, bitsandbytes, llama.cpp's converter and llama-quantize; and the engine
 	scripts/bench
 
 cuda: ## Build for CUDA cards (not yet run on one); fetches the compiler, 190 MB

@@ -1,6 +1,7 @@
 //! The LLM person: a prompt made from the persona, and the reading of what comes back.
 
-use std::sync::LazyLock;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use regex::Regex;
 use shipworthy_schema::{Length, Message, Persona, Register, Role, Termination};
@@ -210,14 +211,11 @@ fn without_reasoning(text: &str) -> String {
 fn first_turn(persona: &Persona, text: &str) -> Result<String, SimulatorFault> {
     static OWN: LazyLock<Regex> =
         LazyLock::new(|| pattern(r"(?i)^\s*\**(?:user|person|me|customer|client)\**\s*:\s*\**\s*"));
+    static MINE: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"(?im)\n\s*\**(?:user|person|me|customer|client)\**\s*:"));
     let text = OWN.replace(text, "");
-    let partner = regex::escape(&persona.partner);
-    let other = pattern(&format!(
-        r"(?im)^\s*\**(?:assistant|ai|bot|{partner})\**\s*:"
-    ));
-    let mine = pattern(r"(?im)\n\s*\**(?:user|person|me|customer|client)\**\s*:");
     let mut end = text.len();
-    if let Some(found) = other.find(&text) {
+    if let Some(found) = partner_patterns(&persona.partner).label.find(&text) {
         if text[..found.start()].trim().is_empty() {
             return Err(SimulatorFault::RoleSwap {
                 partner: persona.partner.clone(),
@@ -226,7 +224,7 @@ fn first_turn(persona: &Persona, text: &str) -> Result<String, SimulatorFault> {
         }
         end = found.start();
     }
-    if let Some(found) = mine.find(&text) {
+    if let Some(found) = MINE.find(&text) {
         end = end.min(found.start());
     }
     Ok(text[..end].trim().to_owned())
@@ -242,10 +240,7 @@ pub(super) fn role_swap(persona: &Persona, conversation: &[Message], text: &str)
     if let Some(found) = HELPER.find(text) {
         return Some(found.as_str().to_owned());
     }
-    let partner = regex::escape(&persona.partner);
-    let as_partner = pattern(&format!(
-        r"(?i)\b(?:as your|i(?:'|’)?m your|i am your) {partner}\b"
-    ));
+    let as_partner = &partner_patterns(&persona.partner).claim;
     if let Some(found) = as_partner.find(text) {
         return Some(found.as_str().to_owned());
     }
@@ -255,6 +250,36 @@ pub(super) fn role_swap(persona: &Persona, conversation: &[Message], text: &str)
         .find(|message| message.role == Role::Assistant)?;
     let copied = crate::words::words(text);
     (copied.len() >= 6 && copied == crate::words::words(&last.content)).then(|| text.to_owned())
+}
+
+/// How somebody who speaks as the partner gives themselves away.
+struct PartnerPatterns {
+    /// A line that begins with the partner's name and a colon.
+    label: Regex,
+    /// A sentence that claims to be the partner.
+    claim: Regex,
+}
+
+/// Returns the patterns for `partner`, compiled once: compiling them costs ten times the call that
+/// the reply came from, and a run has one partner.
+fn partner_patterns(partner: &str) -> Arc<PartnerPatterns> {
+    static COMPILED: LazyLock<Mutex<HashMap<String, Arc<PartnerPatterns>>>> =
+        LazyLock::new(Mutex::default);
+    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(patterns) = compiled.get(partner) {
+        return Arc::clone(patterns);
+    }
+    let escaped = regex::escape(partner);
+    let patterns = Arc::new(PartnerPatterns {
+        label: pattern(&format!(
+            r"(?im)^\s*\**(?:assistant|ai|bot|{escaped})\**\s*:"
+        )),
+        claim: pattern(&format!(
+            r"(?i)\b(?:as your|i(?:'|’)?m your|i am your) {escaped}\b"
+        )),
+    });
+    compiled.insert(partner.to_owned(), Arc::clone(&patterns));
+    patterns
 }
 
 /// Cuts `text` to the most characters allowed, at the end of a sentence if there is one.
