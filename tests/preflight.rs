@@ -189,14 +189,29 @@ fn a_model_that_never_answers_is_refused_before_anybody_talks() {
 
 #[test]
 fn models_at_one_server_must_differ() {
-    let same: PreflightFn = Arc::new(|body| says(body, "one two three"));
+    let same = |with_log_probs: bool| -> PreflightFn {
+        Arc::new(move |body| {
+            if body.get("logprobs").is_none() {
+                return says(body, "one two three");
+            }
+            if !with_log_probs {
+                return Answer::error(400, "BadRequestError", "logprobs are not supported");
+            }
+            let tokens = [-0.1, -0.2].map(|logprob| json!({"token": "a", "logprob": logprob}));
+            Answer::Json(json!({"choices": [{
+                "message": {"role": "assistant", "content": "one"},
+                "logprobs": {"content": tokens},
+                "finish_reason": "stop",
+            }]}))
+        })
+    };
     let options = Options {
         model: "base".into(),
         other_models: vec!["tuned".into()],
         ..Options::default()
     };
     let server = FakeOpenAi::start(Options {
-        preflight: Some(same),
+        preflight: Some(same(true)),
         ..options.clone()
     });
     let entry = |model: &str| format!("{{url: \"{}\", model: {model}}}", server.url());
@@ -210,6 +225,18 @@ fn models_at_one_server_must_differ() {
     );
     assert!(done.stderr.contains("--lora"), "how to mend it: {done:?}");
     assert_eq!(server.calls(), 0);
+
+    // Words alone prove nothing: the reader is told, and the models talk.
+    let server = server.restart(Options {
+        preflight: Some(same(false)),
+        ..options.clone()
+    });
+    let done = project.run(&["eval", "--exit-zero"]);
+    evaluated(&done);
+    if done.code == 0 {
+        let report = project.artefact("evaluation_report.md");
+        assert!(report.contains("it says the same as"), "{report}");
+    }
 
     // The same server, now with an adapter that does something.
     let server = server.restart(options);

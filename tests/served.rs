@@ -1,6 +1,8 @@
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use test_case::test_case;
+
 use crate::support::fake_openai::{FakeOpenAi, Options};
 use crate::support::project::{Done, Project};
 use crate::support::words::RUBRIC;
@@ -20,7 +22,10 @@ fn as_a_server() {
     let api_key = std::env::var("VLLM_API_KEY").ok();
     println!("listens with {api_key:?}");
     std::fs::write("port", &port).unwrap();
-    assert!(!std::path::Path::new("broken").exists(), "out of memory");
+    if std::path::Path::new("broken").exists() {
+        println!("out of memory");
+        leave();
+    }
     let die_after = std::fs::read_to_string("dies").ok();
     let _ = std::fs::remove_file("dies");
     let server = FakeOpenAi::start_on(
@@ -40,6 +45,11 @@ fn as_a_server() {
             return;
         }
     }
+}
+
+#[expect(clippy::exit, reason = "a server that fails does just this")]
+fn leave() -> ! {
+    std::process::exit(1)
 }
 
 /// A project whose candidate is behind a server that the project starts.
@@ -119,8 +129,10 @@ fn a_server_that_does_not_start_shows_its_last_words() {
     assert!(!done.stderr.contains(KEY), "{done:?}");
 }
 
-#[test]
-fn a_server_ends_with_a_run_that_is_killed() {
+#[test_case("KILL"; "killed")]
+#[test_case("INT"; "interrupted")]
+#[test_case("TERM"; "terminated")]
+fn a_server_ends_with_its_run(signal: &str) {
     let project = project("");
     // Long enough to be killed under way.
     let config = project.read("shipworthy.yaml");
@@ -136,8 +148,16 @@ fn a_server_ends_with_a_run_that_is_killed() {
         assert!(start.elapsed() < Duration::from_secs(60));
         std::thread::sleep(Duration::from_millis(10));
     }
-    running.kill().unwrap();
-    running.wait().unwrap();
+    let pid = running.id().to_string();
+    let sent = std::process::Command::new("kill")
+        .args(["-s", signal, &pid])
+        .status();
+    assert!(sent.unwrap().success());
+    let status = running.wait().unwrap();
+    assert!(!status.success(), "{status}");
+    if signal == "INT" {
+        assert_eq!(status.code(), Some(130));
+    }
     let start = Instant::now();
     while listens(&project) {
         assert!(start.elapsed() < Duration::from_secs(15), "it still runs");

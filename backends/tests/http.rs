@@ -504,3 +504,80 @@ async fn a_server_that_dies_is_unavailable() {
         "{refused}"
     );
 }
+
+#[tokio::test]
+async fn another_model_that_took_the_servers_place_is_noticed() {
+    let options = Options {
+        n_params: Some(1),
+        ..Options::default()
+    };
+    let server = FakeOpenAi::start(options.clone());
+    let model = opened(&server).await.model;
+    model.chat(&request()).await.unwrap();
+    // Nobody sees it go: the next call finds another one behind a new connection.
+    let _server = server.restart(Options {
+        n_params: Some(2),
+        ..options
+    });
+    let mut answer = model.chat(&request()).await;
+    if matches!(answer, Err(ChatError::Unavailable { .. })) {
+        // The call went into the old connection.
+        answer = model.chat(&request()).await;
+    }
+    let error = answer.unwrap_err();
+    let ChatError::IdentityChanged { planned, found, .. } = &error else {
+        panic!("{error}");
+    };
+    assert!(planned.contains("\"n_params\":1"), "{planned}");
+    assert!(found.contains("\"n_params\":2"), "{found}");
+    assert!(!error.is_retryable());
+}
+
+#[tokio::test]
+async fn llama_server_is_told_places_caches_and_scales() {
+    let adapters = json!([{"id": 0, "path": "/a/tuned.gguf", "scale": 0.5}]);
+    let options = Options {
+        props: Some(json!({"total_slots": 2, "model_path": "m.gguf"})),
+        adapters: Some(adapters),
+        ..Options::default()
+    };
+    let server = FakeOpenAi::start(options);
+    let with = |lora: Option<f64>, neighbours: Neighbours| {
+        let mut location = location(&server.url(), None, None);
+        if let ModelLocation::Http {
+            lora: l,
+            neighbours: n,
+            ..
+        } = &mut location
+        {
+            *l = lora.map(|scale| [("tuned.gguf".to_owned(), scale)].into());
+            *n = neighbours;
+        }
+        location
+    };
+    let alone = Neighbours::default();
+    let shared = Neighbours {
+        models: 2,
+        others: 1,
+        other_adapters: false,
+    };
+    let cases = [
+        (None, alone, json!([0, true, 0.5]), 2),
+        (None, shared, json!([null, true, 0.5]), 1),
+        (Some(1.0), alone, json!([null, false, 1.0]), 2),
+        (Some(0.0), shared, json!([null, false, 0.0]), 1),
+    ];
+    for (lora, neighbours, expected, concurrency) in cases {
+        let model = open(&with(lora, neighbours)).await.unwrap().model;
+        assert_eq!(model.concurrency(), concurrency);
+        model.chat(&request()).await.unwrap();
+        let sent = server.requests().pop().unwrap().body;
+        assert_eq!(sent["lora"][0]["id"], 0);
+        let told = json!([
+            sent["id_slot"],
+            sent["cache_prompt"],
+            sent["lora"][0]["scale"]
+        ]);
+        assert_eq!(told, expected);
+    }
+}

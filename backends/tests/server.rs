@@ -23,7 +23,10 @@ fn as_a_server() {
         return;
     };
     println!("key {}", std::env::var("THE_KEY").unwrap());
-    assert!(!Path::new("fails").exists(), "the model is damaged");
+    if Path::new("fails").exists() {
+        println!("the model is damaged");
+        leave();
+    }
     let started = std::fs::read_to_string("started").unwrap_or_default();
     std::fs::write("started", started + "x").unwrap();
     let listener = TcpListener::bind(("127.0.0.1", port.parse().unwrap())).unwrap();

@@ -279,7 +279,8 @@ training_data: data/train.jsonl
         => "c.yaml:4:11: field `baseline`: no model is named `bsae`; `models` has base, tuned";
         "unknown baseline")]
     #[test_case("{gguf: models/base-q8_0.gguf}", "{gguf: a.gguf, url: \"http://x\"}"
-        => "c.yaml:6:10: field `models.base`: give one of `gguf`, `url` and `scripted`";
+        => "c.yaml:6:10: field `models.base`: give one of `gguf`, `url`, `server` and \
+            `scripted`";
         "two places")]
     #[test_case("judge: none", "judge: nobody"
         => "c.yaml:9:8: field `judge`: `nobody` is not a judge: write `none`, a model such as \

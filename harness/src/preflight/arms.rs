@@ -32,14 +32,11 @@ pub(super) async fn compare(arms: &[Arm<'_>]) -> Vec<(ModelName, Finding)> {
     let baselines = match Baseline::ask(first.1).await {
         Ok(Some(baselines)) => baselines,
         Ok(None) => return findings,
-        Err(error) => {
-            let finding = Finding::refused(CHECK, error.to_string());
-            return vec![(first.0.clone(), finding)];
-        }
+        Err(error) => return vec![(first.0.clone(), failed(&error))],
     };
     for (name, model) in others {
         let finding = match baselines.apart_from(*model).await {
-            Err(error) => Finding::refused(CHECK, error.to_string()),
+            Err(error) => failed(&error),
             Ok(Some(distance)) if distance.is_infinite() => Finding::passed(
                 CHECK,
                 format!("it goes on otherwise than `{}` from one prompt", first.0),
@@ -51,6 +48,16 @@ pub(super) async fn compare(arms: &[Arm<'_>]) -> Vec<(ModelName, Finding)> {
                     first.0
                 ),
             ),
+            // Words alone may well be the same: a light touch shows in the probabilities first.
+            Ok(None) if !baselines.have_log_probs() => Finding::doubtful(
+                CHECK,
+                format!(
+                    "it says the same as `{}` at the same server, which gives no log \
+                     probabilities to tell them apart by",
+                    first.0
+                ),
+            )
+            .mend(MEND),
             Ok(None) => Finding::refused(
                 CHECK,
                 format!(
@@ -64,6 +71,15 @@ pub(super) async fn compare(arms: &[Arm<'_>]) -> Vec<(ModelName, Finding)> {
         findings.push(((*name).clone(), finding));
     }
     findings
+}
+
+/// Returns that a model did not answer; one that refuses just this question can still be evaluated.
+fn failed(error: &ChatError) -> Finding {
+    let detail = error.to_string();
+    match error {
+        ChatError::Refused { .. } => Finding::doubtful(CHECK, detail),
+        _ => Finding::refused(CHECK, detail),
+    }
 }
 
 /// How the first model goes on from each prompt, and how far it is from itself.
@@ -83,6 +99,12 @@ impl Baseline {
             prints.push((prompt, once, noise));
         }
         Ok(Some(Self(prints)))
+    }
+
+    fn have_log_probs(&self) -> bool {
+        self.0
+            .iter()
+            .any(|(_, print, _)| !print.log_probs.is_empty())
     }
 
     /// Returns how far `model` is from this one, at the first prompt at which that is far enough to

@@ -173,6 +173,7 @@ async fn preflight(connection: &mut Connection, state: &State, body: &Value) -> 
     let finish = if is_cut { "length" } else { "stop" };
     let (status, text) = match answer {
         Answer::Status { status, body, .. } => (status, body),
+        Answer::Json(json) => (200, json.to_string()),
         Answer::Message(message) => (200, completion(body, 0, &message, finish)),
         Answer::Text(text) => {
             let text = match text.split(' ').next() {

@@ -252,7 +252,11 @@ impl ChatModel for HttpModel {
             },
             response_schema: None,
         };
-        let body = self.send(&request, None, true).await?;
+        let body = match self.send(&request, None, true).await {
+            // Some servers give no log probabilities of some models.
+            Err(ChatError::Refused { .. }) => self.send(&request, None, false).await?,
+            sent => sent?,
+        };
         let reply = reply::read(&body).map_err(|failure| self.failed(failure))?;
         Ok(Some(Fingerprint {
             // What it thinks is its own too.
