@@ -29,7 +29,7 @@ pub(crate) fn cost(judge: &JudgeSummary) -> String {
 /// Returns a count of tokens.
 pub(crate) fn tokens(n: Option<u64>) -> String {
     n.map_or_else(
-        || "tokens unknown".to_owned(),
+        || "not counted".to_owned(),
         |n| format!("{} tokens", grouped(n)),
     )
 }

@@ -36,19 +36,20 @@ fn judging() -> JudgingSummary {
         gaps,
         mean,
     };
-    let agreement = |criterion: &str, raters: &Raters, alpha, is_poor| CriterionAgreement {
-        criterion: criterion.into(),
-        raters: raters.clone(),
-        conversations: 48,
-        equal: if is_poor {
-            0.5
-        } else {
-            alpha.map_or(1.0, |_| 0.9375)
-        },
-        alpha,
-        alpha_ci95: alpha.map(|alpha| [alpha - 0.2, alpha + 0.1]),
-        is_poor,
-    };
+    let agreement =
+        |criterion: &str, raters: &Raters, alpha: Option<f64>, is_poor: bool| CriterionAgreement {
+            criterion: criterion.into(),
+            raters: raters.clone(),
+            conversations: 48,
+            equal: if is_poor {
+                0.5
+            } else {
+                alpha.map_or(1.0, |_| 0.9375)
+            },
+            alpha,
+            alpha_ci95: alpha.map(|alpha| [alpha - 0.2, alpha + 0.1]),
+            is_poor,
+        };
     let own = Raters::Repeats {
         judge: model("large"),
     };
