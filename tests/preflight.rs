@@ -112,7 +112,8 @@ fn findings_are_kept_for_a_resumed_run_and_for_its_report() {
         ..Options::default()
     };
     let server = FakeOpenAi::start(options.clone());
-    let project = project("{scripted: base.jsonl}", &at(&server), "");
+    let limits = "limits: {patience_s: 1}\n";
+    let project = project("{scripted: base.jsonl}", &at(&server), limits);
     project.write("base.jsonl", "{\"reply\": \"one two\"}\n");
     let died = project.run(&["eval"]);
     assert_eq!(died.code, 69, "{died:?}");

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::fake_openai::{FakeOpenAi, Faults, Options};
 use crate::support::project::Project;
+use crate::support::words::RUBRIC;
 
 const ENDS: [&str; 7] = [
     "user_satisfied",
@@ -93,9 +94,13 @@ fn both_simulators_open_alike_and_every_conversation_has_a_typed_end() {
 
 /// A person who gives the assistant advice when the assistant asks what keeps them up.
 fn talking_to_a_confused_person(exclude: &str) -> (Project, crate::support::project::Done) {
+    // Some conversations are better than others, else there is nothing to test.
     let says = |model: &str, reply: &'static str| {
         FakeOpenAi::start(Options {
-            reply: Some(Arc::new(move |_| reply.to_owned())),
+            reply: Some(Arc::new(move |body| {
+                let words = ["one", "one two", "one two three", "four"];
+                format!("{reply} {}", words[body.to_string().len() % 4])
+            })),
             ..server(model)
         })
     };
@@ -115,8 +120,18 @@ fn talking_to_a_confused_person(exclude: &str) -> (Project, crate::support::proj
         })),
         ..server("person")
     });
-    let rest = format!("simulator: {{url: \"{}\"}}\n{exclude}", person.url());
-    let project = project(&base, &tuned, &rest);
+    let project = Project::with_config(&format!(
+        "project: simulated\n\
+         personas: {{spec: customer-support, count: 6, repeats: 2, max_turns: 4}}\n\
+         rubric: ./words.yaml\n\
+         baseline: base\n\
+         models: {{base: {{url: \"{}\"}}, tuned: {{url: \"{}\"}}}}\n\
+         simulator: {{url: \"{}\"}}\n{exclude}",
+        base.url(),
+        tuned.url(),
+        person.url()
+    ));
+    project.write("words.yaml", RUBRIC);
     let done = project.run(&["eval", "--exit-zero"]);
     (project, done)
 }
