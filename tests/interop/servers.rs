@@ -63,7 +63,8 @@ impl Project {
             "chat_template",
             json!(TEMPLATE),
         );
-        let criteria = "etaoinsrhldu".chars().map(|letter| {
+        // Rare letters too: who says enough says all the common ones.
+        let criteria = "abcdefghijklmnopqrstuvwxyz".chars().map(|letter| {
             format!(
                 "      - {{id: {letter}, text: Says {letter}., check: {{regex: '{letter}'}}, \
                  scope: any_reply}}\n"
@@ -136,11 +137,9 @@ impl Project {
             assert_eq!(check(name), "passed", "{tuned}");
         }
         let done = self.run(&["eval"]);
-        // FIXME: with vLLM started here all scores of both arms come out equal (65), with the same one started by
-        // hand they do not.
         let code = done.status.code().unwrap();
         assert!(
-            [0, 10, 11, 12, 13, 65].contains(&code),
+            [0, 10, 11, 12, 13].contains(&code),
             "no verdict: {}",
             self.log()
         );
