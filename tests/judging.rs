@@ -207,7 +207,7 @@ fn judged_by_two(judging: &str, replies: [fn(&Value) -> String; 2]) -> ([FakeOpe
     let servers = replies.map(|reply| {
         FakeOpenAi::start(Options {
             model: "judge".into(),
-            reply: Some(Arc::new(move |body| reply(body))),
+            reply: Some(Arc::new(reply)),
             ..Options::default()
         })
     });

@@ -6,7 +6,7 @@ use crate::{Criterion, Scale};
 const ROUNDING: f64 = 1e-9;
 
 /// Returns how judgements of `criterion` become one.
-pub(crate) fn rule_of(criterion: &Criterion, aggregate: &Aggregate) -> Aggregation {
+pub(crate) fn rule_of(criterion: &Criterion, aggregate: Aggregate) -> Aggregation {
     match criterion.scale() {
         Scale::Met | Scale::Points(_) => aggregate.met,
         Scale::Levels(_) => aggregate.levels,

@@ -78,9 +78,10 @@ impl Criterion {
             (Method::Check { check, scope }, _) => {
                 (checked_degree(check, *scope, replies), Vec::new())
             }
-            (Method::Judge, JudgeResults::Asked { aggregate, judges }) => {
-                (judged_degree(self, aggregate, judges), grades(self, judges))
-            }
+            (Method::Judge, JudgeResults::Asked { aggregate, judges }) => (
+                judged_degree(self, *aggregate, judges),
+                grades(self, judges),
+            ),
             (Method::Judge, JudgeResults::NoJudge) => {
                 return Grade::not_applicable("no judge in the plan".to_owned());
             }

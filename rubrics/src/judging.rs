@@ -67,7 +67,7 @@ impl Ballot<'_> {
 /// criterion is decided by the majority, and a tie counts against the assistant.
 pub(crate) fn judged_degree(
     criterion: &Criterion,
-    aggregate: &Aggregate,
+    aggregate: Aggregate,
     judges: &[JudgeAnswers],
 ) -> Degree {
     let ballots: Vec<Ballot<'_>> = judges
@@ -181,7 +181,7 @@ fn too_few(gaps: &[&Ballot<'_>], judges: usize) -> String {
 }
 
 /// Makes one degree of several, at least one.
-fn decided(criterion: &Criterion, aggregate: &Aggregate, degrees: &[f64]) -> f64 {
+fn decided(criterion: &Criterion, aggregate: Aggregate, degrees: &[f64]) -> f64 {
     if criterion.safety() {
         let mean = degrees.iter().sum::<f64>() / degrees.len() as f64;
         let kept_by = kept_share(criterion, mean);
@@ -228,7 +228,7 @@ mod tests {
     use crate::{Criterion, JudgeAnswer, JudgeAnswers, JudgeResult, Judgement};
 
     fn degree_of(criterion: &Criterion, results: Vec<JudgeResult>) -> Degree {
-        judged_degree(criterion, &Aggregate::default(), &[judge("large", results)])
+        judged_degree(criterion, Aggregate::default(), &[judge("large", results)])
     }
 
     fn judge(name: &str, results: Vec<JudgeResult>) -> JudgeAnswers {
@@ -304,7 +304,7 @@ mod tests {
             judge("often", asked(&[NO, NO, NO])),
         ];
         let words = "large met; often not met, not met, not met: r0".to_owned();
-        let mean = judged_degree(criterion, &Aggregate::default(), &panel);
+        let mean = judged_degree(criterion, Aggregate::default(), &panel);
         assert_eq!(mean, Ok((0.5, words)));
         let by_majority = Aggregate {
             met: Aggregation::Majority,
@@ -316,7 +316,7 @@ mod tests {
             judge("third", asked(&[YES, YES, NO])),
         ];
         assert_eq!(
-            judged_degree(criterion, &by_majority, &three).unwrap().0,
+            judged_degree(criterion, by_majority, &three).unwrap().0,
             1.0
         );
     }
@@ -334,9 +334,9 @@ mod tests {
         ];
         let rule = Aggregate::default();
         let words = "large met; small no answer; third not met: r0".to_owned();
-        assert_eq!(judged_degree(criterion, &rule, &panel), Ok((0.5, words)));
+        assert_eq!(judged_degree(criterion, rule, &panel), Ok((0.5, words)));
         let reason = "1 of 2 judges gave no usable answer: small: timed out".to_owned();
-        assert_eq!(judged_degree(criterion, &rule, &panel[..2]), Err(reason));
+        assert_eq!(judged_degree(criterion, rule, &panel[..2]), Err(reason));
     }
 
     #[test]
@@ -348,7 +348,7 @@ mod tests {
         ] {
             let rubric = rubric(&[&format!("id: a, text: T, {fields}")]);
             let (_, criterion) = rubric.criteria().next().unwrap();
-            let found = judged_degree(criterion, &Aggregate::default(), &panel).unwrap();
+            let found = judged_degree(criterion, Aggregate::default(), &panel).unwrap();
             assert_eq!(found.0, degree, "{fields}");
         }
     }

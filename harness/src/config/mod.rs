@@ -206,8 +206,8 @@ impl Config {
         {
             return Err(Place::of(file, "simulator", &self.simulator).error(message));
         }
-        let judges = self.judge.value.entries().iter();
-        if let Some(message) = judges.filter_map(|judge| fault(&judge.model)).next() {
+        let mut judges = self.judge.value.entries().iter();
+        if let Some(message) = judges.find_map(|judge| fault(&judge.model)) {
             return Err(Place::of(file, "judge", &self.judge).error(message));
         }
         Ok(())
