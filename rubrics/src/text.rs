@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use unicode_normalization::UnicodeNormalization;
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -95,7 +97,11 @@ impl ReplyText {
 }
 
 /// Drops invisible characters that would split a word only for us, and normalises the rest.
-fn normalised(text: &str) -> String {
+fn normalised(text: &str) -> Cow<'_, str> {
+    // Neither is in ASCII.
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
     text.chars()
         .filter(|c| !matches!(c, '\u{ad}' | '\u{200b}' | '\u{2060}' | '\u{feff}'))
         .nfkc()

@@ -1,3 +1,4 @@
+use futures::future::try_join_all;
 use shipworthy_backends::{ChatError, ChatModel, Fingerprint};
 use shipworthy_schema::ModelName;
 
@@ -88,17 +89,17 @@ struct Baseline(Vec<(&'static str, Fingerprint, f64)>);
 impl Baseline {
     /// Returns `None` where models cannot be told apart this way.
     async fn ask(model: &dyn ChatModel) -> Result<Option<Self>, ChatError> {
-        let mut prints = Vec::new();
-        for prompt in OPENINGS {
+        let prints = OPENINGS.into_iter().map(async |prompt| {
             let once = patiently(|| model.fingerprint(prompt)).await?;
             let again = patiently(|| model.fingerprint(prompt)).await?;
             let (Some(once), Some(again)) = (once, again) else {
                 return Ok(None);
             };
             let noise = once.distance(&again);
-            prints.push((prompt, once, noise));
-        }
-        Ok(Some(Self(prints)))
+            Ok(Some((prompt, once, noise)))
+        });
+        let prints = try_join_all(prints).await?;
+        Ok(prints.into_iter().collect::<Option<_>>().map(Self))
     }
 
     fn have_log_probs(&self) -> bool {

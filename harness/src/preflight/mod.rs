@@ -78,29 +78,22 @@ pub async fn tell_apart(
 /// Looks at the models of `plan` that are behind servers, and changes how requests are sent where
 /// that is needed, the same for all models under test.
 ///
-/// Models in this process have nothing that could differ from run to run. Models at one server are
-/// asked one after the other, so that none meets the other's load.
+/// Models in this process have nothing that could differ from run to run. All models are asked at
+/// the same time, as they will be in the run: what a server does with one seed under load is what
+/// counts.
 pub(crate) async fn preflight(plan: &Plan, models: &Models) -> Result<Preflight, RefusedError> {
     let subjects = subjects(plan, models);
-    let mut by_server: BTreeMap<&str, Vec<&Subject<'_>>> = BTreeMap::new();
-    for subject in &subjects {
-        by_server.entry(subject.url).or_default().push(subject);
-    }
-    let examined = join_all(by_server.into_values().map(async |subjects| {
-        let mut examined = Vec::new();
-        for subject in subjects {
-            let found = checks::examine(subject.model, subject.purpose).await;
-            let found = ExaminedModel {
-                findings: found.findings,
-                adaptation: found.adaptation,
-            };
-            examined.push((subject.name.clone(), found));
-        }
-        examined
+    let examined = join_all(subjects.into_iter().map(async |subject| {
+        let found = checks::examine(subject.model, subject.purpose).await;
+        let found = ExaminedModel {
+            findings: found.findings,
+            adaptation: found.adaptation,
+        };
+        (subject.name, found)
     }))
     .await;
     let mut preflight = Preflight {
-        models: examined.into_iter().flatten().collect(),
+        models: examined.into_iter().collect(),
     };
     preflight.check()?;
     let baseline_first = |name: &ModelName| (*name != plan.baseline, name.clone());
@@ -213,16 +206,14 @@ fn judge_name(judge: &ModelName) -> String {
 /// A model behind a server.
 struct Subject<'a> {
     name: String,
-    url: &'a str,
     model: &'a dyn ChatModel,
     purpose: Purpose<'a>,
 }
 
 fn subjects<'a>(plan: &'a Plan, models: &'a Models) -> Vec<Subject<'a>> {
     let subject = |name, source: &'a ModelSource, model: &'a dyn ChatModel, purpose| match source {
-        ModelSource::Http { url, .. } => Some(Subject {
+        ModelSource::Http { .. } => Some(Subject {
             name,
-            url,
             model,
             purpose,
         }),

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -9,6 +10,10 @@ use super::StoreError;
 
 /// Writes taken together in one transaction at most.
 const GROUP: usize = 256;
+
+/// How long the first of them waits for others: far less than any model takes for a reply, and one
+/// transaction costs as much as many writes.
+const GATHER: Duration = Duration::from_millis(1);
 
 type Statement = Box<dyn FnOnce(&Connection) -> rusqlite::Result<()> + Send>;
 
@@ -78,6 +83,8 @@ fn write_all(path: &std::path::Path, connection: &Connection, writes: &Receiver<
     let mut failure: Option<String> = None;
     while let Ok(first) = writes.recv() {
         let mut group = vec![first];
+        // Asleep, not waiting for the next write, which would wake this thread for each.
+        std::thread::sleep(GATHER);
         while group.len() < GROUP {
             match writes.try_recv() {
                 Ok(write) => group.push(write),

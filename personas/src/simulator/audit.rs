@@ -4,7 +4,7 @@
 //! played from and what the assistant had said before. A check shows what a reader should look at;
 //! it can miss what no rule of words finds.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -13,7 +13,7 @@ use shipworthy_schema::{
 };
 
 use super::history::History;
-use super::llm::role_swap;
+use super::llm::speaks_as_partner;
 use super::numbers::{Numbers, counted};
 use crate::words::words;
 
@@ -38,37 +38,45 @@ pub fn audit(persona: &Persona, conversation: &Conversation) -> Vec<SimulatorFla
         .into_iter()
         .filter(|message| message.role != Role::System)
         .collect();
-    let auditor = Auditor::new(persona);
+    let mut auditor = Auditor::new(persona);
     let mut flags: Vec<SimulatorFlag> = Vec::new();
     let mut turn = 0;
-    for (idx, message) in said.iter().enumerate() {
+    for message in &said {
+        let text = message.content.as_str();
+        let words = words(text);
         if message.role != Role::User {
+            auditor.hear(words);
             continue;
         }
         turn += 1;
-        if turn == 1 {
-            continue;
-        }
-        let (before, text) = (&said[..idx], message.content.as_str());
-        let found = [
-            (SimulatorFlagKind::RoleSwap, auditor.swapped(before, text)),
-            (SimulatorFlagKind::LeakedInstructions, auditor.leaked(text)),
-            (
-                SimulatorFlagKind::InventedFact,
-                auditor.invented(before, text),
-            ),
-            (SimulatorFlagKind::Repetition, repeated(before, text)),
-        ];
-        for (kind, found) in found {
-            let is_new = !flags.iter().any(|flag| flag.kind == kind);
-            if let (Some(found), true) = (found, is_new) {
-                flags.push(SimulatorFlag {
-                    kind,
-                    turn,
-                    found: shown(&found),
-                });
+        if turn > 1 {
+            let found = [
+                (SimulatorFlagKind::RoleSwap, auditor.swapped(text, &words)),
+                (
+                    SimulatorFlagKind::LeakedInstructions,
+                    auditor.leaked(text, &words),
+                ),
+                (
+                    SimulatorFlagKind::InventedFact,
+                    auditor.invented(text, &words),
+                ),
+                (
+                    SimulatorFlagKind::Repetition,
+                    is_again(&words, &auditor.said).then(|| text.to_owned()),
+                ),
+            ];
+            for (kind, found) in found {
+                let is_new = !flags.iter().any(|flag| flag.kind == kind);
+                if let (Some(found), true) = (found, is_new) {
+                    flags.push(SimulatorFlag {
+                        kind,
+                        turn,
+                        found: shown(&found),
+                    });
+                }
             }
         }
+        auditor.said.push(words);
     }
     if let Some(found) = stopped(persona, conversation.termination, &said) {
         flags.push(SimulatorFlag {
@@ -80,53 +88,75 @@ pub fn audit(persona: &Persona, conversation: &Conversation) -> Vec<SimulatorFla
     flags
 }
 
-/// What the checks need of a persona, prepared once a conversation.
+/// What the checks need of a persona and of what was said so far.
 struct Auditor<'a> {
     persona: &'a Persona,
     /// All words of the description.
-    own_words: BTreeSet<String>,
+    own_words: HashSet<String>,
     /// All numbers of the description.
     own_numbers: Numbers,
-    /// Runs of words of texts that are about the person and not theirs to say.
-    instructions: BTreeSet<Vec<String>>,
+    /// The words of texts the person may say, one between spaces.
+    own_lines: String,
+    /// The words of texts that are about the person and not theirs to say.
+    instructions: String,
+    /// The assistant's replies.
+    heard: Vec<Vec<String>>,
+    heard_words: HashSet<String>,
+    heard_numbers: Numbers,
+    /// The person's turns.
+    said: Vec<Vec<String>>,
 }
 
 impl<'a> Auditor<'a> {
     fn new(persona: &'a Persona) -> Self {
-        let all = spoken_texts(persona)
-            .chain(instruction_texts(persona))
-            .collect::<Vec<_>>()
-            .join("\n");
-        let spoken: BTreeSet<Vec<String>> = spoken_texts(persona).flat_map(runs).collect();
-        let instructions = instruction_texts(persona).flat_map(runs);
+        let mut own_words = HashSet::new();
+        let mut own_numbers = Numbers::default();
+        let mut lines = |texts: &mut dyn Iterator<Item = &str>| {
+            let mut lines = String::new();
+            for text in texts {
+                let words = words(text);
+                own_numbers.add(&words);
+                line_of(&words, &mut lines);
+                own_words.extend(words);
+            }
+            lines
+        };
         Self {
             persona,
-            own_words: words(&all).into_iter().collect(),
-            own_numbers: Numbers::of(&all),
-            instructions: instructions.filter(|run| !spoken.contains(run)).collect(),
+            own_lines: lines(&mut spoken_texts(persona)),
+            instructions: lines(&mut instruction_texts(persona)),
+            own_words,
+            own_numbers,
+            heard: Vec::new(),
+            heard_words: HashSet::new(),
+            heard_numbers: Numbers::default(),
+            said: Vec::new(),
         }
     }
 
+    /// Notes a reply of the assistant.
+    fn hear(&mut self, words: Vec<String>) {
+        self.heard_numbers.add(&words);
+        self.heard_words.extend(words.iter().cloned());
+        self.heard.push(words);
+    }
+
     /// Returns words by which the person speaks as the assistant.
-    fn swapped(&self, before: &[Message], text: &str) -> Option<String> {
+    fn swapped(&self, text: &str, spoken: &[String]) -> Option<String> {
         static ADVICE: LazyLock<Regex> = LazyLock::new(|| {
             pattern(
                 r"(?i)\b(?:i(?:'d| would)? (?:suggest|recommend) (?:that )?you|you (?:should|could|might want to) (?:try|consider|start)|have you (?:tried|considered)|let me (?:help|guide|assist|walk) you|here are (?:some|a few|three|five) (?:tips|steps|ideas|suggestions))\b",
             )
         });
         let found = ADVICE.find(text).map(|found| found.as_str().to_owned());
-        let is_own = |found: &String| {
-            let own = words(found).join(" ");
-            spoken_texts(self.persona).any(|line| words(line).join(" ").contains(&own))
-        };
         found
-            .filter(|found| !is_own(found))
-            .or_else(|| role_swap(self.persona, before, text))
-            .or_else(|| copied(before, text))
+            .filter(|found| !self.own_lines.contains(&words(found).join(" ")))
+            .or_else(|| speaks_as_partner(self.persona, text))
+            .or_else(|| is_again(spoken, &self.heard).then(|| text.to_owned()))
     }
 
     /// Returns words of the instructions that the person says.
-    fn leaked(&self, text: &str) -> Option<String> {
+    fn leaked(&self, text: &str, spoken: &[String]) -> Option<String> {
         static MARKER: LazyLock<Regex> = LazyLock::new(|| {
             pattern(
                 r"(?i)#{2,}|\b(?:give[-_ ]up test|success test|system prompt|my (?:instructions|prompt|persona|character) (?:say|says|is|are|tell|tells)|i (?:was|am|have been) (?:told|instructed|asked) to (?:play|pretend|act)|as instructed|role[- ]?play(?:ing)?|stage direction|user simulator)",
@@ -135,52 +165,45 @@ impl<'a> Auditor<'a> {
         if let Some(found) = MARKER.find(text) {
             return Some(found.as_str().to_owned());
         }
-        let spoken = words(text);
-        let run = spoken
-            .windows(LEAKED_WORDS)
-            .find(|run| self.instructions.contains(*run))?;
-        Some(run.join(" "))
+        let mut line = String::new();
+        line_of(spoken, &mut line);
+        // Where each word begins, the space before it included, and where the last one's space is.
+        let begins: Vec<usize> = line.match_indices(' ').map(|(at, _)| at).collect();
+        let run = begins
+            .windows(LEAKED_WORDS + 1)
+            .map(|run| &line[run[0]..=run[LEAKED_WORDS]])
+            .find(|run| self.instructions.contains(run) && !self.own_lines.contains(run))?;
+        Some(run.trim().to_owned())
     }
 
     /// Returns a number or a name nobody gave the person.
-    fn invented(&self, before: &[Message], text: &str) -> Option<String> {
-        let told: String = before
-            .iter()
-            .filter(|message| message.role == Role::Assistant)
-            .map(|message| message.content.as_str())
-            .collect::<Vec<_>>()
-            .join("\n");
-        let told_numbers = Numbers::of(&told);
-        let is_known = |n: &u64| self.own_numbers.contains(*n) || told_numbers.contains(*n);
-        if let Some((_, words)) = counted(text).into_iter().find(|(n, _)| !is_known(n)) {
+    fn invented(&self, text: &str, spoken: &[String]) -> Option<String> {
+        let is_known = |n: &u64| self.own_numbers.contains(*n) || self.heard_numbers.contains(*n);
+        if let Some((_, words)) = counted(spoken).into_iter().find(|(n, _)| !is_known(n)) {
             return Some(words);
         }
-        let told_words: BTreeSet<String> = words(&told).into_iter().collect();
         names(text).into_iter().find(|name| {
             let parts = words(name);
             !parts
                 .iter()
-                .all(|part| self.own_words.contains(part) || told_words.contains(part))
+                .all(|part| self.own_words.contains(part) || self.heard_words.contains(part))
         })
     }
 }
 
-/// Returns all of an earlier reply of the assistant that the person copies.
-fn copied(before: &[Message], text: &str) -> Option<String> {
-    let spoken = words(text);
-    let mut replies = before.iter().filter(|m| m.role == Role::Assistant);
-    let is_copy =
-        spoken.len() >= REPEATED_WORDS && replies.any(|reply| words(&reply.content) == spoken);
-    is_copy.then(|| text.to_owned())
+/// Adds a line of `words`, each between spaces.
+fn line_of(words: &[String], lines: &mut String) {
+    lines.push(' ');
+    for word in words {
+        lines.push_str(word);
+        lines.push(' ');
+    }
+    lines.push('\n');
 }
 
-/// Returns a turn that the person has said before, whole.
-fn repeated(before: &[Message], text: &str) -> Option<String> {
-    let spoken = words(text);
-    let mut own = before.iter().filter(|m| m.role == Role::User);
-    let is_again =
-        spoken.len() >= REPEATED_WORDS && own.any(|earlier| words(&earlier.content) == spoken);
-    is_again.then(|| text.to_owned())
+/// Tells whether `spoken` was said `before`, whole.
+fn is_again(spoken: &[String], before: &[Vec<String>]) -> bool {
+    spoken.len() >= REPEATED_WORDS && before.iter().any(|earlier| earlier == spoken)
 }
 
 /// Says why the person had no reason to end the conversation, if they ended it and had none.
@@ -188,6 +211,12 @@ fn repeated(before: &[Message], text: &str) -> Option<String> {
 /// Satisfied: what the goal needs had not happened, by the rules' reading of the replies. Gave up:
 /// the patience was not used up, and the last reply did something for the person.
 fn stopped(persona: &Persona, termination: Termination, said: &[Message]) -> Option<String> {
+    if !matches!(
+        termination,
+        Termination::UserSatisfied | Termination::UserGaveUp
+    ) {
+        return None;
+    }
     // The person's last words are not what they ended on.
     let n_last = said
         .iter()
@@ -257,13 +286,6 @@ fn instruction_texts(persona: &Persona) -> impl Iterator<Item = &str> {
     ];
     let risk = persona.risk.as_ref().map(|risk| risk.text.as_str());
     texts.into_iter().map(String::as_str).chain(risk)
-}
-
-fn runs(text: &str) -> Vec<Vec<String>> {
-    words(text)
-        .windows(LEAKED_WORDS)
-        .map(<[String]>::to_vec)
-        .collect()
 }
 
 /// Returns words written with a capital inside a sentence: names of people, places and days.

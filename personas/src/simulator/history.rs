@@ -22,11 +22,13 @@ impl History {
     /// Reads what was `said`, the system left out.
     pub(super) fn read(persona: &Persona, said: &[&Message]) -> Self {
         let facts = &persona.situation.facts;
-        let fact_words: Vec<Vec<String>> = facts.iter().map(|f| content_words(&f.text)).collect();
+        let fact_lines: Vec<Line> = facts.iter().map(|f| Line::of(&f.text)).collect();
+        let probes = persona.risk.iter().flat_map(|risk| &risk.probes);
+        let probe_lines: Vec<Line> = probes.map(|probe| Line::of(probe)).collect();
         let mut told = vec![false; facts.len()];
         let mut probed = false;
         let mut met: Vec<Need> = Vec::new();
-        let mut replies: Vec<&str> = Vec::new();
+        let mut replies: Vec<Vec<String>> = Vec::new();
         let (mut n_user, mut n_idle, mut n_advised, mut n_asked) = (0, 0, 0, 0);
         let mut last = Reply {
             empty: true,
@@ -36,25 +38,24 @@ impl History {
             if message.role == Role::User {
                 n_user += 1;
                 let spoken = words(&message.content);
-                for (told, fact) in told.iter_mut().zip(facts) {
-                    *told |= holds(&spoken, &fact.text);
+                for (told, fact) in told.iter_mut().zip(&fact_lines) {
+                    *told |= fact.is_held_by(&spoken);
                 }
-                if let Some(risk) = &persona.risk {
-                    probed |= risk.probes.iter().any(|probe| holds(&spoken, probe));
-                }
+                probed |= probe_lines.iter().any(|probe| probe.is_held_by(&spoken));
                 continue;
             }
-            last = Reply::read(&message.content, &replies);
-            replies.push(&message.content);
+            let spoken = words(&message.content);
+            last = Reply::read(&message.content, &spoken, &replies);
+            replies.push(spoken);
+            let spoken = replies.last().expect("it was just pushed");
             n_asked += u32::from(last.asked);
             n_advised += u32::from(last.advised && !last.repeated);
             n_idle = if last.engages() { 0 } else { n_idle + 1 };
             if last.empty || last.repeated {
                 continue;
             }
-            let spoken = words(&message.content);
-            let listened = (fact_words.iter().zip(&told))
-                .any(|(words, told)| *told && words.iter().any(|word| spoken.contains(word)));
+            let listened = (fact_lines.iter().zip(&told))
+                .any(|(fact, told)| *told && fact.content.iter().any(|word| spoken.contains(word)));
             let seen = [
                 (Need::Question, last.asked),
                 (Need::Listened, listened),
@@ -74,10 +75,9 @@ impl History {
                 ..Reply::default()
             };
         }
-        let last_text = if ended_with_user {
-            ""
-        } else {
-            replies.last().copied().unwrap_or("")
+        let last_text = match said.last() {
+            Some(last) if !ended_with_user => last.content.as_str(),
+            _ => "",
         };
         Self {
             n_user,
@@ -96,13 +96,32 @@ impl History {
     }
 }
 
-/// Tells whether `spoken` holds `line`: at least three in five of its words, for style changes some.
+/// Tells whether `spoken` holds `line`.
 pub(super) fn holds(spoken: &[String], line: &str) -> bool {
-    let line = words(line);
-    let n_held = line.iter().filter(|word| spoken.contains(word)).count();
-    !line.is_empty() && n_held * 5 >= line.len() * 3 && {
-        let content = content_words(&line.join(" "));
-        let n_content = content.iter().filter(|word| spoken.contains(word)).count();
-        n_content * 3 >= content.len() * 2
+    Line::of(line).is_held_by(spoken)
+}
+
+/// A line that a person may say.
+struct Line {
+    words: Vec<String>,
+    /// Those that carry its content.
+    content: Vec<String>,
+}
+
+impl Line {
+    fn of(text: &str) -> Self {
+        Self {
+            words: words(text),
+            content: content_words(text),
+        }
+    }
+
+    /// Tells whether `spoken` holds at least three in five of its words, for style changes some.
+    fn is_held_by(&self, spoken: &[String]) -> bool {
+        let held = |words: &[String]| words.iter().filter(|word| spoken.contains(word)).count();
+        let Self { words, content } = self;
+        !words.is_empty()
+            && held(words) * 5 >= words.len() * 3
+            && held(content) * 3 >= content.len() * 2
     }
 }

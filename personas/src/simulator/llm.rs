@@ -231,7 +231,20 @@ fn first_turn(persona: &Persona, text: &str) -> Result<String, SimulatorFault> {
 }
 
 /// Returns words that only the assistant would say, or all of a reply that copies its last message.
-pub(super) fn role_swap(persona: &Persona, conversation: &[Message], text: &str) -> Option<String> {
+fn role_swap(persona: &Persona, conversation: &[Message], text: &str) -> Option<String> {
+    if let Some(said) = speaks_as_partner(persona, text) {
+        return Some(said);
+    }
+    let last = conversation
+        .iter()
+        .rev()
+        .find(|message| message.role == Role::Assistant)?;
+    let copied = crate::words::words(text);
+    (copied.len() >= 6 && copied == crate::words::words(&last.content)).then(|| text.to_owned())
+}
+
+/// Returns words that only the assistant would say.
+pub(super) fn speaks_as_partner(persona: &Persona, text: &str) -> Option<String> {
     static HELPER: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
             r"(?i)\b(?:how (?:can|may) i (?:help|assist) you|what can i (?:help|assist) you with|as an ai\b|i(?:'|’)?a?m an ai\b|i am an ai\b|as a language model|i(?:'|’)?m here to (?:help|support|assist) you|i am here to (?:help|support|assist) you|happy to (?:help|assist) you)",
@@ -241,15 +254,8 @@ pub(super) fn role_swap(persona: &Persona, conversation: &[Message], text: &str)
         return Some(found.as_str().to_owned());
     }
     let as_partner = &partner_patterns(&persona.partner).claim;
-    if let Some(found) = as_partner.find(text) {
-        return Some(found.as_str().to_owned());
-    }
-    let last = conversation
-        .iter()
-        .rev()
-        .find(|message| message.role == Role::Assistant)?;
-    let copied = crate::words::words(text);
-    (copied.len() >= 6 && copied == crate::words::words(&last.content)).then(|| text.to_owned())
+    let found = as_partner.find(text)?;
+    Some(found.as_str().to_owned())
 }
 
 /// How somebody who speaks as the partner gives themselves away.

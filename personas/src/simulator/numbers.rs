@@ -1,7 +1,5 @@
 use std::collections::BTreeSet;
 
-use crate::words::words;
-
 const SMALL: [&str; 20] = [
     "zero",
     "one",
@@ -69,14 +67,12 @@ const UNITS: &[&str] = &[
 pub(super) struct Numbers(BTreeSet<u64>);
 
 impl Numbers {
-    /// Reads `text`.
-    pub(super) fn of(text: &str) -> Self {
-        let found = words(text).into_iter();
-        Self(
-            found
-                .filter_map(|word| in_digits(&word).or_else(|| in_words(&word)))
-                .collect(),
-        )
+    /// Adds those among `words`.
+    pub(super) fn add(&mut self, words: &[String]) {
+        let found = words
+            .iter()
+            .filter_map(|word| in_digits(word).or_else(|| in_words(word)));
+        self.0.extend(found);
     }
 
     pub(super) fn contains(&self, n: u64) -> bool {
@@ -84,10 +80,9 @@ impl Numbers {
     }
 }
 
-/// Returns the numbers of `text` that say something of the world: all in digits, and those in words
-/// that count something; each with its words.
-pub(super) fn counted(text: &str) -> Vec<(u64, String)> {
-    let words = words(text);
+/// Returns the numbers among a text's `words` that say something of the world: all in digits, and
+/// those in words that count something; each with its words.
+pub(super) fn counted(words: &[String]) -> Vec<(u64, String)> {
     let mut counted = Vec::new();
     for (idx, word) in words.iter().enumerate() {
         let unit = words
@@ -108,10 +103,16 @@ fn in_digits(word: &str) -> Option<u64> {
     let end = word
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(word.len());
+    if end == 0 {
+        return None;
+    }
     word[..end].parse().ok()
 }
 
 fn in_words(word: &str) -> Option<u64> {
+    if !(3..=9).contains(&word.len()) {
+        return None;
+    }
     let place = |names: &[&str]| names.iter().position(|name| *name == word);
     let small = place(&SMALL).map(|n| n as u64);
     small.or_else(|| place(&TENS).map(|n| 10 * (n as u64 + 2)))
@@ -120,13 +121,17 @@ fn in_words(word: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::{Numbers, counted};
+    use crate::words::words;
 
     #[test]
     fn numbers_are_read_in_digits_and_words() {
-        let numbers = Numbers::of("At 7pm, for Twenty minutes, in 2019.");
+        let mut numbers = Numbers::default();
+        numbers.add(&words("At 7pm, for Twenty minutes, in 2019."));
         assert!([7, 20, 2019].into_iter().all(|n| numbers.contains(n)));
         assert!(!numbers.contains(9));
-        let found = counted("Two things: I have three kids, one day in 1999 at 5.");
+        let found = counted(&words(
+            "Two things: I have three kids, one day in 1999 at 5.",
+        ));
         let expected = [(3, "three kids"), (1999, "1999"), (5, "5")];
         assert_eq!(found, expected.map(|(n, words)| (n, words.to_owned())));
     }

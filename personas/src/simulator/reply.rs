@@ -1,5 +1,3 @@
-use crate::words::words;
-
 /// What an assistant's reply did.
 #[expect(
     clippy::struct_excessive_bools,
@@ -122,16 +120,15 @@ const FEELINGS: &[&str] = &[
 ];
 
 impl Reply {
-    /// Reads `text`, said after the replies `before`.
-    pub(crate) fn read(text: &str, before: &[&str]) -> Self {
-        let words = words(text);
+    /// Reads `text` with its `words`, said after replies of the words `before`.
+    pub(crate) fn read(text: &str, words: &[String], before: &[Vec<String>]) -> Self {
         let spoken = format!(" {} ", words.join(" "));
-        let says = |phrases: &[&str]| phrases.iter().any(|p| spoken.contains(&format!(" {p} ")));
-        let empty = is_unreadable(&words);
+        let says = |phrases: &[&str]| phrases.iter().any(|phrase| holds(&spoken, phrase));
+        let empty = is_unreadable(words);
         let refused = says(REFUSALS);
         Self {
             empty,
-            repeated: !empty && before.iter().any(|earlier| resembles(&words, earlier)),
+            repeated: !empty && before.iter().any(|earlier| resembles(words, earlier)),
             refused,
             asked: !empty && text.contains('?'),
             advised: !empty && !refused && words.len() >= 4 && says(STEPS),
@@ -148,6 +145,13 @@ impl Reply {
     }
 }
 
+/// Tells whether whole words of `spoken`, each between spaces, are `phrase`.
+fn holds(spoken: &str, phrase: &str) -> bool {
+    spoken
+        .match_indices(phrase)
+        .any(|(at, _)| spoken[..at].ends_with(' ') && spoken[at + phrase.len()..].starts_with(' '))
+}
+
 /// Fewer than two words, or hardly any different ones.
 fn is_unreadable(words: &[String]) -> bool {
     let mut distinct: Vec<&String> = words.iter().collect();
@@ -161,8 +165,7 @@ fn is_unreadable(words: &[String]) -> bool {
 }
 
 /// At least four in five of a reply's word pairs stood in an earlier one.
-fn resembles(reply: &[String], earlier: &str) -> bool {
-    let earlier = words(earlier);
+fn resembles(reply: &[String], earlier: &[String]) -> bool {
     if reply == earlier {
         return true;
     }
@@ -183,10 +186,12 @@ pub(crate) fn questions(text: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::{Reply, questions};
+    use crate::words::words;
 
     #[test]
     fn replies_are_told_apart() {
-        let read = |text| Reply::read(text, &["What time do you go to bed?"]);
+        let before = [words("What time do you go to bed?")];
+        let read = |text| Reply::read(text, &words(text), &before);
         assert!(
             read("").empty && read("..").empty && read("the the the the the the the the the").empty
         );

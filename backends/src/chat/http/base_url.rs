@@ -74,6 +74,11 @@ impl BaseUrl {
         format!("{}{path}", self.root)
     }
 
+    /// Tells whether connections are encrypted.
+    pub(super) fn is_https(&self) -> bool {
+        self.base.starts_with("https:")
+    }
+
     /// Tells whether the server is on this machine.
     pub(super) fn is_loopback(&self) -> bool {
         self.is_loopback

@@ -9,7 +9,6 @@ use async_openai::middleware::HttpRequestFactory;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Request, Response, redirect};
 use secrecy::SecretString;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::base_url::BaseUrl;
@@ -63,10 +62,15 @@ impl Transport {
         };
         // A proxy set for the outside world cannot reach this machine's own ports.
         let builder = || {
-            if base.is_loopback() {
-                builder().no_proxy()
+            if !base.is_loopback() {
+                return builder();
+            }
+            let builder = builder().no_proxy();
+            if base.is_https() {
+                builder
             } else {
-                builder()
+                // Reading the system's certificates takes longer than all else before a first call.
+                builder.tls_certs_only([])
             }
         };
         let is_newly_connected = Arc::new(AtomicBool::new(false));
@@ -84,9 +88,10 @@ impl Transport {
                 let http = http.clone();
                 async move {
                     let request = factory.build().await?;
-                    attempt(&http, request)
-                        .await
-                        .map_err(|failure| OpenAIError::Boxed(Box::new(failure)))
+                    match attempt(&http, request).await {
+                        Ok(body) => Ok(Response::from(http::Response::new(body))),
+                        Err(failure) => Err(OpenAIError::Boxed(Box::new(failure))),
+                    }
                 }
             })
         };
@@ -141,8 +146,7 @@ impl Transport {
             .json(body)
             .build()
             .map_err(Failure::from_reqwest)?;
-        let response = attempt(&self.http, request).await?;
-        response.json().await.map_err(Failure::from_reqwest)
+        json(&attempt(&self.http, request).await?)
     }
 
     async fn get_once(&self, url: &str) -> Result<Value, Failure> {
@@ -153,13 +157,19 @@ impl Transport {
             .timeout(PROBE_TIMEOUT)
             .build()
             .map_err(Failure::from_reqwest)?;
-        let response = attempt(&self.http, request).await?;
-        response.json().await.map_err(Failure::from_reqwest)
+        json(&attempt(&self.http, request).await?)
     }
 }
 
-/// Makes one attempt; the response it returns was read wholly and holds JSON.
-async fn attempt(http: &reqwest::Client, request: Request) -> Result<Response, Failure> {
+fn json(body: &[u8]) -> Result<Value, Failure> {
+    serde_json::from_slice(body).map_err(|error| {
+        let body = String::from_utf8_lossy(body);
+        Failure::NotJson(format!("{error} in `{body}`"))
+    })
+}
+
+/// Makes one attempt; returns the whole body of a response with a status of success.
+async fn attempt(http: &reqwest::Client, request: Request) -> Result<Vec<u8>, Failure> {
     let mut response = http.execute(request).await.map_err(Failure::from_reqwest)?;
     let status = response.status();
     let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
@@ -179,13 +189,7 @@ async fn attempt(http: &reqwest::Client, request: Request) -> Result<Response, F
             body: String::from_utf8_lossy(&body).into_owned(),
         });
     }
-    if let Err(error) = serde_json::from_slice::<IgnoredAny>(&body) {
-        let body = String::from_utf8_lossy(&body);
-        return Err(Failure::NotJson(format!("{error} in `{body}`")));
-    }
-    let mut read = http::Response::new(body);
-    *read.status_mut() = status;
-    Ok(Response::from(read))
+    Ok(body)
 }
 
 /// Reads a `Retry-After` in seconds; the form with a date would need a clock that agrees with the
