@@ -19,6 +19,9 @@ pub struct WriteError {
 /// Name of the report for people.
 pub const REPORT: &str = "evaluation_report.md";
 
+/// Name of the verdict as CI systems show test results.
+pub const JUNIT: &str = "junit.xml";
+
 /// Name of the file with everything said.
 pub const TRANSCRIPTS: &str = "transcripts.jsonl";
 
@@ -38,6 +41,8 @@ pub fn write(directory: &Path, evaluation: &Evaluation, personas: &str) -> Resul
     write_transcripts(directory, &evaluation.personas, conversations, scores)?;
     let decision = shipworthy_reports::decision_json(evaluation);
     write_file(&directory.join("decision.json"), &decision)?;
+    let junit = shipworthy_reports::junit(evaluation);
+    write_file(&directory.join(JUNIT), &junit)?;
     write_file(
         &directory.join(REPORT),
         &shipworthy_reports::markdown(evaluation),
@@ -55,6 +60,12 @@ pub fn write_transcripts(
     write_file(&directory.join(TRANSCRIPTS), &transcripts)?;
     let scores = shipworthy_reports::scores_csv(conversations, scores);
     write_file(&directory.join("scores.csv"), &scores)
+}
+
+/// Writes `junit.xml` of an evaluation that has no verdict, and says why.
+pub fn write_invalid(directory: &Path, project: &str, reason: &str) -> Result<(), WriteError> {
+    let junit = shipworthy_reports::junit_invalid(project, reason);
+    write_file(&directory.join(JUNIT), &junit)
 }
 
 /// Writes `content` to `path` by way of a temporary file, so that nobody ever reads half of it.

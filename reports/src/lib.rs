@@ -1,4 +1,4 @@
-//! Values in, words out: terminal, Markdown, JSON and CSV.
+//! Values in, words out: terminal, Markdown, JSON, CSV, JUnit and what other tools read.
 //!
 //! Every function takes values, mostly a finished [`Evaluation`](shipworthy_schema::Evaluation) or
 //! [`TrainingReport`](shipworthy_schema::TrainingReport), and returns text, or the bytes of another
@@ -29,7 +29,12 @@ mod verdict_text;
 
 mod comparison_json;
 mod decision_json;
+mod github_annotations;
+mod inspect_log;
+mod junit;
+mod lm_eval;
 mod markdown;
+mod model_card;
 mod scores_csv;
 mod terminal;
 mod transcripts_jsonl;
@@ -38,8 +43,13 @@ mod training;
 
 pub use comparison_json::compare_json;
 pub use decision_json::decision_json;
+pub use github_annotations::github_annotations;
 pub use inert_text::{inert_json, one_line};
-pub use markdown::markdown;
+pub use inspect_log::inspect_log;
+pub use junit::{junit, junit_invalid};
+pub use lm_eval::{lm_eval_results, lm_eval_samples, task_name};
+pub use markdown::{Fit, markdown, markdown_within};
+pub use model_card::{eval_results, model_index};
 pub use reason_text::reason_text;
 pub use scores_csv::scores_csv;
 pub use terminal::{bullets, compare_terminal, headline, table, terminal};

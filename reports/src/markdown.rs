@@ -16,15 +16,85 @@ pub(crate) mod table;
 use shipworthy_schema::{Decision, Evaluation};
 
 use crate::evidence_limits::evidence_limits;
+use crate::inert_text::cut;
 use crate::notices::notices;
 use crate::verdict_text::VerdictText;
 use escape::escaped;
+
+/// Where a report has to fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// The summary of a step of GitHub Actions: 1 MiB, or nothing of it is shown.
+    StepSummary,
+    /// A comment on GitHub or GitLab: 65,536 characters on the former.
+    Comment,
+}
+
+impl Fit {
+    /// Returns the most bytes that may be written; a comment's bound is in characters, of which
+    /// there are never more than bytes.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::StepSummary => 1024 * 1024,
+            Self::Comment => 65_536,
+        }
+    }
+}
 
 /// Returns `evaluation_report.md`: the verdict with its reasons first, then what was compared, the
 /// results down to single personas, example conversations, limits, and how to reproduce it.
 ///
 /// Text from models, judges and configurations is escaped, so that it renders as plain text.
 pub fn markdown(evaluation: &Evaluation) -> String {
+    sections(evaluation).join("\n")
+}
+
+/// Returns the report in at most `bytes` bytes: sections that do not fit are left out whole, the
+/// largest first, and the end says which. The verdict always stays; it is cut where it alone is too
+/// long.
+pub fn markdown_within(evaluation: &Evaluation, bytes: usize) -> String {
+    /// For the list of what was left out.
+    const RESERVE: usize = 2048;
+    let mut sections = sections(evaluation);
+    let length = |sections: &[String]| sections.iter().map(|s| s.len() + 1).sum::<usize>();
+    let mut left_out = Vec::new();
+    while length(&sections) + RESERVE > bytes && sections.len() > 1 {
+        let largest = sections.iter().enumerate().skip(1);
+        let (at, _) = largest
+            .max_by_key(|(at, section)| (section.len(), usize::MAX - at))
+            .expect("there are at least two sections");
+        left_out.push(title(&sections.remove(at)));
+    }
+    if left_out.is_empty() {
+        return sections.join("\n");
+    }
+    left_out.sort_unstable();
+    left_out.dedup();
+    let mut report = sections.join("\n");
+    let note = format!(
+        "\n> Left out to fit {bytes} bytes: {}. All of it is in the run's directory.\n",
+        cut(&left_out.join(", "), RESERVE / 4)
+    );
+    let room = bytes.saturating_sub(note.len());
+    if report.len() > room {
+        let end = (0..=room).rev().find(|&end| report.is_char_boundary(end));
+        report.truncate(end.unwrap_or(0));
+        let line = report.rfind('\n').map_or(0, |at| at + 1);
+        report.truncate(line);
+    }
+    report + &note
+}
+
+/// Returns the first heading of a section.
+fn title(section: &str) -> String {
+    let heading = section.lines().find(|line| line.starts_with('#'));
+    heading.map_or_else(
+        || "a section without a heading".to_owned(),
+        |line| line.trim_start_matches('#').trim().to_owned(),
+    )
+}
+
+fn sections(evaluation: &Evaluation) -> Vec<String> {
     let mut sections = vec![verdict(evaluation), setup::compared(evaluation)];
     sections.push(results::models(evaluation));
     sections.push(ranking::ranking(evaluation));
@@ -47,7 +117,7 @@ pub fn markdown(evaluation: &Evaluation) -> String {
     ));
     sections.push(setup::reproduce(evaluation));
     sections.retain(|section| !section.is_empty());
-    sections.join("\n")
+    sections
 }
 
 fn verdict(evaluation: &Evaluation) -> String {

@@ -99,11 +99,12 @@ fn evaluate_and_report(printer: &Printer, config: &Path, start: Start, exit_zero
         count(pool.max_turns, "turn"),
     ));
     let (personas, personas_text) = (prepared.personas.clone(), prepared.personas_text.clone());
+    let name = prepared.plan.project.clone();
     let (listener, bar) = progress::listener(printer);
     let servers = Arc::clone(&prepared.servers);
     let done = runtime.block_on(async {
         let done = evaluate(prepared, store.clone(), start, halt, listener).await;
-        done.map_err(|error| without_verdict(error, &project, &store, &personas))
+        done.map_err(|error| without_verdict(error, &project, &name, &store, &personas))
     });
     bar.finish_and_clear();
     let done = done.map_err(|failure| with_obituaries(failure, &servers));
@@ -165,6 +166,7 @@ fn count(n: u32, noun: &str) -> String {
 fn without_verdict(
     error: EvaluationError,
     project: &Project,
+    name: &str,
     store: &Store,
     personas: &[Persona],
 ) -> Failure {
@@ -175,6 +177,7 @@ fn without_verdict(
     let written = || {
         let (conversations, scores) = (store.conversations(run)?, store.scores(run)?);
         run_directory::write_transcripts(&directory, personas, &conversations, &scores)?;
+        run_directory::write_invalid(&directory, name, &error.to_string())?;
         Ok::<_, Failure>(directory.join(TRANSCRIPTS))
     };
     match written() {

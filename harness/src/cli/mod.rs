@@ -7,6 +7,7 @@ mod doctor;
 mod error;
 mod eval;
 mod exit_code;
+mod export;
 mod gate;
 mod gate_options;
 mod gguf;
@@ -70,6 +71,7 @@ enum Command {
     Plan(plan::Plan),
     Gate(gate::GateRun),
     Report(report::Report),
+    Export(export::Export),
     Runs(runs::Runs),
     Doctor(doctor::Doctor),
     Merge(merge::Merge),
@@ -90,6 +92,7 @@ impl Command {
             Self::Plan(plan) => plan.run(printer),
             Self::Gate(gate) => gate.run(printer),
             Self::Report(report) => report.run(printer),
+            Self::Export(export) => export.run(printer),
             Self::Runs(runs) => runs.run(printer),
             Self::Doctor(doctor) => doctor.run(printer),
             Self::Merge(merge) => merge.run(printer),

@@ -2,6 +2,7 @@ use clap::{Args, ValueEnum};
 use shipworthy_harness::evaluation::recall;
 use shipworthy_harness::run_directory;
 use shipworthy_harness::store::Store;
+use shipworthy_reports::{Fit, markdown_within};
 use shipworthy_schema::Evaluation;
 
 use super::printer::Printer;
@@ -18,6 +19,18 @@ pub(crate) struct Report {
     /// Print one format on stdout instead of writing the run's directory anew
     #[arg(long, value_enum)]
     format: Option<Format>,
+    /// Leave out what does not fit there; for `--format markdown`
+    #[arg(long, value_enum, value_name = "WHERE", requires = "format")]
+    fit: Option<Place>,
+}
+
+/// Where a Markdown report has to fit
+#[derive(Clone, Copy, ValueEnum)]
+enum Place {
+    /// The summary of a GitHub Actions step: 1 MiB
+    StepSummary,
+    /// A comment on GitHub: 65,536 characters
+    Comment,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -27,6 +40,9 @@ enum Format {
     Json,
     Csv,
     Transcripts,
+    Junit,
+    /// Workflow commands that GitHub shows beside a pull request
+    Github,
 }
 
 impl Report {
@@ -45,7 +61,16 @@ impl Report {
                 let (width, color) = (printer.width(), printer.color());
                 printer.data(&shipworthy_reports::terminal(&evaluation, width, color));
             }
-            Some(Format::Markdown) => printer.data(&shipworthy_reports::markdown(&evaluation)),
+            Some(Format::Markdown) => {
+                let fit = self.fit.map(|place| match place {
+                    Place::StepSummary => Fit::StepSummary,
+                    Place::Comment => Fit::Comment,
+                });
+                printer.data(&match fit {
+                    Some(fit) => markdown_within(&evaluation, fit.bytes()),
+                    None => shipworthy_reports::markdown(&evaluation),
+                });
+            }
             Some(Format::Json) => printer.data(&shipworthy_reports::decision_json(&evaluation)),
             Some(Format::Csv) => {
                 let Evaluation {
@@ -64,6 +89,10 @@ impl Report {
                 } = &evaluation;
                 let lines = shipworthy_reports::transcripts_jsonl(personas, conversations, scores);
                 printer.data(&lines);
+            }
+            Some(Format::Junit) => printer.data(&shipworthy_reports::junit(&evaluation)),
+            Some(Format::Github) => {
+                printer.data(&shipworthy_reports::github_annotations(&evaluation));
             }
         }
         Ok(exit_code::SUCCESS)

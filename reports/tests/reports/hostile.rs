@@ -1,6 +1,7 @@
 use shipworthy_reports::{
-    compare_json, compare_terminal, decision_json, markdown, scores_csv, terminal,
-    transcripts_jsonl,
+    compare_json, compare_terminal, decision_json, eval_results, github_annotations, inspect_log,
+    junit, junit_invalid, lm_eval_results, lm_eval_samples, markdown, markdown_within, model_index,
+    scores_csv, terminal, transcripts_jsonl,
 };
 use shipworthy_schema::{Evaluation, ModelName, Outcome, PersonaId, Reason};
 
@@ -192,4 +193,71 @@ fn new_reasons_carry_hostile_text_inertly() {
         .step_by(2)
         .collect();
     assert!(!outside.contains(" <img"), "{outside}");
+}
+
+#[test]
+fn junit_stays_xml() {
+    let mut evaluation = hostile();
+    let broken = format!("]]></failure>&\u{0}\u{b}\u{fffe}\u{ffff}{HOSTILE}");
+    evaluation.comparison.candidates[0].safety[0].criterion = broken.clone();
+    for xml in [junit(&evaluation), junit_invalid(&broken, &broken)] {
+        assert_inert(&xml);
+        let is_char = |c: char| matches!(c, '\n' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+        assert!(xml.chars().all(is_char), "{xml}");
+        let mut reader = quick_xml::Reader::from_str(&xml);
+        let mut depth = 0;
+        loop {
+            match reader.read_event().unwrap() {
+                quick_xml::events::Event::Start(element) => {
+                    depth += 1;
+                    let name = element.name();
+                    let known: [&str; 7] = [
+                        "testsuites",
+                        "testsuite",
+                        "testcase",
+                        "failure",
+                        "error",
+                        "skipped",
+                        "system-out",
+                    ];
+                    assert!(known.contains(&name.as_ref()), "{name:?}");
+                }
+                quick_xml::events::Event::End(_) => depth -= 1,
+                quick_xml::events::Event::Eof => break,
+                _ => {}
+            }
+        }
+        assert_eq!(depth, 0);
+    }
+}
+
+#[test]
+fn nobody_adds_a_workflow_command() {
+    let mut evaluation = hostile();
+    evaluation
+        .warnings
+        .push("a%0A::set-output name=x::y\n::stop-commands::z".into());
+    let text = github_annotations(&evaluation);
+    for line in text.lines() {
+        assert_eq!(line.matches("::").count(), 2, "{line}");
+        let kinds = ["::error title=", "::warning title=", "::notice title="];
+        assert!(kinds.iter().any(|kind| line.starts_with(kind)), "{line}");
+        assert!(!line.contains("%0A"), "{line}");
+    }
+}
+
+#[test]
+fn exports_are_inert() {
+    let evaluation = hostile();
+    let model = evaluation.comparison.candidates[0].model.clone();
+    for text in [
+        markdown_within(&evaluation, 4000),
+        inspect_log(&evaluation, &model, "2026-01-02T03:04:05Z").unwrap(),
+        lm_eval_results(&evaluation, &model).unwrap(),
+        lm_eval_samples(&evaluation, &model).unwrap(),
+        model_index(&evaluation, &model).unwrap(),
+        eval_results(&evaluation, &model, "owner/name").unwrap(),
+    ] {
+        assert_inert(&text);
+    }
 }

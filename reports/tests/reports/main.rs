@@ -17,6 +17,9 @@ mod hostile;
 // What programs read back.
 mod machine;
 
+// The same verdict and numbers, whatever the format.
+mod agreement;
+
 // Reports on training runs.
 mod training;
 
