@@ -38,6 +38,9 @@ mod personas;
 /// The same plan twice, and the demo.
 mod repeatable;
 
+/// What earlier runs answer, and what is asked again.
+mod reuse;
+
 /// Killed at any moment and resumed.
 mod resume;
 

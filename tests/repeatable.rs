@@ -4,7 +4,7 @@ use crate::support::words::project;
 /// Evaluates twice and compares everything that is said of the verdict.
 fn assert_repeats(project: &Project) {
     for _ in 0..2 {
-        let done = project.run(&["eval", "--exit-zero"]);
+        let done = project.run(&["eval", "--fresh", "--exit-zero"]);
         assert_eq!(done.code, 0, "{done:?}");
     }
     let runs = project.runs();

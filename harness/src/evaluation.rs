@@ -13,8 +13,10 @@ use crate::conclusion::{Record, Step, first_look};
 use crate::config::Count;
 use crate::engine::Engine;
 use crate::halt::{Halt, HaltReason};
+use crate::known_replies::KnownReplies;
 use crate::preflight::{RefusedError, preflight};
 use crate::preparation::{Prepared, personas_of_run};
+use crate::reuse::Reuse;
 use crate::store::{NewRun, Run, RunState, Store, StoreError};
 
 /// Says why there is no verdict.
@@ -141,6 +143,7 @@ async fn evaluate_until(
         rubric_text,
         models,
         limits,
+        reuse,
         // They run until this returns.
         servers: _servers,
     } = prepared;
@@ -176,6 +179,14 @@ async fn evaluate_until(
     let Some(_lock) = store.lock_run(&run)? else {
         return Err(EvaluationError::Busy { run });
     };
+    let reuse = Reuse::new(&plan, &reuse, &found);
+    let speakers = reuse.speakers();
+    store.put_speakers(&run, &speakers)?;
+    let known = if reuse.ignores_earlier {
+        None
+    } else {
+        KnownReplies::of(&store, &run, &speakers)?
+    };
     let timeout_s = plan.call_timeout_s;
     let asking = Asking::new(
         store.clone(),
@@ -184,15 +195,27 @@ async fn evaluate_until(
         limits,
         halt,
         listener,
-    )?;
-    let engine = Engine::new(&asking, &plan, &rubric, &models);
+    )?
+    .knowing(known);
+    let engine = Engine::new(&asking, &plan, &rubric, &models, &reuse)?;
     let mut ordinals = None;
     let mut held = first_look(&plan);
     loop {
-        let changed = |stop| model_changed(&run, stop);
         let people = &personas[..held.min(personas.len())];
-        let (conversations, scores) = engine.run(people).await.map_err(changed)?;
-        engine.confirm_models().await.map_err(changed)?;
+        let spoken = async {
+            let spoken = engine.run(people).await?;
+            engine.confirm_models().await?;
+            Ok(spoken)
+        };
+        let (conversations, scores) = match spoken.await {
+            Ok(spoken) => spoken,
+            Err(stop) => {
+                if matches!(stop, StopError::ModelChanged { .. }) {
+                    store.forget(&run).await?;
+                }
+                return Err(model_changed(&run, stop));
+            }
+        };
         let ordinals = match &mut ordinals {
             Some(ordinals) => ordinals,
             None => ordinals.insert(record_looks(&store, &run, &plan)?),

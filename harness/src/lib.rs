@@ -12,6 +12,8 @@ pub mod store;
 
 pub mod asking;
 pub mod halt;
+mod known_replies;
+pub mod reuse;
 pub mod scoring;
 pub mod simulation;
 mod speaker;

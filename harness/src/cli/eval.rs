@@ -6,7 +6,7 @@ use shipworthy_harness::evaluation::{EvaluationError, Start, evaluate};
 use shipworthy_harness::halt::{Halt, HaltReason};
 use shipworthy_harness::preparation::{Servers, prepare};
 use shipworthy_harness::run_directory::{self, REPORT, TRANSCRIPTS};
-use shipworthy_harness::store::{RunState, Store};
+use shipworthy_harness::store::{Reused, RunState, Store};
 use shipworthy_schema::{Evaluation, Persona};
 
 use super::error::{Failure, RESUME};
@@ -25,6 +25,9 @@ pub(crate) struct Eval {
     /// Go on with the latest run of the same plan; no stored reply is asked for again
     #[arg(long)]
     resume: bool,
+    /// Ask everything anew, whatever earlier runs were answered
+    #[arg(long)]
+    fresh: bool,
     /// Exit with 0 whatever the verdict is
     #[arg(long)]
     exit_zero: bool,
@@ -37,18 +40,26 @@ impl Eval {
         } else {
             Start::New
         };
-        evaluate_project(printer, &self.path.file(), start, self.exit_zero)
+        let options = Options {
+            start,
+            is_fresh: self.fresh,
+            exit_zero: self.exit_zero,
+        };
+        evaluate_project(printer, &self.path.file(), &options)
     }
 }
 
+/// How to evaluate.
+pub(super) struct Options {
+    pub(super) start: Start,
+    /// Whether earlier runs answer nothing.
+    pub(super) is_fresh: bool,
+    pub(super) exit_zero: bool,
+}
+
 /// Evaluates the project whose configuration is at `config` and reports.
-pub(super) fn evaluate_project(
-    printer: &Printer,
-    config: &Path,
-    start: Start,
-    exit_zero: bool,
-) -> Outcome {
-    evaluate_and_report(printer, config, start, exit_zero).map_err(|mut failure| {
+pub(super) fn evaluate_project(printer: &Printer, config: &Path, options: &Options) -> Outcome {
+    evaluate_and_report(printer, config, options).map_err(|mut failure| {
         // Hints name the command as it would have to be typed here.
         if config != Path::new(DEFAULT_CONFIG) {
             let command = format!("shipworthy eval -c {} --resume", config.display());
@@ -60,7 +71,8 @@ pub(super) fn evaluate_project(
     })
 }
 
-fn evaluate_and_report(printer: &Printer, config: &Path, start: Start, exit_zero: bool) -> Outcome {
+fn evaluate_and_report(printer: &Printer, config: &Path, options: &Options) -> Outcome {
+    let start = options.start;
     let (project, parsed) = Project::load(config)?;
     let runtime = super::calling_runtime();
     let halt = Halt::default();
@@ -69,13 +81,16 @@ fn evaluate_and_report(printer: &Printer, config: &Path, start: Start, exit_zero
         "finishing the calls under way; once more stops at once",
         move || asked.request(HaltReason::Interrupted),
     );
-    let prepared = runtime.block_on(async {
+    let mut prepared = runtime.block_on(async {
         let prepared = prepare(&parsed, config, &environment);
         tokio::select! {
             prepared = prepared => prepared.map_err(Failure::from),
             _ = halt.requested() => Err(interrupted().hint(RESUME)),
         }
     })?;
+    if options.is_fresh {
+        prepared.reuse = prepared.reuse.fresh();
+    }
     let store = Arc::new(Store::open(&project.store())?);
     let latest = store.latest_run_of(&prepared.plan.digest())?;
     match latest.map(|run| (run.state, run.id)) {
@@ -112,8 +127,8 @@ fn evaluate_and_report(printer: &Printer, config: &Path, start: Start, exit_zero
     let (run, evaluation) = done?;
     let directory = project.run_directory(&run);
     run_directory::write(&directory, &evaluation, &personas_text)?;
-    show(printer, &run, &evaluation, &directory);
-    Ok(if exit_zero {
+    show(printer, &run, &evaluation, &directory, &store.reused(&run)?);
+    Ok(if options.exit_zero {
         exit_code::SUCCESS
     } else {
         evaluation.verdict().exit_code()
@@ -132,7 +147,13 @@ fn with_obituaries(failure: Failure, servers: &Servers) -> Failure {
 }
 
 /// Prints the verdict, its reasons, the tables and where the report is.
-pub(super) fn show(printer: &Printer, run: &str, evaluation: &Evaluation, directory: &Path) {
+pub(super) fn show(
+    printer: &Printer,
+    run: &str,
+    evaluation: &Evaluation,
+    directory: &Path,
+    reused: &Reused,
+) {
     if printer.json() {
         let decision = shipworthy_reports::decision_json(evaluation);
         let decision: serde_json::Value =
@@ -141,6 +162,7 @@ pub(super) fn show(printer: &Printer, run: &str, evaluation: &Evaluation, direct
             "format": 1,
             "run": run,
             "directory": directory.display().to_string(),
+            "reuse": reused,
             "decision": decision,
         }));
         return;
@@ -152,9 +174,27 @@ pub(super) fn show(printer: &Printer, run: &str, evaluation: &Evaluation, direct
         printer.color(),
     ));
     printer.text(&format!(
-        "\nrun     {run}\nreport  {}\n",
+        "\nrun     {run}\n{}report  {}\n",
+        reused_text(reused),
         directory.join(REPORT).display()
     ));
+}
+
+/// Returns a line on calls that earlier runs had made, if there are any.
+fn reused_text(reused: &Reused) -> String {
+    let Reused {
+        calls,
+        reused,
+        runs,
+    } = reused;
+    if *reused == 0 {
+        return String::new();
+    }
+    let runs = match &runs[..] {
+        [run] => format!("run {run}"),
+        runs => format!("{} runs, {} among them", runs.len(), runs[0]),
+    };
+    format!("reused  {reused} of {calls} calls were answered from earlier runs ({runs})\n")
 }
 
 fn count(n: u32, noun: &str) -> String {

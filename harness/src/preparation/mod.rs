@@ -22,6 +22,7 @@ use shipworthy_schema::{
 
 use crate::config::{Config, Limits, SimulatorConfig};
 use crate::early_stopping::Schedule;
+use crate::reuse::ReusePolicy;
 
 pub use error::PreparationError;
 pub use library::{LibraryError, spec_by_name};
@@ -53,6 +54,8 @@ pub struct Prepared {
     pub models: Models,
     /// What the run may cost; no part of the plan.
     pub limits: Limits,
+    /// Which models may answer in other runs; no part of the plan.
+    pub reuse: ReusePolicy,
     /// The servers behind them that were started for this; they stop when it is dropped.
     pub servers: Arc<Servers>,
 }
@@ -184,6 +187,7 @@ pub async fn prepare(
         rubric_text,
         models: opened.models,
         limits: config.limits.clone(),
+        reuse: ReusePolicy::of(config),
         servers,
     })
 }

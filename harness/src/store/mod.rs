@@ -3,10 +3,13 @@
 //! A reply is committed before anybody uses it, so killing the process at any instant loses at most
 //! the calls in flight.
 
+mod additions;
 mod call;
+mod known_replies;
 mod ledger;
 mod lock;
 mod preflight;
+mod reuse;
 mod run;
 mod usage;
 mod writer;
@@ -16,8 +19,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 
-pub use call::{CallKey, StoredCall};
+pub use call::{CallKey, Origin, StoredCall};
+pub use known_replies::KnownReply;
 pub use lock::RunLock;
+pub use reuse::{Known, Reused};
 pub use run::{NewRun, Run, RunState};
 pub use usage::RoleUsage;
 use writer::Writer;
@@ -190,7 +195,7 @@ fn migrate(path: &Path, connection: &Connection) -> Result<(), StoreError> {
         connection.execute_batch("COMMIT").map_err(failed)?;
     }
     match version().map_err(failed)? {
-        FORMAT => Ok(()),
+        FORMAT => additions::add(connection).map_err(failed),
         got => Err(StoreError::Format {
             path: path.to_owned(),
             got,
