@@ -54,6 +54,9 @@ mod served;
 #[cfg(feature = "native")]
 mod training;
 
+/// Shares of a run, held apart and merged.
+mod shards;
+
 /// The two kinds of user simulator over HTTP.
 mod simulators;
 

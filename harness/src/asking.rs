@@ -191,12 +191,11 @@ impl Asking {
             (Some(known), Some(speaker)) => known.find(&key.thread, &digest, speaker),
             _ => Ok(None),
         };
-        let (reply, latency, source) = match known.map_err(StopError::Store)? {
-            Some(known) => (known.reply, known.latency, Some(known.run)),
-            None => {
-                let (reply, latency) = self.call(speaker, request, &digest).await?;
-                (reply, latency, None)
-            }
+        let (reply, latency, source) = if let Some(known) = known.map_err(StopError::Store)? {
+            (known.reply, known.latency, Some(known.run))
+        } else {
+            let (reply, latency) = self.call(speaker, request, &digest).await?;
+            (reply, latency, None)
         };
         let origin = Origin {
             speaker: speaker.known_as.as_deref(),

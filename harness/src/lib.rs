@@ -29,7 +29,9 @@ mod early_stopping;
 mod engine;
 pub mod evaluation;
 mod judging_summary;
+pub mod merging;
 pub mod ruling;
+pub mod shard;
 mod simulator_audit;
 
 pub mod effort;

@@ -31,6 +31,7 @@ impl Demo {
         let options = eval::Options {
             start: Start::New,
             is_fresh: false,
+            shard: None,
             exit_zero: self.exit_zero,
         };
         eval::evaluate_project(printer, &config, &options)

@@ -23,12 +23,13 @@ use shipworthy_schema::{
 use crate::config::{Config, Limits, SimulatorConfig};
 use crate::early_stopping::Schedule;
 use crate::reuse::ReusePolicy;
+use crate::shard::Shard;
 
 pub use error::PreparationError;
 pub use library::{LibraryError, spec_by_name};
 pub use models::Models;
 pub use people::leak_text;
-pub(crate) use people::of_run as personas_of_run;
+pub use people::of_run as personas_of_run;
 pub use servers::{Obituary, Servers};
 
 /// Version of the plan's format.
@@ -56,6 +57,8 @@ pub struct Prepared {
     pub limits: Limits,
     /// Which models may answer in other runs; no part of the plan.
     pub reuse: ReusePolicy,
+    /// The share of the people that is held; `None`: all of them.
+    pub shard: Option<Shard>,
     /// The servers behind them that were started for this; they stop when it is dropped.
     pub servers: Arc<Servers>,
 }
@@ -188,6 +191,7 @@ pub async fn prepare(
         models: opened.models,
         limits: config.limits.clone(),
         reuse: ReusePolicy::of(config),
+        shard: None,
         servers,
     })
 }

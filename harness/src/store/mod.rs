@@ -11,6 +11,7 @@ mod lock;
 mod preflight;
 mod reuse;
 mod run;
+mod shard;
 mod usage;
 mod writer;
 
@@ -24,6 +25,7 @@ pub use known_replies::KnownReply;
 pub use lock::RunLock;
 pub use reuse::{Known, Reused};
 pub use run::{NewRun, Run, RunState};
+pub use shard::ShardRun;
 pub use usage::RoleUsage;
 use writer::Writer;
 
@@ -128,6 +130,11 @@ impl Store {
                 path: path.to_owned(),
             })
         }
+    }
+
+    /// Returns where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     fn read<T>(

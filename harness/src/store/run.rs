@@ -189,10 +189,12 @@ impl Store {
         raw.map(|raw| self.run_of(raw)).transpose()
     }
 
-    /// Returns the latest run of the plan with `digest`, if there is one.
+    /// Returns the latest run of the plan with `digest` for all its people, if there is one.
     pub fn latest_run_of(&self, digest: &Digest) -> Result<Option<Run>, StoreError> {
         let select = format!(
-            "SELECT {COLUMNS} FROM runs WHERE plan_digest = ?1 ORDER BY ordinal DESC LIMIT 1"
+            "SELECT {COLUMNS} FROM runs WHERE plan_digest = ?1 \
+             AND NOT EXISTS (SELECT 1 FROM shards WHERE shards.run = runs.id) \
+             ORDER BY ordinal DESC LIMIT 1"
         );
         let raw = self.read(|connection| {
             connection
