@@ -1,8 +1,10 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use serde_json::json;
 use test_case::test_case;
 
-use crate::support::fake_openai::{FakeOpenAi, Options, Recorded};
+use crate::support::fake_openai::{Answer, FakeOpenAi, Options, PreflightFn, Recorded};
 use crate::support::project::{Done, Project};
 use crate::support::words::project as scripted;
 
@@ -44,14 +46,18 @@ fn config(server: &FakeOpenAi) -> String {
     )
 }
 
-fn server() -> FakeOpenAi {
-    FakeOpenAi::start(Options {
+fn options() -> Options {
+    Options {
         model: "base".into(),
         other_models: ["first", "second", "person", "judge"]
             .map(str::to_owned)
             .to_vec(),
         ..Options::default()
-    })
+    }
+}
+
+fn server() -> FakeOpenAi {
+    FakeOpenAi::start(options())
 }
 
 fn project(server: &FakeOpenAi) -> Project {
@@ -169,6 +175,45 @@ fn what_depends_on_a_change_is_asked_again(
     assert_eq!(judged.copied().unwrap_or(0), expected, "{asked:?}");
     let (fresh, _) = eval(&project, &server, &["--fresh"]);
     assert!(artefacts(&project, &changed) == artefacts(&project, &fresh));
+}
+
+/// Goes on from prompts with these log probabilities where `model` is asked, else with others.
+fn behaves(model: &'static str, log_prob: f64) -> PreflightFn {
+    Arc::new(move |body| {
+        let asked = body["model"].as_str().unwrap();
+        let log_prob = if asked == model {
+            log_prob
+        } else {
+            -3.0 - asked.len() as f64
+        };
+        Answer::Json(json!({"choices": [{
+            "index": 0,
+            "message": {"role": "assistant", "content": "blue"},
+            "finish_reason": "stop",
+            "logprobs": {"content": [{"token": "blue", "logprob": log_prob}]},
+        }]}))
+    })
+}
+
+#[test]
+fn other_weights_under_an_old_name_are_asked_whoever_vouches_for_them() {
+    let options = |log_prob| Options {
+        preflight: Some(behaves("base", log_prob)),
+        ..options()
+    };
+    let server = FakeOpenAi::start(options(-0.5));
+    let project = project(&server);
+    eval(&project, &server, &[]);
+    let mut server = server;
+    for (log_prob, is_asked) in [(-0.5004, false), (-0.7, true), (-0.7, false), (-0.5, false)] {
+        server = server.restart(options(log_prob));
+        let (_, asked) = eval(&project, &server, &[]);
+        assert_eq!(
+            asked.contains_key("base"),
+            is_asked,
+            "{log_prob}: {asked:?}"
+        );
+    }
 }
 
 #[test]

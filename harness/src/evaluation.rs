@@ -17,7 +17,7 @@ use crate::config::Count;
 use crate::engine::Engine;
 use crate::halt::{Halt, HaltReason};
 use crate::known_replies::KnownReplies;
-use crate::preflight::{RefusedError, preflight};
+use crate::preflight::{RefusedError, preflight, recognise};
 use crate::preparation::{Prepared, personas_of_run};
 use crate::reuse::Reuse;
 use crate::shard::Shard;
@@ -191,7 +191,8 @@ async fn evaluate_until(
     };
     let (run, found) = match start {
         Start::New => {
-            let found = preflight(&plan, &models).await?;
+            let mut found = preflight(&plan, &models).await?;
+            recognise(&mut found, &plan, &models, &reuse, &store).await?;
             let run = store.begin_run(&new)?;
             if let Some(shard) = shard {
                 store.put_shard(&run, shard)?;

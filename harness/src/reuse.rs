@@ -3,7 +3,7 @@
 //! A key is the digest of everything that a conversation, or its scores, follow from. It exists only
 //! where every model that has a part in it can be shown to be the same in another run: a file by its
 //! digest; a model behind a server, which may serve anything under an old name, only where the
-//! configuration vouches for it (`reuse: true`).
+//! configuration vouches for it (`reuse: true`) and it still goes on from some prompts as it did.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,6 +54,11 @@ impl ReusePolicy {
         }
     }
 
+    /// Tells whether a model, by role and name, may answer in other runs.
+    pub(crate) fn is_reusable(&self, subject: &str) -> bool {
+        self.reusable.contains(subject)
+    }
+
     /// Asks everything anew, whatever earlier runs know; later ones may still look at this one.
     #[must_use]
     pub fn fresh(self) -> Self {
@@ -81,8 +86,9 @@ impl Reuse {
     pub(crate) fn new(plan: &Plan, policy: &ReusePolicy, found: &Preflight) -> Self {
         let identify = |role, model: &ModelRef| {
             let name = subject(role, &model.name);
-            let is_known = policy.reusable.contains(&name);
-            is_known.then(|| identity(&model.source, found, &name))
+            policy
+                .is_reusable(&name)
+                .then(|| identity(&model.source, found, &name))
         };
         let simulator = match &plan.simulator {
             SimulatorPlan::RuleBased { .. } => Some(None),
@@ -204,7 +210,7 @@ fn how(simulator: &SimulatorPlan) -> serde_json::Value {
 }
 
 /// Returns the digest of what a model is and how it is asked. A file is its content, wherever it
-/// lies; behind a server, address and all that the server tells belong to it.
+/// lies; behind a server, address, all that the server tells, and how the model behaves belong to it.
 fn identity(source: &ModelSource, found: &Preflight, subject: &str) -> Digest {
     let examined = found.models.get(subject);
     let adaptation = examined.map_or_else(Default::default, |examined| examined.adaptation);
@@ -215,7 +221,8 @@ fn identity(source: &ModelSource, found: &Preflight, subject: &str) -> Digest {
         ModelSource::Scripted { digest, .. } => serde_json::json!({ "scripted": digest }),
         ModelSource::Http { .. } => serde_json::json!({ "served": source }),
     };
-    digest("model", &(is, adaptation))
+    let behaviour = examined.and_then(|examined| examined.behaviour.as_ref());
+    digest("model", &(is, adaptation, behaviour))
 }
 
 fn digest(what: &str, of: &impl Serialize) -> Digest {

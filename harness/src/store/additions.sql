@@ -24,3 +24,12 @@ CREATE TABLE IF NOT EXISTS shards (
     of   INTEGER NOT NULL,                  -- how many there are
     done INTEGER NOT NULL DEFAULT 0         -- 1 once all its people have spoken and were scored
 ) STRICT, WITHOUT ROWID;
+
+-- How models behind servers that other runs may be answered by went on from some prompts: other
+-- weights under an old name behave otherwise.
+CREATE TABLE IF NOT EXISTS behaviours (
+    source TEXT NOT NULL,                   -- digest of what the server tells
+    number INTEGER NOT NULL,                -- in order of appearance
+    prints TEXT NOT NULL,                   -- JSON
+    PRIMARY KEY (source, number)
+) STRICT, WITHOUT ROWID;

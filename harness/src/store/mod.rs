@@ -4,6 +4,7 @@
 //! the calls in flight.
 
 mod additions;
+mod behaviour;
 mod call;
 mod known_replies;
 mod ledger;
