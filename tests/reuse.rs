@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
+use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 use test_case::test_case;
@@ -213,6 +215,51 @@ fn other_weights_under_an_old_name_are_asked_whoever_vouches_for_them() {
             is_asked,
             "{log_prob}: {asked:?}"
         );
+    }
+}
+
+/// Stops an evaluation after 40 calls by what then becomes of the server; returns the code it ends
+/// with and the server that came back as it was.
+fn stopped(project: &Project, mut server: FakeOpenAi, comes_back: bool) -> (i32, FakeOpenAi) {
+    let slow = |n_params| Options {
+        latency: Duration::from_millis(10),
+        n_params: Some(n_params),
+        ..options()
+    };
+    server = server.restart(slow(111));
+    let mut process = project
+        .command(&["eval", "--exit-zero"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while server.calls() < 40 {
+        assert!(process.try_wait().unwrap().is_none(), "it ended too early");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    server.stop();
+    std::thread::sleep(Duration::from_millis(300));
+    if comes_back {
+        server = server.restart(slow(222));
+    } else {
+        process.kill().unwrap();
+    }
+    let code = process.wait().unwrap().code().unwrap_or(-1);
+    (code, server.restart(slow(111)))
+}
+
+#[test]
+fn what_a_killed_run_was_answered_is_known_but_not_where_a_model_changed() {
+    for changes in [false, true] {
+        let server = server();
+        let project = project(&server);
+        let (code, server) = stopped(&project, server, changes);
+        assert_eq!(code, if changes { 69 } else { -1 });
+        let (done, asked) = eval(&project, &server, &[]);
+        let reused = done.json()["reuse"]["reused"].as_u64().unwrap();
+        assert_eq!(reused == 0, changes, "{reused}: {asked:?}");
+        let (fresh, _) = eval(&project, &server, &["--fresh"]);
+        assert!(artefacts(&project, &done) == artefacts(&project, &fresh));
     }
 }
 

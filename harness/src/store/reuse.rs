@@ -121,6 +121,7 @@ impl Store {
         self.writer
             .write(move |connection| {
                 connection.execute("DELETE FROM known WHERE run = ?1", [&run])?;
+                connection.execute("UPDATE calls SET speaker = NULL WHERE run = ?1", [&run])?;
                 let delete = "DELETE FROM speakers WHERE run = ?1";
                 connection.execute(delete, [&run]).map(drop)
             })
