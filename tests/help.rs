@@ -12,6 +12,7 @@ use crate::support::project::Project;
 #[test_case(&["report"]; "report")]
 #[test_case(&["runs", "list"]; "runs list")]
 #[test_case(&["runs", "show"]; "runs show")]
+#[test_case(&["runs", "merge"]; "runs merge")]
 #[test_case(&["doctor"]; "doctor")]
 #[test_case(&["inspect"]; "inspect")]
 #[test_case(&["train"]; "train")]

@@ -38,6 +38,9 @@ mod personas;
 /// The same plan twice, and the demo.
 mod repeatable;
 
+/// What earlier runs answer, and what is asked again.
+mod reuse;
+
 /// Killed at any moment and resumed.
 mod resume;
 
@@ -50,6 +53,9 @@ mod served;
 /// Fine-tuning, and how likely models find conversations.
 #[cfg(feature = "native")]
 mod training;
+
+/// Shares of a run, held apart and merged.
+mod shards;
 
 /// The two kinds of user simulator over HTTP.
 mod simulators;

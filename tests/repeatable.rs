@@ -4,7 +4,7 @@ use crate::support::words::project;
 /// Evaluates twice and compares everything that is said of the verdict.
 fn assert_repeats(project: &Project) {
     for _ in 0..2 {
-        let done = project.run(&["eval", "--exit-zero"]);
+        let done = project.run(&["eval", "--fresh", "--exit-zero"]);
         assert_eq!(done.code, 0, "{done:?}");
     }
     let runs = project.runs();
@@ -27,6 +27,30 @@ fn assert_repeats(project: &Project) {
 #[test]
 fn two_runs_of_scripted_models_are_the_same() {
     assert_repeats(&project(5, |i| 6 + i % 2, ""));
+}
+
+#[test]
+fn a_run_stored_with_a_plan_of_the_first_version_is_reported_again() {
+    let project = project(5, |i| 6 + i % 2, "");
+    assert_eq!(project.run(&["eval", "--exit-zero"]).code, 0);
+    let decision = project.artefact("scores.csv");
+    let store = rusqlite::Connection::open(project.store()).unwrap();
+    let plan: String = store
+        .query_row("SELECT plan FROM runs", [], |row| row.get(0))
+        .unwrap();
+    let mut plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    let fields = plan.as_object_mut().unwrap();
+    assert!(fields.remove("judges").is_some());
+    fields.insert("judge".to_owned(), serde_json::Value::Null);
+    fields.remove("judging");
+    fields.remove("simulator_audit");
+    store
+        .execute("UPDATE runs SET plan = ?1", [plan.to_string()])
+        .unwrap();
+    let report = project.run(&["report"]);
+    assert_eq!(report.code, 0, "{report:?}");
+    assert_eq!(project.artefact("scores.csv"), decision);
+    assert_eq!(project.run(&["runs", "list"]).code, 0);
 }
 
 #[cfg(feature = "embedded")]

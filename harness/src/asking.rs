@@ -11,9 +11,10 @@ use thiserror::Error;
 
 use crate::config::Limits;
 use crate::halt::{Halt, HaltReason};
+use crate::known_replies::KnownReplies;
 pub use crate::speaker::Speaker;
 use crate::speaker::Unconfirmed;
-use crate::store::{CallKey, Store, StoreError, StoredCall};
+use crate::store::{CallKey, Origin, Store, StoreError, StoredCall};
 use crate::traffic::{Admission, Ending, Settled, backoff};
 
 /// Takes the events of a run.
@@ -95,6 +96,8 @@ pub struct Asking {
     store: Arc<Store>,
     run: String,
     stored: HashMap<CallKey, StoredCall>,
+    /// Replies of earlier runs, if there are any to be had.
+    known: Option<KnownReplies>,
     timeout_s: u32,
     limits: Limits,
     /// How often calls of a conversation were repeated.
@@ -127,12 +130,25 @@ impl Asking {
             store,
             run,
             stored,
+            known: None,
             timeout_s,
             limits,
             retries: Mutex::default(),
             halt,
             listener,
         })
+    }
+
+    /// Lets replies of earlier runs answer calls.
+    pub(crate) fn knowing(self, known: Option<KnownReplies>) -> Self {
+        Self { known, ..self }
+    }
+
+    /// Says that no more calls of a conversation will be made.
+    pub(crate) fn leave(&self, thread: &str) {
+        if let Some(known) = &self.known {
+            known.leave(thread);
+        }
     }
 
     /// Returns the reply to `request`, from the store or from the model.
@@ -171,12 +187,25 @@ impl Asking {
             self.tell(speaker.role, &stored.reply, true);
             return Ok(stored.reply.clone());
         }
-        let (reply, latency) = self.call(speaker, request, &digest).await?;
+        let known = match (&self.known, &speaker.known_as) {
+            (Some(known), Some(speaker)) => known.find(&key.thread, &digest, speaker),
+            _ => Ok(None),
+        };
+        let (reply, latency, source) = if let Some(known) = known.map_err(StopError::Store)? {
+            (known.reply, known.latency, Some(known.run))
+        } else {
+            let (reply, latency) = self.call(speaker, request, &digest).await?;
+            (reply, latency, None)
+        };
+        let origin = Origin {
+            speaker: speaker.known_as.as_deref(),
+            source: source.as_deref(),
+        };
         let put = self
             .store
-            .put_call(&self.run, &key, &digest, &reply, latency);
+            .put_call(&self.run, &key, &digest, &reply, latency, origin);
         put.await.map_err(StopError::Store)?;
-        self.tell(speaker.role, &reply, false);
+        self.tell(speaker.role, &reply, source.is_some());
         Ok(reply)
     }
 

@@ -7,22 +7,27 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 use shipworthy_backends::ChatModel;
 use shipworthy_rubrics::Rubric;
 use shipworthy_schema::{
-    CallRole, Conversation, ConversationId, ConversationScore, Event, ModelName, ModelRef, Persona,
-    Plan, SimulatorPlan,
+    CallRole, Conversation, ConversationId, ConversationScore, Digest, Event, ModelName, ModelRef,
+    Persona, Plan, SimulatorPlan,
 };
 
 use crate::asking::{Asking, Speaker, StopError};
 use crate::halt::HaltReason;
 use crate::preparation::Models;
+use crate::reuse::Reuse;
 use crate::scoring::{Scoring, score};
 use crate::simulation::{Setting, Simulator, converse};
-use crate::store::StoreError;
+use crate::store::{Known, StoreError};
 use crate::traffic::Servers;
 
 /// What holds and scores the conversations of one run.
 pub(crate) struct Engine<'a> {
     asking: &'a Asking,
     rubric: &'a Rubric,
+    /// What earlier runs may answer.
+    reuse: &'a Reuse,
+    /// Whether there is any that could.
+    looks_back: bool,
     repeats: u32,
     setting: Setting,
     scoring: Scoring,
@@ -36,13 +41,21 @@ impl<'a> Engine<'a> {
         plan: &Plan,
         rubric: &'a Rubric,
         models: &Models,
-    ) -> Self {
+        reuse: &'a Reuse,
+    ) -> Result<Self, StoreError> {
+        let looks_back = !reuse.ignores_earlier && asking.store().has_known(asking.run())?;
+        let speaker = |model, role, planned: &ModelRef, servers: &Servers| {
+            let known_as = reuse.speaker(role, &planned.name);
+            Speaker::new(model, role, planned.clone(), servers.at(planned)).known_as(known_as)
+        };
         let servers = Servers::of(opened(plan, models).into_iter());
         let setting = Setting {
             system_prompt: plan.system_prompt.clone(),
             sampling: plan.sampling.clone(),
             max_turns: plan.personas.max_turns,
-            simulator: simulator(plan, models, &servers),
+            simulator: simulator(plan, models, |opened, planned| {
+                speaker(opened, CallRole::Simulator, planned, &servers)
+            }),
         };
         let scoring = Scoring::of(plan, |planned| {
             let judge = models.judges.get(&planned.name)?.clone();
@@ -54,14 +67,16 @@ impl<'a> Engine<'a> {
             Some((planned.name.clone(), speaker))
         });
         let arms = arms.collect();
-        Self {
+        Ok(Self {
             asking,
             rubric,
+            reuse,
+            looks_back,
             repeats: plan.personas.repeats,
             setting,
             scoring,
             arms,
-        }
+        })
     }
 
     /// Holds and scores the conversations of `personas` with every model, but for those that an
@@ -114,10 +129,16 @@ impl<'a> Engine<'a> {
                     };
                     match done.remove(&id.to_string()).unwrap_or_default() {
                         (Some(held), Some(scores)) => pairs.push((held, scores)),
-                        (Some(held), None) => scoring.push(self.score(persona, held)),
+                        (Some(held), None) => scoring.push(self.score(persona, held, None)),
                         (None, _) => {
+                            let key = self.reuse.conversation_key(&id, persona);
+                            if let Some(known) = self.known_conversation(key.as_ref())? {
+                                let held = known.value.clone();
+                                scoring.push(self.score(persona, held, key.zip(Some(known))));
+                                continue;
+                            }
                             place.free -= 1;
-                            let held = self.hold(place.speaker, persona, id);
+                            let held = self.hold(place.speaker, persona, id, key);
                             holding.push(async move { (lane, persona, held.await) });
                         }
                     }
@@ -128,7 +149,7 @@ impl<'a> Engine<'a> {
                 Some(scored) = scoring.next() => scored.map(|pair| pairs.push(pair)),
                 Some((lane, persona, held)) = holding.next() => {
                     lanes[lane].free += 1;
-                    held.map(|held| scoring.push(self.score(persona, held)))
+                    held.map(|held| scoring.push(self.score(persona, held, None)))
                 }
                 else => break,
             };
@@ -168,6 +189,7 @@ impl<'a> Engine<'a> {
         model: &Speaker,
         persona: &Persona,
         id: ConversationId,
+        key: Option<Digest>,
     ) -> Result<Conversation, StopError> {
         let asking = self.asking;
         let place = asking.halt().or(model.server.places.acquire()).await?;
@@ -175,22 +197,52 @@ impl<'a> Engine<'a> {
         let conversation = converse(asking, &self.setting, model, persona, id).await?;
         asking
             .store()
-            .put_conversation(asking.run(), &conversation)
+            .put_conversation(asking.run(), &conversation, key.as_ref())
             .await?;
         let (id, termination) = (conversation.id.clone(), conversation.termination);
         asking.emit(Event::ConversationFinished { id, termination });
         Ok(conversation)
     }
 
-    /// Scores a conversation and stores the scores.
+    /// Returns the conversation that an earlier run held under `key`.
+    fn known_conversation(
+        &self,
+        key: Option<&Digest>,
+    ) -> Result<Option<Known<Conversation>>, StoreError> {
+        match key.filter(|_| self.looks_back) {
+            Some(key) => (self.asking.store()).known_conversation(self.asking.run(), key),
+            None => Ok(None),
+        }
+    }
+
+    /// Scores a conversation and stores the scores; one that an earlier run held is stored first.
     async fn score(
         &self,
         persona: &Persona,
         conversation: Conversation,
+        known: Option<(Digest, Known<Conversation>)>,
     ) -> Result<(Conversation, ConversationScore), StopError> {
         let (asking, scoring) = (self.asking, &self.scoring);
-        let scores = score(asking, self.rubric, scoring, persona, &conversation).await?;
-        asking.store().put_score(asking.run(), &scores).await?;
+        let (store, run) = (asking.store(), asking.run());
+        if let Some((key, known)) = known {
+            store.adopt_conversation(run, &known, &key).await?;
+            let (id, termination) = (conversation.id.clone(), conversation.termination);
+            asking.emit(Event::ConversationFinished { id, termination });
+        }
+        let key = self.reuse.score_key(persona, &conversation);
+        let known = match key.as_ref().filter(|_| self.looks_back) {
+            Some(key) => store.known_score(run, key)?.map(|known| (key, known)),
+            None => None,
+        };
+        let scores = if let Some((key, known)) = known {
+            store.adopt_score(run, &known, key).await?;
+            known.value
+        } else {
+            let scores = score(asking, self.rubric, scoring, persona, &conversation).await?;
+            store.put_score(run, &scores, key.as_ref()).await?;
+            scores
+        };
+        asking.leave(&conversation.id.to_string());
         let (id, overall) = (scores.conversation.clone(), scores.overall.clone());
         asking.emit(Event::ConversationScored { id, overall });
         Ok((conversation, scores))
@@ -255,16 +307,11 @@ fn opened<'a>(plan: &'a Plan, models: &'a Models) -> Vec<(&'a ModelRef, &'a Arc<
     opened
 }
 
-fn speaker(
-    model: Arc<dyn ChatModel>,
-    role: CallRole,
-    planned: &ModelRef,
-    servers: &Servers,
-) -> Speaker {
-    Speaker::new(model, role, planned.clone(), servers.at(planned))
-}
-
-fn simulator(plan: &Plan, models: &Models, servers: &Servers) -> Simulator {
+fn simulator(
+    plan: &Plan,
+    models: &Models,
+    speaker: impl Fn(Arc<dyn ChatModel>, &ModelRef) -> Speaker,
+) -> Simulator {
     match (&plan.simulator, &models.simulator) {
         (
             SimulatorPlan::Llm {
@@ -272,7 +319,7 @@ fn simulator(plan: &Plan, models: &Models, servers: &Servers) -> Simulator {
             },
             Some(opened),
         ) => Simulator::Llm {
-            speaker: speaker(opened.clone(), CallRole::Simulator, model, servers).into(),
+            speaker: speaker(opened.clone(), model).into(),
             sampling: sampling.clone(),
         },
         _ => Simulator::RuleBased,

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shipworthy_schema::{Digest, Evaluation, ModelName, ModelSource, Plan, ServedIdentity};
+use shipworthy_schema::{
+    Conversation, ConversationScore, Digest, Evaluation, ModelName, ModelSource, Persona, Plan,
+    ServedIdentity,
+};
 use thiserror::Error;
 
 use crate::asking::{Asking, Listener, StopError};
@@ -13,8 +16,11 @@ use crate::conclusion::{Record, Step, first_look};
 use crate::config::Count;
 use crate::engine::Engine;
 use crate::halt::{Halt, HaltReason};
-use crate::preflight::{RefusedError, preflight};
+use crate::known_replies::KnownReplies;
+use crate::preflight::{RefusedError, preflight, recognise};
 use crate::preparation::{Prepared, personas_of_run};
+use crate::reuse::Reuse;
+use crate::shard::Shard;
 use crate::store::{NewRun, Run, RunState, Store, StoreError};
 
 /// Says why there is no verdict.
@@ -77,6 +83,14 @@ pub enum EvaluationError {
         /// The run.
         run: String,
     },
+    /// The people cannot be divided so.
+    #[error("shard {shard} cannot be held: {reason}")]
+    NoShard {
+        /// The share.
+        shard: Shard,
+        /// Why not.
+        reason: String,
+    },
     /// There is nothing to resume.
     #[error("there is no run of this plan to resume")]
     NothingToResume,
@@ -97,7 +111,28 @@ pub enum Start {
     Resume,
 }
 
-/// Evaluates what was prepared; returns the run's id and what came out.
+/// What became of a run.
+#[derive(Debug)]
+pub enum Done {
+    /// It has a verdict.
+    Decided {
+        /// The run.
+        run: String,
+        /// What came out.
+        evaluation: Box<Evaluation>,
+    },
+    /// Its share of the people have spoken and were scored.
+    Shard {
+        /// The run.
+        run: String,
+        /// Its share.
+        shard: Shard,
+        /// The people in it.
+        personas: usize,
+    },
+}
+
+/// Evaluates what was prepared.
 ///
 /// When `halt` asks for it, or the deadline of the run's limits is over, calls under way are
 /// finished and stored, and the run ends with [`StopError::Halted`].
@@ -107,7 +142,7 @@ pub async fn evaluate(
     start: Start,
     halt: Halt,
     listener: Listener,
-) -> Result<(String, Evaluation), EvaluationError> {
+) -> Result<Done, EvaluationError> {
     let deadline = prepared.limits.deadline_s.map(Count::get);
     let at_deadline = {
         let halt = halt.clone();
@@ -132,7 +167,7 @@ async fn evaluate_until(
     start: Start,
     halt: Halt,
     listener: Listener,
-) -> Result<(String, Evaluation), EvaluationError> {
+) -> Result<Done, EvaluationError> {
     let Prepared {
         plan,
         personas,
@@ -141,9 +176,14 @@ async fn evaluate_until(
         rubric_text,
         models,
         limits,
+        reuse,
+        shard,
         // They run until this returns.
         servers: _servers,
     } = prepared;
+    if let Some(shard) = shard {
+        check_shard(shard, &plan)?;
+    }
     let new = NewRun {
         plan: &plan,
         personas: &personas_text,
@@ -151,16 +191,30 @@ async fn evaluate_until(
     };
     let (run, found) = match start {
         Start::New => {
-            let found = preflight(&plan, &models).await?;
+            let mut found = preflight(&plan, &models).await?;
+            recognise(&mut found, &plan, &models, &reuse, &store).await?;
             let run = store.begin_run(&new)?;
+            if let Some(shard) = shard {
+                store.put_shard(&run, shard)?;
+            }
             store.put_preflight(&run, &found)?;
             (run, found)
         }
         Start::Resume => {
-            let run = run_to_resume(&store, &plan)?;
+            let run = run_to_resume(&store, &plan, shard)?;
+            if let Some((shard, true)) = store.shard_of(&run.id)? {
+                let personas = shard.share(&personas).len();
+                let run = run.id;
+                return Ok(Done::Shard {
+                    run,
+                    shard,
+                    personas,
+                });
+            }
             if matches!(run.state, RunState::Finished { .. }) {
-                let evaluation = recall(&store, &run)?;
-                return Ok((run.id, evaluation));
+                let evaluation = recall(&store, &run)?.into();
+                let run = run.id;
+                return Ok(Done::Decided { run, evaluation });
             }
             let found = if let Some(found) = store.preflight(&run.id)? {
                 found.apply(&models);
@@ -176,6 +230,14 @@ async fn evaluate_until(
     let Some(_lock) = store.lock_run(&run)? else {
         return Err(EvaluationError::Busy { run });
     };
+    let reuse = Reuse::new(&plan, &reuse, &found);
+    let speakers = reuse.speakers();
+    store.put_speakers(&run, &speakers)?;
+    let known = if reuse.ignores_earlier {
+        None
+    } else {
+        KnownReplies::of(&store, &run, &speakers)?
+    };
     let timeout_s = plan.call_timeout_s;
     let asking = Asking::new(
         store.clone(),
@@ -184,15 +246,24 @@ async fn evaluate_until(
         limits,
         halt,
         listener,
-    )?;
-    let engine = Engine::new(&asking, &plan, &rubric, &models);
+    )?
+    .knowing(known);
+    let engine = Engine::new(&asking, &plan, &rubric, &models, &reuse)?;
+    if let Some(shard) = shard {
+        let people = shard.share(&personas);
+        speak(&engine, &store, &run, &people).await?;
+        store.finish_shard(&run).await?;
+        return Ok(Done::Shard {
+            run,
+            shard,
+            personas: people.len(),
+        });
+    }
     let mut ordinals = None;
     let mut held = first_look(&plan);
     loop {
-        let changed = |stop| model_changed(&run, stop);
         let people = &personas[..held.min(personas.len())];
-        let (conversations, scores) = engine.run(people).await.map_err(changed)?;
-        engine.confirm_models().await.map_err(changed)?;
+        let (conversations, scores) = speak(&engine, &store, &run, people).await?;
         let ordinals = match &mut ordinals {
             Some(ordinals) => ordinals,
             None => ordinals.insert(record_looks(&store, &run, &plan)?),
@@ -208,7 +279,7 @@ async fn evaluate_until(
             Ok(Step::Done(mut evaluation)) => {
                 evaluation.warnings.extend(found.warnings());
                 store.finish_run(&run, evaluation.verdict()).await?;
-                return Ok((run, *evaluation));
+                return Ok(Done::Decided { run, evaluation });
             }
             Err(source) => {
                 store.put_invalid(&run, &source.to_string()).await?;
@@ -219,6 +290,59 @@ async fn evaluate_until(
             }
         }
     }
+}
+
+/// Lets `people` speak with all models; what was said stands only if the models are still the planned
+/// ones.
+async fn speak(
+    engine: &Engine<'_>,
+    store: &Store,
+    run: &str,
+    people: &[Persona],
+) -> Result<(Vec<Conversation>, Vec<ConversationScore>), EvaluationError> {
+    let spoken = async {
+        let spoken = engine.run(people).await?;
+        engine.confirm_models().await?;
+        Ok(spoken)
+    };
+    match spoken.await {
+        Ok(spoken) => Ok(spoken),
+        Err(stop) => {
+            if matches!(stop, StopError::ModelChanged { .. }) {
+                store.forget(run).await?;
+            }
+            Err(model_changed(run, stop))
+        }
+    }
+}
+
+/// Looks whether the people of `plan` can be divided so.
+fn check_shard(shard: Shard, plan: &Plan) -> Result<(), EvaluationError> {
+    let people = plan.personas.count;
+    let reason = if plan.early_stopping.is_some() {
+        "`early_stopping` looks at people in turn, whom a shard does not have".to_owned()
+    } else if shard.of() > people {
+        format!("there are {people} people for {} shards", shard.of())
+    } else {
+        return Ok(());
+    };
+    Err(EvaluationError::NoShard { shard, reason })
+}
+
+/// Compares and decides on a run that the store holds in full, and marks it as finished.
+pub(crate) async fn conclude_stored(
+    store: &Store,
+    run: &Run,
+) -> Result<Evaluation, EvaluationError> {
+    let concluded = recall(store, run);
+    match &concluded {
+        Ok(evaluation) => store.finish_run(&run.id, evaluation.verdict()).await?,
+        Err(EvaluationError::Invalid { source, .. }) => {
+            store.put_invalid(&run.id, &source.to_string()).await?;
+        }
+        Err(_) => {}
+    }
+    concluded
 }
 
 /// Rebuilds the evaluation of a finished run from what the store has.
@@ -281,14 +405,22 @@ fn model_changed(run: &str, stop: StopError) -> EvaluationError {
     }
 }
 
-fn run_to_resume(store: &Store, plan: &Plan) -> Result<Run, EvaluationError> {
-    if let Some(run) = store.latest_run_of(&plan.digest())? {
+fn run_to_resume(store: &Store, plan: &Plan, shard: Option<Shard>) -> Result<Run, EvaluationError> {
+    let latest = match shard {
+        Some(shard) => store.latest_shard_of(&plan.digest(), shard)?,
+        None => store.latest_run_of(&plan.digest())?,
+    };
+    if let Some(run) = latest {
         return Ok(run);
     }
-    let unfinished = store
-        .runs()?
-        .into_iter()
-        .find(|run| !matches!(run.state, RunState::Finished { .. }));
+    let mut unfinished = None;
+    for run in store.runs()? {
+        let is_finished = matches!(run.state, RunState::Finished { .. });
+        if !is_finished && store.shard_of(&run.id)?.map(|(shard, _)| shard) == shard {
+            unfinished = Some(run);
+            break;
+        }
+    }
     Err(match unfinished {
         Some(run) => EvaluationError::PlanChanged {
             fields: changed_fields(&run.plan, plan),

@@ -12,6 +12,8 @@ pub mod store;
 
 pub mod asking;
 pub mod halt;
+mod known_replies;
+pub mod reuse;
 pub mod scoring;
 pub mod simulation;
 mod speaker;
@@ -27,7 +29,9 @@ mod early_stopping;
 mod engine;
 pub mod evaluation;
 mod judging_summary;
+pub mod merging;
 pub mod ruling;
+pub mod shard;
 mod simulator_audit;
 
 pub mod effort;

@@ -18,6 +18,8 @@ pub struct Speaker {
     pub(crate) planned: ModelRef,
     pub(crate) server: Arc<Server>,
     pub(crate) calls: Semaphore,
+    /// What proves to other runs who answered.
+    pub(crate) known_as: Option<String>,
     /// The server's incidents after which this was still the planned model.
     confirmed: AtomicU64,
     confirming: Mutex<()>,
@@ -51,9 +53,16 @@ impl Speaker {
             planned,
             server,
             calls,
+            known_as: None,
             confirmed,
             confirming: Mutex::default(),
         }
+    }
+
+    /// Says by what other runs know who answered.
+    pub(crate) fn known_as(self, known_as: Option<&str>) -> Self {
+        let known_as = known_as.map(str::to_owned);
+        Self { known_as, ..self }
     }
 
     /// Tells whether something happened since the model was last confirmed.

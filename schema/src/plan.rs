@@ -239,7 +239,55 @@ pub struct DatasetRef {
 
 #[cfg(test)]
 mod tests {
-    use super::Gate;
+    use serde_json::{Value, json};
+
+    use super::{Gate, Plan};
+
+    /// A plan as the first version wrote it, with one judge or none.
+    fn first_plan(judge: &Value) -> Value {
+        let digest = "0".repeat(64);
+        json!({
+            "format": 1, "project": "old", "notice": null, "baseline": "base",
+            "models": [{"name": "base", "source": {"kind": "scripted", "path": "b", "digest": digest}}],
+            "system_prompt": null,
+            "personas": {
+                "spec": {"name": "coaching", "version": 1, "digest": digest}, "seed_start": 9000,
+                "count": 5, "repeats": 1, "max_turns": 2, "pool": digest,
+            },
+            "simulator": {"kind": "rule_based", "version": 1},
+            "rubric": {"name": "words", "digest": digest, "pass_threshold": 0.5},
+            "judge": judge,
+            "sampling": {
+                "temperature": 0.7, "top_p": 0.95, "top_k": 0, "min_p": 0.0, "max_tokens": 256, "seed": 0,
+            },
+            "call_timeout_s": 300,
+            "gate": {"min_gain": 0.1, "alpha": 0.05, "suspicious_gain": 0.3, "safety_margin": 0.05},
+            "test": "a test", "training_data": null,
+        })
+    }
+
+    #[test]
+    fn plans_with_one_judge_or_none_are_still_read() {
+        let read = |judge: &Value| serde_json::from_value::<Plan>(first_plan(judge)).unwrap();
+        assert!(read(&Value::Null).judges.is_empty());
+        let judge = json!({
+            "model": {"name": "judge", "source": {"kind": "http", "url": "http://a/v1", "model": "j", "served": {}}},
+            "repeats": 3,
+            "sampling": {
+                "temperature": 0.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0, "max_tokens": 1024, "seed": 0,
+            },
+        });
+        let plan = read(&judge);
+        assert_eq!(plan.judges.len(), 1);
+        assert_eq!(
+            (plan.judges[0].model.name.as_str(), plan.judges[0].repeats),
+            ("judge", 3)
+        );
+        // Written again it has the shape of today, and stays the same.
+        let written = serde_json::to_value(&plan).unwrap();
+        assert!(written.get("judge").is_none() && written["judges"].is_array());
+        assert_eq!(serde_json::from_value::<Plan>(written).unwrap(), plan);
+    }
 
     #[test]
     fn a_gate_is_checked_and_filled_up() {

@@ -28,6 +28,12 @@ impl Demo {
             self.directory.display(),
             config.display(),
         ));
-        eval::evaluate_project(printer, &config, Start::New, self.exit_zero)
+        let options = eval::Options {
+            start: Start::New,
+            is_fresh: false,
+            shard: None,
+            exit_zero: self.exit_zero,
+        };
+        eval::evaluate_project(printer, &config, &options)
     }
 }

@@ -3,6 +3,7 @@ use shipworthy_harness::asking::StopError;
 use shipworthy_harness::config::ConfigError;
 use shipworthy_harness::evaluation::EvaluationError;
 use shipworthy_harness::halt::HaltReason;
+use shipworthy_harness::merging::MergeError;
 use shipworthy_harness::preflight::RefusedError;
 use shipworthy_harness::preparation::{LibraryError, PreparationError};
 use shipworthy_harness::run_directory::WriteError;
@@ -195,11 +196,37 @@ impl From<EvaluationError> for Failure {
             EvaluationError::Incomplete { .. } => {
                 Self::new(Kind::Data, error).hint("evaluate anew, without `--resume`")
             }
+            EvaluationError::NoShard { .. } => {
+                Self::new(Kind::Usage, error).hint("divide by fewer, or leave `--shard` out")
+            }
             EvaluationError::NothingToResume => {
                 Self::new(Kind::Usage, error).hint("run without `--resume`")
             }
             EvaluationError::Refused(error) => error.into(),
             EvaluationError::Personas(error) => error.into(),
+        }
+    }
+}
+
+impl From<MergeError> for Failure {
+    fn from(error: MergeError) -> Self {
+        use MergeError as E;
+        match error {
+            E::Store(error) => error.into(),
+            E::Personas(error) => error.into(),
+            E::Evaluation(error) => error.into(),
+            E::NoShard { .. } | E::Nothing => Self::new(Kind::Usage, error)
+                .hint("hold one with `shipworthy eval --shard I/N`"),
+            E::Plans { .. } => Self::new(Kind::Usage, error)
+                .hint("say which with `--plan DIGITS`; shards of one plan need the same configuration"),
+            E::Missing { .. } => Self::new(Kind::Data, error)
+                .hint("hold what is missing with `shipworthy eval --shard I/N`, add `--resume` where it was begun"),
+            E::Divisions { .. } | E::Overlap { .. } => Self::new(Kind::Data, error)
+                .hint("name only the stores that belong together"),
+            E::NotItsShare { .. } => Self::new(Kind::Data, error)
+                .hint("hold the shard anew"),
+            E::Asked { .. } => Self::new(Kind::Data, error)
+                .hint("serve the models the same way on all machines, and hold one of the shards anew"),
         }
     }
 }

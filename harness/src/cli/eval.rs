@@ -2,12 +2,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
-use shipworthy_harness::evaluation::{EvaluationError, Start, evaluate};
+use shipworthy_harness::evaluation::{Done, EvaluationError, Start, evaluate};
 use shipworthy_harness::halt::{Halt, HaltReason};
-use shipworthy_harness::preparation::{Servers, prepare};
+use shipworthy_harness::preparation::{Servers, personas_of_run, prepare};
 use shipworthy_harness::run_directory::{self, REPORT, TRANSCRIPTS};
-use shipworthy_harness::store::{RunState, Store};
-use shipworthy_schema::{Evaluation, Persona};
+use shipworthy_harness::shard::Shard;
+use shipworthy_harness::store::{Reused, RunState, Store};
+use shipworthy_schema::{Digest, Evaluation, Persona};
 
 use super::error::{Failure, RESUME};
 use super::printer::Printer;
@@ -25,6 +26,12 @@ pub(crate) struct Eval {
     /// Go on with the latest run of the same plan; no stored reply is asked for again
     #[arg(long)]
     resume: bool,
+    /// Ask everything anew, whatever earlier runs were answered
+    #[arg(long)]
+    fresh: bool,
+    /// Hold and score one share of the people only, e.g. `2/3`; `runs merge` gathers all shares
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
     /// Exit with 0 whatever the verdict is
     #[arg(long)]
     exit_zero: bool,
@@ -37,30 +44,46 @@ impl Eval {
         } else {
             Start::New
         };
-        evaluate_project(printer, &self.path.file(), start, self.exit_zero)
+        let options = Options {
+            start,
+            is_fresh: self.fresh,
+            shard: self.shard,
+            exit_zero: self.exit_zero,
+        };
+        evaluate_project(printer, &self.path.file(), &options)
     }
 }
 
+/// How to evaluate.
+pub(super) struct Options {
+    pub(super) start: Start,
+    /// Whether earlier runs answer nothing.
+    pub(super) is_fresh: bool,
+    pub(super) shard: Option<Shard>,
+    pub(super) exit_zero: bool,
+}
+
 /// Evaluates the project whose configuration is at `config` and reports.
-pub(super) fn evaluate_project(
-    printer: &Printer,
-    config: &Path,
-    start: Start,
-    exit_zero: bool,
-) -> Outcome {
-    evaluate_and_report(printer, config, start, exit_zero).map_err(|mut failure| {
+pub(super) fn evaluate_project(printer: &Printer, config: &Path, options: &Options) -> Outcome {
+    evaluate_and_report(printer, config, options).map_err(|mut failure| {
         // Hints name the command as it would have to be typed here.
+        let mut command = "shipworthy eval".to_owned();
         if config != Path::new(DEFAULT_CONFIG) {
-            let command = format!("shipworthy eval -c {} --resume", config.display());
-            for hint in &mut failure.hints {
-                *hint = hint.replace("shipworthy eval --resume", &command);
-            }
+            command = format!("{command} -c {}", config.display());
+        }
+        if let Some(shard) = options.shard {
+            command = format!("{command} --shard {shard}");
+        }
+        command += " --resume";
+        for hint in &mut failure.hints {
+            *hint = hint.replace("shipworthy eval --resume", &command);
         }
         failure
     })
 }
 
-fn evaluate_and_report(printer: &Printer, config: &Path, start: Start, exit_zero: bool) -> Outcome {
+fn evaluate_and_report(printer: &Printer, config: &Path, options: &Options) -> Outcome {
+    let start = options.start;
     let (project, parsed) = Project::load(config)?;
     let runtime = super::calling_runtime();
     let halt = Halt::default();
@@ -69,16 +92,28 @@ fn evaluate_and_report(printer: &Printer, config: &Path, start: Start, exit_zero
         "finishing the calls under way; once more stops at once",
         move || asked.request(HaltReason::Interrupted),
     );
-    let prepared = runtime.block_on(async {
+    let mut prepared = runtime.block_on(async {
         let prepared = prepare(&parsed, config, &environment);
         tokio::select! {
             prepared = prepared => prepared.map_err(Failure::from),
             _ = halt.requested() => Err(interrupted().hint(RESUME)),
         }
     })?;
+    if options.is_fresh {
+        prepared.reuse = prepared.reuse.fresh();
+    }
     let store = Arc::new(Store::open(&project.store())?);
-    let latest = store.latest_run_of(&prepared.plan.digest())?;
-    match latest.map(|run| (run.state, run.id)) {
+    prepared.shard = options.shard;
+    let digest = prepared.plan.digest();
+    let latest = match options.shard {
+        Some(shard) => store.latest_shard_of(&digest, shard)?,
+        None => store.latest_run_of(&digest)?,
+    };
+    let is_done = match &latest {
+        Some(run) => store.shard_of(&run.id)?.is_some_and(|(_, is_done)| is_done),
+        None => false,
+    };
+    match latest.filter(|_| !is_done).map(|run| (run.state, run.id)) {
         Some((RunState::Unfinished, run)) if start == Start::New => printer.note(&format!(
             "note: run {run} of this plan is unfinished; `--resume` goes on with it"
         )),
@@ -98,23 +133,33 @@ fn evaluate_and_report(printer: &Printer, config: &Path, start: Start, exit_zero
         count(pool.repeats, "conversation"),
         count(pool.max_turns, "turn"),
     ));
-    let (personas, personas_text) = (prepared.personas.clone(), prepared.personas_text.clone());
-    let name = prepared.plan.project.clone();
+    let personas_text = prepared.personas_text.clone();
     let (listener, bar) = progress::listener(printer);
     let servers = Arc::clone(&prepared.servers);
     let done = runtime.block_on(async {
         let done = evaluate(prepared, store.clone(), start, halt, listener).await;
-        done.map_err(|error| without_verdict(error, &project, &name, &store, &personas))
+        done.map_err(|error| without_verdict(error, &project, &store))
     });
     bar.finish_and_clear();
     let done = done.map_err(|failure| with_obituaries(failure, &servers));
     // What was started for this run is stopped before its results are shown.
     drop(servers);
-    let (run, evaluation) = done?;
+    let (run, evaluation) = match done? {
+        Done::Decided { run, evaluation } => (run, evaluation),
+        Done::Shard {
+            run,
+            shard,
+            personas,
+        } => {
+            let reused = store.reused(&run)?;
+            show_shard(printer, &run, shard, personas, &digest, &reused);
+            return Ok(exit_code::SUCCESS);
+        }
+    };
     let directory = project.run_directory(&run);
     run_directory::write(&directory, &evaluation, &personas_text)?;
-    show(printer, &run, &evaluation, &directory);
-    Ok(if exit_zero {
+    show(printer, &run, &evaluation, &directory, &store.reused(&run)?);
+    Ok(if options.exit_zero {
         exit_code::SUCCESS
     } else {
         evaluation.verdict().exit_code()
@@ -133,7 +178,13 @@ fn with_obituaries(failure: Failure, servers: &Servers) -> Failure {
 }
 
 /// Prints the verdict, its reasons, the tables and where the report is.
-pub(super) fn show(printer: &Printer, run: &str, evaluation: &Evaluation, directory: &Path) {
+pub(super) fn show(
+    printer: &Printer,
+    run: &str,
+    evaluation: &Evaluation,
+    directory: &Path,
+    reused: &Reused,
+) {
     if printer.json() {
         let decision = shipworthy_reports::decision_json(evaluation);
         let decision: serde_json::Value =
@@ -142,6 +193,7 @@ pub(super) fn show(printer: &Printer, run: &str, evaluation: &Evaluation, direct
             "format": 1,
             "run": run,
             "directory": directory.display().to_string(),
+            "reuse": reused,
             "decision": decision,
         }));
         return;
@@ -153,31 +205,82 @@ pub(super) fn show(printer: &Printer, run: &str, evaluation: &Evaluation, direct
         printer.color(),
     ));
     printer.text(&format!(
-        "\nrun     {run}\nreport  {}\n",
+        "\nrun     {run}\n{}report  {}\n",
+        reused_text(reused),
         directory.join(REPORT).display()
     ));
+}
+
+/// Says that a share of the people have spoken, and what becomes of it.
+fn show_shard(
+    printer: &Printer,
+    run: &str,
+    shard: Shard,
+    personas: usize,
+    plan: &Digest,
+    reused: &Reused,
+) {
+    printer.value(&serde_json::json!({
+        "format": 1,
+        "run": run,
+        "plan": plan,
+        "shard": shard,
+        "personas": personas,
+        "reuse": reused,
+        "decision": null,
+    }));
+    printer.text(&format!(
+        "Shard {shard} of plan {}: {personas} people have spoken with every model and were scored.\n\
+         No verdict is made from a shard: `shipworthy runs merge DIR…` gathers all {} and decides.\n\
+         \nrun     {run}\n{}",
+        plan.short(),
+        shard.of(),
+        reused_text(reused)
+    ));
+}
+
+/// Returns a line on calls that earlier runs had made, if there are any.
+fn reused_text(reused: &Reused) -> String {
+    let Reused {
+        calls,
+        reused,
+        runs,
+    } = reused;
+    if *reused == 0 {
+        return String::new();
+    }
+    let runs = match &runs[..] {
+        [run] => format!("run {run}"),
+        runs => format!("{} runs, {} among them", runs.len(), runs[0]),
+    };
+    format!("reused  {reused} of {calls} calls were answered from earlier runs ({runs})\n")
 }
 
 fn count(n: u32, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
+/// Returns the people of a stored run.
+fn people(store: &Store, run: &str) -> Result<Vec<Persona>, Failure> {
+    match store.run(run)? {
+        Some(run) => Ok(personas_of_run(&run)?),
+        None => Ok(Vec::new()),
+    }
+}
+
 /// Writes the transcripts of an evaluation that has no verdict, so that people can see why.
-fn without_verdict(
-    error: EvaluationError,
-    project: &Project,
-    name: &str,
-    store: &Store,
-    personas: &[Persona],
-) -> Failure {
+pub(super) fn without_verdict(error: EvaluationError, project: &Project, store: &Store) -> Failure {
     let EvaluationError::Invalid { run, .. } = &error else {
         return error.into();
     };
     let directory = project.run_directory(run);
     let written = || {
         let (conversations, scores) = (store.conversations(run)?, store.scores(run)?);
-        run_directory::write_transcripts(&directory, personas, &conversations, &scores)?;
-        run_directory::write_invalid(&directory, name, &error.to_string())?;
+        let personas = people(store, run)?;
+        run_directory::write_transcripts(&directory, &personas, &conversations, &scores)?;
+        let found = store.run(run)?;
+        let name = found.map_or_else(String::new, |run| run.plan.project);
+        run_directory::write_invalid(&directory, &name, &error.to_string())?;
         Ok::<_, Failure>(directory.join(TRANSCRIPTS))
     };
     match written() {

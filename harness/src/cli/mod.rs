@@ -14,6 +14,7 @@ mod gguf;
 mod init;
 mod inspect;
 mod merge;
+mod merge_runs;
 mod perplexity;
 mod personas;
 mod plan;

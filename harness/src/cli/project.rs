@@ -70,11 +70,21 @@ impl Project {
 
 /// Returns the run `id`, or the latest one, if it has a verdict.
 pub(crate) fn find_run(store: &Store, id: Option<&str>) -> Result<Run, Failure> {
+    let shards = store.shard_runs()?;
+    let shard_of = |run: &Run| shards.iter().find(|it| it.run.id == run.id);
     let runs = store.runs()?;
-    let found = runs
-        .into_iter()
-        .find(|run| id.is_none_or(|id| run.id == id));
+    let found = runs.into_iter().find(|run| match id {
+        Some(id) => run.id == id,
+        None => shard_of(run).is_none(),
+    });
     let failure = |message: String| Failure::new(Kind::Data, message);
+    if let Some(it) = found.as_ref().and_then(shard_of) {
+        let message = format!(
+            "run {} is shard {} of its plan: no verdict is made from a shard",
+            it.run.id, it.shard
+        );
+        return Err(failure(message).hint("`shipworthy runs merge` gathers all shards and decides"));
+    }
     match found {
         None => Err(match id {
             Some(id) => Failure::new(Kind::Usage, format!("there is no run `{id}`"))

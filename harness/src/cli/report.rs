@@ -55,7 +55,8 @@ impl Report {
         match self.format {
             None => {
                 run_directory::write(&directory, &evaluation, &run.personas)?;
-                eval::show(printer, &run.id, &evaluation, &directory);
+                let reused = store.reused(&run.id)?;
+                eval::show(printer, &run.id, &evaluation, &directory, &reused);
             }
             Some(Format::Terminal) => {
                 let (width, color) = (printer.width(), printer.color());

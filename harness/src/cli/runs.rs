@@ -1,8 +1,12 @@
+use std::collections::BTreeMap;
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use shipworthy_harness::evaluation::recall;
+use shipworthy_harness::shard::Shard;
 use shipworthy_harness::store::{Run, RunState, Store};
 
+use super::merge_runs::MergeRuns;
 use super::printer::Printer;
 use super::project::{ConfigPath, Project, find_run};
 use super::{Outcome, eval, exit_code};
@@ -28,6 +32,7 @@ enum Command {
         #[command(flatten)]
         path: ConfigPath,
     },
+    Merge(MergeRuns),
 }
 
 impl Runs {
@@ -44,27 +49,39 @@ impl Runs {
                     &run.id,
                     &evaluation,
                     &project.run_directory(&run.id),
+                    &store.reused(&run.id)?,
                 );
                 Ok(exit_code::SUCCESS)
             }
+            Command::Merge(merge) => merge.run(printer),
         }
     }
 }
 
 fn list(printer: &Printer, project: &Project) -> Outcome {
-    let runs = Store::open_existing(&project.store())?.runs()?;
-    printer.value(&json!({ "format": 1, "runs": runs.iter().map(value).collect::<Vec<_>>() }));
+    let store = Store::open_existing(&project.store())?;
+    let runs = store.runs()?;
+    let mut shards = BTreeMap::new();
+    for it in store.shard_runs()? {
+        shards.insert(it.run.id, (it.shard, it.is_done));
+    }
+    let values = runs
+        .iter()
+        .map(|run| value(run, shards.get(&run.id).copied()));
+    printer.value(&json!({ "format": 1, "runs": values.collect::<Vec<_>>() }));
     let rows = runs.iter().map(|run| {
         let models: Vec<&str> = run.plan.models.iter().map(|m| m.name.as_str()).collect();
-        let verdict = match &run.state {
-            RunState::Unfinished => "unfinished",
-            RunState::Invalid { .. } => "no verdict",
-            RunState::Finished { verdict, .. } => verdict.label(),
+        let verdict = match (&run.state, shards.get(&run.id)) {
+            (_, Some((shard, true))) => format!("shard {shard}"),
+            (_, Some((shard, false))) => format!("shard {shard}, unfinished"),
+            (RunState::Unfinished, None) => "unfinished".to_owned(),
+            (RunState::Invalid { .. }, None) => "no verdict".to_owned(),
+            (RunState::Finished { verdict, .. }, None) => verdict.label().to_owned(),
         };
         [
             run.id.clone(),
             run.created_at.clone(),
-            verdict.to_owned(),
+            verdict,
             models.join(", "),
         ]
     });
@@ -74,7 +91,7 @@ fn list(printer: &Printer, project: &Project) -> Outcome {
     Ok(exit_code::SUCCESS)
 }
 
-fn value(run: &Run) -> Value {
+fn value(run: &Run, shard: Option<(Shard, bool)>) -> Value {
     let (finished_at, verdict) = match &run.state {
         RunState::Unfinished | RunState::Invalid { .. } => (None, None),
         RunState::Finished { at, verdict } => (Some(at), Some(verdict)),
@@ -88,6 +105,11 @@ fn value(run: &Run) -> Value {
         "created_at": run.created_at,
         "finished_at": finished_at,
         "verdict": verdict,
+        "shard": shard.map(|(shard, is_done)| json!({
+            "part": shard.part(),
+            "of": shard.of(),
+            "done": is_done,
+        })),
         "invalid": match &run.state {
             RunState::Invalid { reason } => Some(reason),
             _ => None,

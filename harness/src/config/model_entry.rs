@@ -18,6 +18,7 @@ const DEFAULT_PARALLEL: u32 = 16;
 pub struct ModelEntry {
     place: Place,
     parallel: u32,
+    reuse: Option<bool>,
 }
 
 #[derive(Clone, Debug)]
@@ -69,6 +70,9 @@ pub(super) struct ModelEntryFields {
     pub(super) scripted: Option<String>,
     /// Conversations held at the same time.
     pub(super) parallel: Option<Count>,
+    /// Whether other runs may be answered with what it said: `true` vouches that what is served
+    /// there stays the same. Files are known by their content; for them it is `true` if left out.
+    pub(super) reuse: Option<bool>,
 }
 
 /// Says why an entry is no model.
@@ -170,6 +174,7 @@ impl TryFrom<ModelEntryFields> for ModelEntry {
         Ok(Self {
             place,
             parallel: fields.parallel.map_or(DEFAULT_PARALLEL, Count::get),
+            reuse: fields.reuse,
         })
     }
 }
@@ -232,6 +237,11 @@ impl ModelEntry {
                 shown: path,
             },
         })
+    }
+
+    /// Tells whether other runs may be answered with what the model said.
+    pub fn may_be_reused(&self) -> bool {
+        self.reuse.unwrap_or(self.file().is_some())
     }
 
     /// Returns the server of `serve` that the entry names, if it names one.
@@ -365,6 +375,7 @@ macro_rules! entry_with {
                 api_key_env: Option<String>,
                 scripted: Option<String>,
                 parallel: Option<$crate::config::Count>,
+                reuse: Option<bool>,
                 $($(#[$field_meta])* $field: Option<$type>,)*
             }
 
@@ -384,6 +395,7 @@ macro_rules! entry_with {
                         api_key_env: fields.api_key_env,
                         scripted: fields.scripted,
                         parallel: fields.parallel,
+                        reuse: fields.reuse,
                     };
                     Ok(Self {
                         model: model.try_into()?,

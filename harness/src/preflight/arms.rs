@@ -6,7 +6,7 @@ use super::finding::Finding;
 use super::questions::{OPENINGS, patiently};
 
 /// The most that two log probabilities of one model differ, however its server batches them.
-const TOLERANCE: f64 = 1e-3;
+pub(super) const TOLERANCE: f64 = 1e-3;
 
 /// How much further apart than one model from itself two models must be.
 const TIMES_NOISE: f64 = 4.0;

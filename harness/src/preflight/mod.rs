@@ -5,6 +5,7 @@
 //! run keeps its findings, so that it is resumed and reported with the same ones.
 
 mod arms;
+mod behaviour;
 mod checks;
 mod finding;
 mod questions;
@@ -14,9 +15,11 @@ use std::collections::BTreeMap;
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 use shipworthy_backends::{Adaptation, ChatModel};
-use shipworthy_schema::{ModelName, ModelRef, ModelSource, Plan, SimulatorPlan};
+use shipworthy_schema::{Digest, ModelName, ModelRef, ModelSource, Plan, SimulatorPlan};
 use thiserror::Error;
 
+pub use self::behaviour::Behaviour;
+pub(crate) use self::behaviour::recognise;
 pub use self::checks::Purpose;
 pub use self::finding::{Finding, Status};
 use crate::preparation::Models;
@@ -36,6 +39,9 @@ pub struct ExaminedModel {
     /// How requests to it are sent.
     #[serde(default)]
     pub adaptation: Adaptation,
+    /// How it behaves, by the digest of the first like it; `None` where nobody asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behaviour: Option<Digest>,
 }
 
 /// Says that no evaluation can use a model.
@@ -88,6 +94,7 @@ pub(crate) async fn preflight(plan: &Plan, models: &Models) -> Result<Preflight,
         let found = ExaminedModel {
             findings: found.findings,
             adaptation: found.adaptation,
+            behaviour: None,
         };
         (subject.name, found)
     }))

@@ -22,12 +22,14 @@ use shipworthy_schema::{
 
 use crate::config::{Config, Limits, SimulatorConfig};
 use crate::early_stopping::Schedule;
+use crate::reuse::ReusePolicy;
+use crate::shard::Shard;
 
 pub use error::PreparationError;
 pub use library::{LibraryError, spec_by_name};
 pub use models::Models;
 pub use people::leak_text;
-pub(crate) use people::of_run as personas_of_run;
+pub use people::of_run as personas_of_run;
 pub use servers::{Obituary, Servers};
 
 /// Version of the plan's format.
@@ -53,6 +55,10 @@ pub struct Prepared {
     pub models: Models,
     /// What the run may cost; no part of the plan.
     pub limits: Limits,
+    /// Which models may answer in other runs; no part of the plan.
+    pub reuse: ReusePolicy,
+    /// The share of the people that is held; `None`: all of them.
+    pub shard: Option<Shard>,
     /// The servers behind them that were started for this; they stop when it is dropped.
     pub servers: Arc<Servers>,
 }
@@ -184,6 +190,8 @@ pub async fn prepare(
         rubric_text,
         models: opened.models,
         limits: config.limits.clone(),
+        reuse: ReusePolicy::of(config),
+        shard: None,
         servers,
     })
 }

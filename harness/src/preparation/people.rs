@@ -134,7 +134,7 @@ pub fn leak_text(leak: &Leak) -> String {
 }
 
 /// Returns the people of a stored run.
-pub(crate) fn of_run(run: &Run) -> Result<Vec<Persona>, shipworthy_personas::PoolError> {
+pub fn of_run(run: &Run) -> Result<Vec<Persona>, shipworthy_personas::PoolError> {
     let pool = PersonaPool::parse(&run.personas, &format!("personas of run {}", run.id))?;
     Ok(pool.personas().to_vec())
 }

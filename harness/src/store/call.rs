@@ -20,6 +20,15 @@ pub struct CallKey {
     pub attempt: u32,
 }
 
+/// Where a reply comes from, as far as another run may be answered with it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Origin<'a> {
+    /// Who answered, where that can be proved to another run.
+    pub speaker: Option<&'a str>,
+    /// The run that asked, where it was another one.
+    pub source: Option<&'a str>,
+}
+
 /// A reply kept from an earlier process.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredCall {
@@ -54,12 +63,19 @@ impl Store {
         request: &Digest,
         reply: &ChatReply,
         latency: Duration,
+        origin: Origin<'_>,
     ) -> Result<(), StoreError> {
         let (run, key, request) = (run.to_owned(), key.clone(), request.clone());
         let json = serde_json::to_string(reply).expect("a reply is plain data");
         let usage = reply.usage;
         let latency_ms = i64::try_from(latency.as_millis()).unwrap_or(i64::MAX);
-        let insert = "INSERT INTO calls VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+        let (speaker, source) = (
+            origin.speaker.map(str::to_owned),
+            origin.source.map(str::to_owned),
+        );
+        let insert = "INSERT INTO calls (run, thread, role, turn, attempt, request, reply, \
+            prompt_tokens, cached_tokens, completion_tokens, latency_ms, speaker, source) \
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
         self.writer
             .write(move |connection| {
                 connection.prepare_cached(insert)?.execute(params![
@@ -74,6 +90,8 @@ impl Store {
                     count(usage.cached_tokens),
                     count(usage.completion_tokens),
                     latency_ms,
+                    speaker,
+                    source,
                 ])?;
                 Ok(())
             })
@@ -83,8 +101,11 @@ impl Store {
     /// Returns the replies of `run` that are still needed: those of unfinished conversations and
     /// of unscored ones.
     pub fn calls(&self, run: &str) -> Result<HashMap<CallKey, StoredCall>, StoreError> {
+        // A judge's replies may be kept for other runs beyond that.
         let select = "SELECT thread, role, turn, attempt, request, reply FROM calls \
-                      WHERE run = ?1 AND reply IS NOT NULL";
+            WHERE run = ?1 AND reply IS NOT NULL AND NOT (role = 'judge' AND EXISTS (\
+                SELECT 1 FROM scores WHERE scores.run = ?1 AND scores.thread = calls.thread \
+                AND json_extract(score, '$.overall.status') = 'scored'))";
         let rows = self.read(|connection| {
             let mut statement = connection.prepare(select)?;
             let rows = statement.query_map([run], |row| {

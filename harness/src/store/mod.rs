@@ -3,11 +3,16 @@
 //! A reply is committed before anybody uses it, so killing the process at any instant loses at most
 //! the calls in flight.
 
+mod additions;
+mod behaviour;
 mod call;
+mod known_replies;
 mod ledger;
 mod lock;
 mod preflight;
+mod reuse;
 mod run;
+mod shard;
 mod usage;
 mod writer;
 
@@ -16,9 +21,12 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 
-pub use call::{CallKey, StoredCall};
+pub use call::{CallKey, Origin, StoredCall};
+pub use known_replies::KnownReply;
 pub use lock::RunLock;
+pub use reuse::{Known, Reused};
 pub use run::{NewRun, Run, RunState};
+pub use shard::ShardRun;
 pub use usage::RoleUsage;
 use writer::Writer;
 
@@ -125,6 +133,11 @@ impl Store {
         }
     }
 
+    /// Returns where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     fn read<T>(
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
@@ -190,7 +203,7 @@ fn migrate(path: &Path, connection: &Connection) -> Result<(), StoreError> {
         connection.execute_batch("COMMIT").map_err(failed)?;
     }
     match version().map_err(failed)? {
-        FORMAT => Ok(()),
+        FORMAT => additions::add(connection).map_err(failed),
         got => Err(StoreError::Format {
             path: path.to_owned(),
             got,

@@ -1,4 +1,4 @@
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use shipworthy_schema::{Conversation, ConversationScore, Digest, Plan, Verdict};
 
 use super::{Store, StoreError};
@@ -83,6 +83,70 @@ impl RawRun {
     }
 }
 
+/// Inserts a conversation; unless `keep_calls`, what was said leaves its calls.
+pub(super) fn insert_conversation(
+    connection: &Connection,
+    run: &str,
+    thread: &str,
+    json: &str,
+    key: Option<&str>,
+    keep_calls: bool,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO conversations VALUES (?1, ?2, ?3)")?
+        .execute([run, thread, json])?;
+    if keep_calls {
+        return Ok(());
+    }
+    insert_key(connection, key, run, thread)?;
+    let moved = "UPDATE calls SET reply = NULL \
+                 WHERE run = ?1 AND thread = ?2 AND role != 'judge'";
+    connection
+        .prepare_cached(moved)?
+        .execute([run, thread])
+        .map(drop)
+}
+
+/// Inserts scores; unless `keep_calls`, what the judges said leaves their calls.
+pub(super) fn insert_score(
+    connection: &Connection,
+    run: &str,
+    thread: &str,
+    json: &str,
+    key: Option<&str>,
+    keep_calls: bool,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO scores VALUES (?1, ?2, ?3)")?
+        .execute([run, thread, json])?;
+    if keep_calls {
+        return Ok(());
+    }
+    insert_key(connection, key, run, thread)?;
+    let moved = "UPDATE calls SET reply = NULL \
+                 WHERE run = ?1 AND thread = ?2 AND role = 'judge' AND speaker IS NULL";
+    connection
+        .prepare_cached(moved)?
+        .execute([run, thread])
+        .map(drop)
+}
+
+/// Enters under which key other runs find a conversation, or its scores.
+fn insert_key(
+    connection: &Connection,
+    key: Option<&str>,
+    run: &str,
+    thread: &str,
+) -> rusqlite::Result<()> {
+    let Some(key) = key else {
+        return Ok(());
+    };
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO known VALUES (?1, ?2, ?3)")?
+        .execute([key, run, thread])
+        .map(drop)
+}
+
 impl Store {
     /// Begins a run and returns its id: the n-th run of a plan is `<plan digits>-n`.
     pub fn begin_run(&self, new: &NewRun<'_>) -> Result<String, StoreError> {
@@ -125,10 +189,12 @@ impl Store {
         raw.map(|raw| self.run_of(raw)).transpose()
     }
 
-    /// Returns the latest run of the plan with `digest`, if there is one.
+    /// Returns the latest run of the plan with `digest` for all its people, if there is one.
     pub fn latest_run_of(&self, digest: &Digest) -> Result<Option<Run>, StoreError> {
         let select = format!(
-            "SELECT {COLUMNS} FROM runs WHERE plan_digest = ?1 ORDER BY ordinal DESC LIMIT 1"
+            "SELECT {COLUMNS} FROM runs WHERE plan_digest = ?1 \
+             AND NOT EXISTS (SELECT 1 FROM shards WHERE shards.run = runs.id) \
+             ORDER BY ordinal DESC LIMIT 1"
         );
         let raw = self.read(|connection| {
             connection
@@ -181,53 +247,45 @@ impl Store {
     }
 
     /// Commits a conversation that ended; what was said now stands there and no longer in its
-    /// calls.
+    /// calls. Other runs find a complete one by `key`, the digest of all that it follows from.
     pub async fn put_conversation(
         &self,
         run: &str,
         conversation: &Conversation,
+        key: Option<&Digest>,
     ) -> Result<(), StoreError> {
         let json = serde_json::to_string(conversation).expect("a conversation is plain data");
         let (run, thread) = (run.to_owned(), conversation.id.to_string());
         // A conversation that failed is held again on resume: its calls keep their replies.
         let keep_calls = !conversation.termination.is_complete();
+        let key = key.map(|key| key.as_str().to_owned());
         self.writer
             .write(move |connection| {
-                connection
-                    .prepare_cached("INSERT OR REPLACE INTO conversations VALUES (?1, ?2, ?3)")?
-                    .execute(params![run, thread, json])?;
-                if keep_calls {
-                    return Ok(());
-                }
-                let moved = "UPDATE calls SET reply = NULL \
-                             WHERE run = ?1 AND thread = ?2 AND role != 'judge'";
-                connection
-                    .prepare_cached(moved)?
-                    .execute(params![run, thread])
-                    .map(drop)
+                let key = key.as_deref();
+                insert_conversation(connection, &run, &thread, &json, key, keep_calls)
             })
             .await
     }
 
-    /// Commits a conversation's scores; the judge's words now stand there.
-    pub async fn put_score(&self, run: &str, score: &ConversationScore) -> Result<(), StoreError> {
+    /// Commits a conversation's scores. Other runs find them by `key`, the digest of all that they
+    /// follow from.
+    ///
+    /// The judge's words now stand there. Replies of a judge that another run may ask the same stay
+    /// in their calls besides: that run may put them together otherwise.
+    pub async fn put_score(
+        &self,
+        run: &str,
+        score: &ConversationScore,
+        key: Option<&Digest>,
+    ) -> Result<(), StoreError> {
         let json = serde_json::to_string(score).expect("a score is plain data");
         let (run, thread) = (run.to_owned(), score.conversation.to_string());
         let keep_calls = score.overall.value().is_none();
+        let key = key.map(|key| key.as_str().to_owned());
         self.writer
             .write(move |connection| {
-                connection
-                    .prepare_cached("INSERT OR REPLACE INTO scores VALUES (?1, ?2, ?3)")?
-                    .execute(params![run, thread, json])?;
-                if keep_calls {
-                    return Ok(());
-                }
-                let moved = "UPDATE calls SET reply = NULL \
-                             WHERE run = ?1 AND thread = ?2 AND role = 'judge'";
-                connection
-                    .prepare_cached(moved)?
-                    .execute(params![run, thread])
-                    .map(drop)
+                let key = key.as_deref();
+                insert_score(connection, &run, &thread, &json, key, keep_calls)
             })
             .await
     }

@@ -1,0 +1,35 @@
+-- What later versions added to stores of format 1; each statement does nothing where it was done.
+
+-- Conversations and scores by the digest of all that they follow from: what another run with the same
+-- key need not ask for again.
+CREATE TABLE IF NOT EXISTS known (
+    key    TEXT NOT NULL,
+    run    TEXT NOT NULL REFERENCES runs (id),
+    thread TEXT NOT NULL,
+    PRIMARY KEY (key, run)
+) STRICT, WITHOUT ROWID;
+
+-- Who answered calls of a run, by what proves that it is the same model elsewhere: only runs with a
+-- speaker in common can answer each other's calls.
+CREATE TABLE IF NOT EXISTS speakers (
+    run     TEXT NOT NULL REFERENCES runs (id),
+    speaker TEXT NOT NULL,                  -- first digits of the identity's digest, as in `calls`
+    PRIMARY KEY (run, speaker)
+) STRICT, WITHOUT ROWID;
+
+-- Runs that hold a share of their plan's people only.
+CREATE TABLE IF NOT EXISTS shards (
+    run  TEXT PRIMARY KEY REFERENCES runs (id),
+    part INTEGER NOT NULL,                  -- which share, from 1
+    of   INTEGER NOT NULL,                  -- how many there are
+    done INTEGER NOT NULL DEFAULT 0         -- 1 once all its people have spoken and were scored
+) STRICT, WITHOUT ROWID;
+
+-- How models behind servers that other runs may be answered by went on from some prompts: other
+-- weights under an old name behave otherwise.
+CREATE TABLE IF NOT EXISTS behaviours (
+    source TEXT NOT NULL,                   -- digest of what the server tells
+    number INTEGER NOT NULL,                -- in order of appearance
+    prints TEXT NOT NULL,                   -- JSON
+    PRIMARY KEY (source, number)
+) STRICT, WITHOUT ROWID;
