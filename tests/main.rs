@@ -14,6 +14,9 @@ mod errors;
 /// Servers that fail, stall, die and come back; runs that are stopped.
 mod faults;
 
+/// What calls take, and what a run may take.
+mod cost;
+
 /// What `--help` shows.
 mod help;
 

@@ -9,6 +9,7 @@ use shipworthy_backends::ChatError;
 use shipworthy_schema::{CallRole, ChatReply, ChatRequest, Digest, Event, ModelName};
 use thiserror::Error;
 
+use crate::budget::Purse;
 use crate::config::Limits;
 use crate::halt::{Halt, HaltReason};
 pub use crate::speaker::Speaker;
@@ -97,6 +98,8 @@ pub struct Asking {
     stored: HashMap<CallKey, StoredCall>,
     timeout_s: u32,
     limits: Limits,
+    /// What the run may take, where that is bounded.
+    purse: Option<Purse>,
     /// How often calls of a conversation were repeated.
     retries: Mutex<HashMap<String, u32>>,
     halt: Halt,
@@ -114,11 +117,12 @@ struct Failures {
 
 impl Asking {
     /// Returns an asker for `run`; replies that the store already has are never asked for again.
-    pub fn new(
+    pub(crate) fn new(
         store: Arc<Store>,
         run: String,
         timeout_s: u32,
         limits: Limits,
+        purse: Option<Purse>,
         halt: Halt,
         listener: Listener,
     ) -> Result<Self, StoreError> {
@@ -129,6 +133,7 @@ impl Asking {
             stored,
             timeout_s,
             limits,
+            purse,
             retries: Mutex::default(),
             halt,
             listener,
@@ -171,11 +176,19 @@ impl Asking {
             self.tell(speaker.role, &stored.reply, true);
             return Ok(stored.reply.clone());
         }
+        let model = &speaker.planned.name;
+        let held = match &self.purse {
+            Some(purse) => Some(purse.hold(speaker.role, model, request, &self.halt).await?),
+            None => None,
+        };
         let (reply, latency) = self.call(speaker, request, &digest).await?;
         let put = self
             .store
-            .put_call(&self.run, &key, &digest, &reply, latency);
+            .put_call(&self.run, &key, model, &digest, &reply, latency);
         put.await.map_err(StopError::Store)?;
+        if let Some(held) = held {
+            held.pay(reply.usage);
+        }
         self.tell(speaker.role, &reply, false);
         Ok(reply)
     }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use shipworthy_schema::{Digest, Evaluation, ModelName, ModelSource, Plan, ServedIdentity};
 use thiserror::Error;
 
+use crate::accounting::cost_of_run;
 use crate::asking::{Asking, Listener, StopError};
+use crate::budget::Purse;
 use crate::comparison::ComparisonError;
 use crate::conclusion::{Record, Step, first_look};
 use crate::config::Count;
@@ -141,6 +143,8 @@ async fn evaluate_until(
         rubric_text,
         models,
         limits,
+        budget,
+        prices,
         // They run until this returns.
         servers: _servers,
     } = prepared;
@@ -154,10 +158,12 @@ async fn evaluate_until(
             let found = preflight(&plan, &models).await?;
             let run = store.begin_run(&new)?;
             store.put_preflight(&run, &found)?;
+            store.put_prices(&run, &prices)?;
             (run, found)
         }
         Start::Resume => {
             let run = run_to_resume(&store, &plan)?;
+            store.put_prices(&run.id, &prices)?;
             if matches!(run.state, RunState::Finished { .. }) {
                 let evaluation = recall(&store, &run)?;
                 return Ok((run.id, evaluation));
@@ -177,11 +183,17 @@ async fn evaluate_until(
         return Err(EvaluationError::Busy { run });
     };
     let timeout_s = plan.call_timeout_s;
+    let purse = if budget.is_unbounded() {
+        None
+    } else {
+        Some(Purse::new(budget, prices, &plan, &store.usage(&run)?))
+    };
     let asking = Asking::new(
         store.clone(),
         run.clone(),
         timeout_s,
         limits,
+        purse,
         halt,
         listener,
     )?;
@@ -207,6 +219,7 @@ async fn evaluate_until(
             Ok(Step::GoOn { personas }) => held = personas,
             Ok(Step::Done(mut evaluation)) => {
                 evaluation.warnings.extend(found.warnings());
+                evaluation.cost = cost_of_run(&store, &run, &plan)?;
                 store.finish_run(&run, evaluation.verdict()).await?;
                 return Ok((run, *evaluation));
             }
@@ -235,6 +248,7 @@ pub fn recall(store: &Store, run: &Run) -> Result<Evaluation, EvaluationError> {
         Ok(Step::Done(mut evaluation)) => {
             let found = store.preflight(&run.id)?.unwrap_or_default();
             evaluation.warnings.extend(found.warnings());
+            evaluation.cost = cost_of_run(store, &run.id, &run.plan)?;
             Ok(*evaluation)
         }
         Ok(Step::GoOn { .. }) => Err(EvaluationError::Incomplete {

@@ -10,7 +10,9 @@ pub mod preparation;
 
 pub mod store;
 
+pub mod accounting;
 pub mod asking;
+pub mod budget;
 pub mod halt;
 pub mod scoring;
 pub mod simulation;
@@ -30,6 +32,7 @@ mod judging_summary;
 pub mod ruling;
 mod simulator_audit;
 
+pub mod cost_bound;
 pub mod effort;
 pub mod operating_characteristics;
 pub mod pilot;

@@ -6,14 +6,14 @@ use shipworthy_harness::evaluation::{EvaluationError, Start, evaluate};
 use shipworthy_harness::halt::{Halt, HaltReason};
 use shipworthy_harness::preparation::{Servers, prepare};
 use shipworthy_harness::run_directory::{self, REPORT, TRANSCRIPTS};
-use shipworthy_harness::store::{RunState, Store};
+use shipworthy_harness::store::{RoleUsage, RunState, Store};
 use shipworthy_schema::{Evaluation, Persona};
 
 use super::error::{Failure, RESUME};
 use super::printer::Printer;
 use super::project::{ConfigPath, DEFAULT_CONFIG, Project, environment};
 use super::stop_signal::StopSignal;
-use super::{Outcome, exit_code, interrupted, progress};
+use super::{Outcome, call_times, dry_run, exit_code, interrupted, progress};
 
 /// Let held-out people talk with the models, score, compare, decide, report
 ///
@@ -25,6 +25,9 @@ pub(crate) struct Eval {
     /// Go on with the latest run of the same plan; no stored reply is asked for again
     #[arg(long)]
     resume: bool,
+    /// Print the most calls, tokens, money and time it can take, make no call, and exit with 0
+    #[arg(long, conflicts_with_all = ["resume", "exit_zero"])]
+    dry_run: bool,
     /// Exit with 0 whatever the verdict is
     #[arg(long)]
     exit_zero: bool,
@@ -32,6 +35,9 @@ pub(crate) struct Eval {
 
 impl Eval {
     pub(crate) fn run(&self, printer: &Printer) -> Outcome {
+        if self.dry_run {
+            return dry_run::dry_run(printer, &self.path.file());
+        }
         let start = if self.resume {
             Start::Resume
         } else {
@@ -112,7 +118,7 @@ fn evaluate_and_report(printer: &Printer, config: &Path, start: Start, exit_zero
     let (run, evaluation) = done?;
     let directory = project.run_directory(&run);
     run_directory::write(&directory, &evaluation, &personas_text)?;
-    show(printer, &run, &evaluation, &directory);
+    show(printer, &run, &evaluation, &directory, &store.usage(&run)?);
     Ok(if exit_zero {
         exit_code::SUCCESS
     } else {
@@ -131,8 +137,15 @@ fn with_obituaries(failure: Failure, servers: &Servers) -> Failure {
         })
 }
 
-/// Prints the verdict, its reasons, the tables and where the report is.
-pub(super) fn show(printer: &Printer, run: &str, evaluation: &Evaluation, directory: &Path) {
+/// Prints the verdict, its reasons, the tables and where the report is, and to stderr how long calls
+/// took.
+pub(super) fn show(
+    printer: &Printer,
+    run: &str,
+    evaluation: &Evaluation,
+    directory: &Path,
+    usage: &[RoleUsage],
+) {
     if printer.json() {
         let decision = shipworthy_reports::decision_json(evaluation);
         let decision: serde_json::Value =
@@ -141,6 +154,7 @@ pub(super) fn show(printer: &Printer, run: &str, evaluation: &Evaluation, direct
             "format": 1,
             "run": run,
             "directory": directory.display().to_string(),
+            "calls": call_times::value(usage),
             "decision": decision,
         }));
         return;
@@ -155,6 +169,9 @@ pub(super) fn show(printer: &Printer, run: &str, evaluation: &Evaluation, direct
         "\nrun     {run}\nreport  {}\n",
         directory.join(REPORT).display()
     ));
+    if let Some(line) = call_times::line(usage) {
+        printer.note(&line);
+    }
 }
 
 fn count(n: u32, noun: &str) -> String {

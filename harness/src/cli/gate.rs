@@ -30,6 +30,7 @@ impl GateRun {
                 &run.id,
                 &evaluation,
                 &project.run_directory(&run.id),
+                &store.usage(&run.id)?,
             );
         } else {
             let (width, color) = (printer.width(), printer.color());

@@ -39,7 +39,8 @@ impl Report {
         match self.format {
             None => {
                 run_directory::write(&directory, &evaluation, &run.personas)?;
-                eval::show(printer, &run.id, &evaluation, &directory);
+                let usage = store.usage(&run.id)?;
+                eval::show(printer, &run.id, &evaluation, &directory, &usage);
             }
             Some(Format::Terminal) => {
                 let (width, color) = (printer.width(), printer.color());

@@ -44,6 +44,7 @@ impl Runs {
                     &run.id,
                     &evaluation,
                     &project.run_directory(&run.id),
+                    &store.usage(&run.id)?,
                 );
                 Ok(exit_code::SUCCESS)
             }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use shipworthy_backends::{ModelLocation, Neighbours, Secret};
 use thiserror::Error;
 
-use super::Count;
+use super::{Count, Price};
 
 /// Conversations held with one model at a time, unless the entry says otherwise.
 const DEFAULT_PARALLEL: u32 = 16;
@@ -18,6 +18,7 @@ const DEFAULT_PARALLEL: u32 = 16;
 pub struct ModelEntry {
     place: Place,
     parallel: u32,
+    price: Option<Price>,
 }
 
 #[derive(Clone, Debug)]
@@ -69,6 +70,8 @@ pub(super) struct ModelEntryFields {
     pub(super) scripted: Option<String>,
     /// Conversations held at the same time.
     pub(super) parallel: Option<Count>,
+    /// What its tokens cost.
+    pub(super) price: Option<Price>,
 }
 
 /// Says why an entry is no model.
@@ -170,6 +173,7 @@ impl TryFrom<ModelEntryFields> for ModelEntry {
         Ok(Self {
             place,
             parallel: fields.parallel.map_or(DEFAULT_PARALLEL, Count::get),
+            price: fields.price,
         })
     }
 }
@@ -232,6 +236,23 @@ impl ModelEntry {
                 shown: path,
             },
         })
+    }
+
+    /// Returns what its tokens cost: what the entry says, else nothing if it runs here; `None` where
+    /// nobody knows.
+    pub fn price(&self) -> Option<Price> {
+        let runs_here = !matches!(self.place, Place::Url { .. });
+        self.price.or(runs_here.then(Price::default))
+    }
+
+    /// Tells whether the entry itself says what its tokens cost.
+    pub fn has_price(&self) -> bool {
+        self.price.is_some()
+    }
+
+    /// Returns how many conversations are held with it at a time.
+    pub fn parallel(&self) -> u32 {
+        self.parallel
     }
 
     /// Returns the server of `serve` that the entry names, if it names one.
@@ -365,6 +386,7 @@ macro_rules! entry_with {
                 api_key_env: Option<String>,
                 scripted: Option<String>,
                 parallel: Option<$crate::config::Count>,
+                price: Option<$crate::config::Price>,
                 $($(#[$field_meta])* $field: Option<$type>,)*
             }
 
@@ -384,6 +406,7 @@ macro_rules! entry_with {
                         api_key_env: fields.api_key_env,
                         scripted: fields.scripted,
                         parallel: fields.parallel,
+                        price: fields.price,
                     };
                     Ok(Self {
                         model: model.try_into()?,

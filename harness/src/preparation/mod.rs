@@ -20,7 +20,8 @@ use shipworthy_schema::{
     SimulatorPlan,
 };
 
-use crate::config::{Config, Limits, SimulatorConfig};
+use crate::accounting::PriceList;
+use crate::config::{Budget, Config, Limits, SimulatorConfig};
 use crate::early_stopping::Schedule;
 
 pub use error::PreparationError;
@@ -53,6 +54,10 @@ pub struct Prepared {
     pub models: Models,
     /// What the run may cost; no part of the plan.
     pub limits: Limits,
+    /// What the run's calls may take; no part of the plan.
+    pub budget: Budget,
+    /// What tokens cost; no part of the plan.
+    pub prices: PriceList,
     /// The servers behind them that were started for this; they stop when it is dropped.
     pub servers: Arc<Servers>,
 }
@@ -80,6 +85,16 @@ impl Inputs {
             rubric,
             rubric_text,
         })
+    }
+
+    /// Returns who speaks.
+    pub fn personas(&self) -> &[Persona] {
+        self.pool.personas()
+    }
+
+    /// Returns what counts as good.
+    pub fn rubric(&self) -> &Rubric {
+        &self.rubric
     }
 
     /// Tells whether the people were looked for in training data.
@@ -184,6 +199,8 @@ pub async fn prepare(
         rubric_text,
         models: opened.models,
         limits: config.limits.clone(),
+        budget: config.budget.value,
+        prices: PriceList::of(config),
         servers,
     })
 }

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use rusqlite::params;
-use shipworthy_schema::{CallRole, ChatReply, Digest};
+use shipworthy_schema::{CallRole, ChatReply, Digest, ModelName};
 
 use super::{Store, StoreError};
 
@@ -46,20 +46,24 @@ pub(super) fn role_of(name: &str) -> Option<CallRole> {
 }
 
 impl Store {
-    /// Commits a reply.
+    /// Commits a reply of `model`.
     pub async fn put_call(
         &self,
         run: &str,
         key: &CallKey,
+        model: &ModelName,
         request: &Digest,
         reply: &ChatReply,
         latency: Duration,
     ) -> Result<(), StoreError> {
         let (run, key, request) = (run.to_owned(), key.clone(), request.clone());
+        let model = model.clone();
         let json = serde_json::to_string(reply).expect("a reply is plain data");
         let usage = reply.usage;
         let latency_ms = i64::try_from(latency.as_millis()).unwrap_or(i64::MAX);
-        let insert = "INSERT INTO calls VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+        let insert = "INSERT INTO calls (run, thread, role, turn, attempt, request, reply, \
+            prompt_tokens, cached_tokens, completion_tokens, latency_ms, model, reasoning_tokens) \
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
         self.writer
             .write(move |connection| {
                 connection.prepare_cached(insert)?.execute(params![
@@ -74,6 +78,8 @@ impl Store {
                     count(usage.cached_tokens),
                     count(usage.completion_tokens),
                     latency_ms,
+                    model.as_str(),
+                    count(usage.reasoning_tokens),
                 ])?;
                 Ok(())
             })

@@ -4,9 +4,11 @@
 //! the calls in flight.
 
 mod call;
+mod columns;
 mod ledger;
 mod lock;
 mod preflight;
+mod prices;
 mod run;
 mod usage;
 mod writer;
@@ -19,7 +21,7 @@ use thiserror::Error;
 pub use call::{CallKey, StoredCall};
 pub use lock::RunLock;
 pub use run::{NewRun, Run, RunState};
-pub use usage::RoleUsage;
+pub use usage::{CountedCalls, RoleUsage};
 use writer::Writer;
 
 /// Version of the tables, kept in `PRAGMA user_version`.
@@ -190,7 +192,7 @@ fn migrate(path: &Path, connection: &Connection) -> Result<(), StoreError> {
         connection.execute_batch("COMMIT").map_err(failed)?;
     }
     match version().map_err(failed)? {
-        FORMAT => Ok(()),
+        FORMAT => columns::add_missing(connection).map_err(failed),
         got => Err(StoreError::Format {
             path: path.to_owned(),
             got,

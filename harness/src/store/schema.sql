@@ -38,6 +38,8 @@ CREATE TABLE calls (
     cached_tokens     INTEGER,
     completion_tokens INTEGER,
     latency_ms        INTEGER NOT NULL,
+    model             TEXT,                 -- name in the project; NULL from earlier versions
+    reasoning_tokens  INTEGER,
     PRIMARY KEY (run, thread, role, turn, attempt)
 ) STRICT, WITHOUT ROWID;
 
