@@ -50,6 +50,9 @@ mod secrets;
 /// Servers that a project starts itself.
 mod served;
 
+/// Spans of calls at an OTLP collector.
+mod tracing;
+
 /// Fine-tuning, and how likely models find conversations.
 #[cfg(feature = "native")]
 mod training;

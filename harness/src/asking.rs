@@ -15,6 +15,7 @@ use crate::halt::{Halt, HaltReason};
 pub use crate::speaker::Speaker;
 use crate::speaker::Unconfirmed;
 use crate::store::{CallKey, Store, StoreError, StoredCall};
+use crate::telemetry::{CallSpan, Tracer};
 use crate::traffic::{Admission, Ending, Settled, backoff};
 
 /// Takes the events of a run.
@@ -98,12 +99,20 @@ pub struct Asking {
     stored: HashMap<CallKey, StoredCall>,
     timeout_s: u32,
     limits: Limits,
-    /// What the run may take, where that is bounded.
-    purse: Option<Purse>,
+    oversight: Oversight,
     /// How often calls of a conversation were repeated.
     retries: Mutex<HashMap<String, u32>>,
     halt: Halt,
     listener: Listener,
+}
+
+/// What looks at every call besides.
+#[derive(Default)]
+pub(crate) struct Oversight {
+    /// What the run may take, where that is bounded.
+    pub(crate) purse: Option<Purse>,
+    /// What makes spans, where somebody wants them.
+    pub(crate) tracer: Option<Tracer>,
 }
 
 /// One call's failures so far.
@@ -122,7 +131,7 @@ impl Asking {
         run: String,
         timeout_s: u32,
         limits: Limits,
-        purse: Option<Purse>,
+        oversight: Oversight,
         halt: Halt,
         listener: Listener,
     ) -> Result<Self, StoreError> {
@@ -133,7 +142,7 @@ impl Asking {
             stored,
             timeout_s,
             limits,
-            purse,
+            oversight,
             retries: Mutex::default(),
             halt,
             listener,
@@ -177,11 +186,17 @@ impl Asking {
             return Ok(stored.reply.clone());
         }
         let model = &speaker.planned.name;
-        let held = match &self.purse {
+        let held = match &self.oversight.purse {
             Some(purse) => Some(purse.hold(speaker.role, model, request, &self.halt).await?),
             None => None,
         };
-        let (reply, latency) = self.call(speaker, request, &digest).await?;
+        let span = self.tracer().map(CallSpan::begin);
+        let called = self.call(speaker, request, &digest).await;
+        if let Some(span) = span {
+            let reply = called.as_ref().map(|(reply, _)| reply);
+            span.end(speaker.role, &speaker.planned, request, reply);
+        }
+        let (reply, latency) = called?;
         let put = self
             .store
             .put_call(&self.run, &key, model, &digest, &reply, latency);
@@ -384,6 +399,11 @@ impl Asking {
     /// Returns the store.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Returns what makes spans, where somebody wants them.
+    pub(crate) fn tracer(&self) -> Option<&Tracer> {
+        self.oversight.tracer.as_ref()
     }
 
     /// Returns the run's id.

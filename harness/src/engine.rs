@@ -17,6 +17,7 @@ use crate::preparation::Models;
 use crate::scoring::{Scoring, score};
 use crate::simulation::{Setting, Simulator, converse};
 use crate::store::StoreError;
+use crate::telemetry::Tracer;
 use crate::traffic::Servers;
 
 /// What holds and scores the conversations of one run.
@@ -172,11 +173,15 @@ impl<'a> Engine<'a> {
         let asking = self.asking;
         let place = asking.halt().or(model.server.places.acquire()).await?;
         let _place = place.expect("the semaphore is never closed");
+        let start = asking.tracer().map(Tracer::now);
         let conversation = converse(asking, &self.setting, model, persona, id).await?;
         asking
             .store()
             .put_conversation(asking.run(), &conversation)
             .await?;
+        if let (Some(tracer), Some(start)) = (asking.tracer(), start) {
+            tracer.conversation(&conversation, start);
+        }
         let (id, termination) = (conversation.id.clone(), conversation.termination);
         asking.emit(Event::ConversationFinished { id, termination });
         Ok(conversation)
@@ -189,8 +194,12 @@ impl<'a> Engine<'a> {
         conversation: Conversation,
     ) -> Result<(Conversation, ConversationScore), StopError> {
         let (asking, scoring) = (self.asking, &self.scoring);
+        let start = asking.tracer().map(Tracer::now);
         let scores = score(asking, self.rubric, scoring, persona, &conversation).await?;
         asking.store().put_score(asking.run(), &scores).await?;
+        if let (Some(tracer), Some(start)) = (asking.tracer(), start) {
+            tracer.scoring(&scores.conversation, start);
+        }
         let (id, overall) = (scores.conversation.clone(), scores.overall.clone());
         asking.emit(Event::ConversationScored { id, overall });
         Ok((conversation, scores))

@@ -4,20 +4,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shipworthy_schema::{Digest, Evaluation, ModelName, ModelSource, Plan, ServedIdentity};
+use shipworthy_schema::{
+    Digest, Evaluation, ModelName, ModelSource, Persona, Plan, ServedIdentity,
+};
 use thiserror::Error;
 
 use crate::accounting::cost_of_run;
-use crate::asking::{Asking, Listener, StopError};
+use crate::asking::{Asking, Listener, Oversight, StopError};
 use crate::budget::Purse;
 use crate::comparison::ComparisonError;
 use crate::conclusion::{Record, Step, first_look};
 use crate::config::Count;
 use crate::engine::Engine;
 use crate::halt::{Halt, HaltReason};
-use crate::preflight::{RefusedError, preflight};
+use crate::preflight::{Preflight, RefusedError, preflight};
 use crate::preparation::{Prepared, personas_of_run};
 use crate::store::{NewRun, Run, RunState, Store, StoreError};
+use crate::telemetry::Tracer;
 
 /// Says why there is no verdict.
 #[derive(Debug, Error)]
@@ -145,6 +148,7 @@ async fn evaluate_until(
         limits,
         budget,
         prices,
+        tracer,
         // They run until this returns.
         servers: _servers,
     } = prepared;
@@ -193,25 +197,57 @@ async fn evaluate_until(
         run.clone(),
         timeout_s,
         limits,
-        purse,
+        Oversight { purse, tracer },
         halt,
         listener,
     )?;
+    let start = asking.tracer().map(Tracer::now);
     let engine = Engine::new(&asking, &plan, &rubric, &models);
+    let held = hold_and_conclude(&engine, &asking, &plan, &personas, &found).await;
+    if let (Some(tracer), Some(start)) = (asking.tracer(), start) {
+        tracer.run(
+            &run,
+            &plan.digest(),
+            start,
+            held.as_ref().err().map(error_type),
+        );
+    }
+    held.map(|evaluation| (run, evaluation))
+}
+
+/// Returns what kind of error it is, in few words that quote nobody.
+fn error_type(error: &EvaluationError) -> &'static str {
+    match error {
+        EvaluationError::Stop(StopError::Halted { .. }) => "halted",
+        EvaluationError::Stop(_) => "stopped",
+        EvaluationError::ModelChanged { .. } => "model_changed",
+        _ => "no_verdict",
+    }
+}
+
+/// Holds conversations and looks at them until there is a verdict.
+async fn hold_and_conclude(
+    engine: &Engine<'_>,
+    asking: &Asking,
+    plan: &Plan,
+    personas: &[Persona],
+    found: &Preflight,
+) -> Result<Evaluation, EvaluationError> {
+    let (store, run) = (asking.store(), asking.run());
     let mut ordinals = None;
-    let mut held = first_look(&plan);
+    let mut held = first_look(plan);
     loop {
-        let changed = |stop| model_changed(&run, stop);
+        let changed = |stop| model_changed(run, stop);
         let people = &personas[..held.min(personas.len())];
         let (conversations, scores) = engine.run(people).await.map_err(changed)?;
         engine.confirm_models().await.map_err(changed)?;
         let ordinals = match &mut ordinals {
             Some(ordinals) => ordinals,
-            None => ordinals.insert(record_looks(&store, &run, &plan)?),
+            None => ordinals.insert(record_looks(store, run, plan)?),
         };
         let record = Record {
-            plan: &plan,
-            personas: &personas,
+            plan,
+            personas,
             conversations,
             scores,
         };
@@ -219,14 +255,14 @@ async fn evaluate_until(
             Ok(Step::GoOn { personas }) => held = personas,
             Ok(Step::Done(mut evaluation)) => {
                 evaluation.warnings.extend(found.warnings());
-                evaluation.cost = cost_of_run(&store, &run, &plan)?;
-                store.finish_run(&run, evaluation.verdict()).await?;
-                return Ok((run, *evaluation));
+                evaluation.cost = cost_of_run(store, run, plan)?;
+                store.finish_run(run, evaluation.verdict()).await?;
+                return Ok(*evaluation);
             }
             Err(source) => {
-                store.put_invalid(&run, &source.to_string()).await?;
+                store.put_invalid(run, &source.to_string()).await?;
                 return Err(EvaluationError::Invalid {
-                    run,
+                    run: run.to_owned(),
                     source: source.into(),
                 });
             }

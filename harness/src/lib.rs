@@ -17,6 +17,7 @@ pub mod halt;
 pub mod scoring;
 pub mod simulation;
 mod speaker;
+pub mod telemetry;
 mod traffic;
 mod turn_seed;
 

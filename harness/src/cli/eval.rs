@@ -1,5 +1,6 @@
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use shipworthy_harness::evaluation::{EvaluationError, Start, evaluate};
@@ -7,6 +8,7 @@ use shipworthy_harness::halt::{Halt, HaltReason};
 use shipworthy_harness::preparation::{Servers, prepare};
 use shipworthy_harness::run_directory::{self, REPORT, TRANSCRIPTS};
 use shipworthy_harness::store::{RoleUsage, RunState, Store};
+use shipworthy_harness::telemetry::{Settings, Tracer};
 use shipworthy_schema::{Evaluation, Persona};
 
 use super::error::{Failure, RESUME};
@@ -75,7 +77,7 @@ fn evaluate_and_report(printer: &Printer, config: &Path, start: Start, exit_zero
         "finishing the calls under way; once more stops at once",
         move || asked.request(HaltReason::Interrupted),
     );
-    let prepared = runtime.block_on(async {
+    let mut prepared = runtime.block_on(async {
         let prepared = prepare(&parsed, config, &environment);
         tokio::select! {
             prepared = prepared => prepared.map_err(Failure::from),
@@ -107,8 +109,22 @@ fn evaluate_and_report(printer: &Printer, config: &Path, start: Start, exit_zero
     let (personas, personas_text) = (prepared.personas.clone(), prepared.personas_text.clone());
     let (listener, bar) = progress::listener(printer);
     let servers = Arc::clone(&prepared.servers);
+    let tracing = Settings::of(&parsed.tracing, &environment);
     let done = runtime.block_on(async {
+        let sending = tracing.map(|settings| {
+            let (tracer, sending) = Tracer::start(settings, SystemTime::now, &trace_seed());
+            prepared.tracer = Some(tracer);
+            sending
+        });
         let done = evaluate(prepared, store.clone(), start, halt, listener).await;
+        if let Some(sending) = sending {
+            match sending.finish(SENDING_PATIENCE).await {
+                0 => {}
+                lost => printer.note(&format!(
+                    "warning: {lost} spans did not reach the OTLP collector; the run is not affected"
+                )),
+            }
+        }
         done.map_err(|error| without_verdict(error, &project, &store, &personas))
     });
     bar.finish_and_clear();
@@ -124,6 +140,17 @@ fn evaluate_and_report(printer: &Printer, config: &Path, start: Start, exit_zero
     } else {
         evaluation.verdict().exit_code()
     })
+}
+
+/// How long the end of a run waits for a collector that is slow.
+const SENDING_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Returns what names a trace: no two processes have the same.
+fn trace_seed() -> Vec<u8> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let mut seed = since.unwrap_or_default().as_nanos().to_le_bytes().to_vec();
+    seed.extend_from_slice(&std::process::id().to_le_bytes());
+    seed
 }
 
 /// Adds what servers wrote last that died under way.

@@ -14,6 +14,7 @@ mod sampling;
 mod serve;
 mod simulator;
 mod simulator_audit;
+mod tracing;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,7 @@ pub use sampling::{JudgeSampling, SimulatorSampling};
 pub use serve::{ServeConfig, ServeError};
 pub use simulator::{SimulatorConfig, SimulatorEntry};
 pub use simulator_audit::SimulatorAuditConfig;
+pub use tracing::TracingConfig;
 
 /// A project: who speaks with which models, and what bar they must clear.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -109,6 +111,9 @@ pub struct Config {
     #[serde(default = "default_budget")]
     #[schemars(with = "Budget")]
     pub budget: Spanned<Budget>,
+    /// Where spans of calls go, for those who watch runs with OpenTelemetry.
+    #[serde(default)]
+    pub tracing: TracingConfig,
 }
 
 fn default_simulator() -> Spanned<SimulatorConfig> {
@@ -338,7 +343,8 @@ training_data: data/train.jsonl
     #[test_case("rubric: coaching", "rubrik: coaching"
         => "c.yaml:3:1: field `rubrik`: unknown field `rubrik`, expected one of project, personas, \
             rubric, baseline, models, serve, notice, system_prompt, simulator, simulator_audit, judge, \
-            judging, sampling, gate, early_stopping, training_data, call_timeout_s, limits, currency, budget"; "unknown key")]
+            judging, sampling, gate, early_stopping, training_data, call_timeout_s, limits, currency, budget, \
+            tracing"; "unknown key")]
     #[test_case("seed_start: 9000", "seed_start: 4000"
         => "c.yaml:2:51: field `personas.seed_start`: seeds 4000 to 4014 are for training; \
             evaluation personas take seeds from 9000 up"; "training seeds")]

@@ -23,6 +23,7 @@ use shipworthy_schema::{
 use crate::accounting::PriceList;
 use crate::config::{Budget, Config, Limits, SimulatorConfig};
 use crate::early_stopping::Schedule;
+use crate::telemetry::Tracer;
 
 pub use error::PreparationError;
 pub use library::{LibraryError, spec_by_name};
@@ -58,6 +59,8 @@ pub struct Prepared {
     pub budget: Budget,
     /// What tokens cost; no part of the plan.
     pub prices: PriceList,
+    /// What makes spans of the run, where somebody wants them; nobody does at first.
+    pub tracer: Option<Tracer>,
     /// The servers behind them that were started for this; they stop when it is dropped.
     pub servers: Arc<Servers>,
 }
@@ -201,6 +204,7 @@ pub async fn prepare(
         limits: config.limits.clone(),
         budget: config.budget.value,
         prices: PriceList::of(config),
+        tracer: None,
         servers,
     })
 }
