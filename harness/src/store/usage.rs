@@ -71,7 +71,7 @@ const MODEL: &str = "COALESCE(model, CASE role \
 impl Store {
     /// Returns what the calls of `run` added up to, by role, then model.
     ///
-    /// Whatever else than this run paid for a reply, that reply is to be left out here.
+    /// Every stored reply counts, so that what a run took follows from its replies alone.
     pub fn usage(&self, run: &str) -> Result<Vec<RoleUsage>, StoreError> {
         let both = "prompt_tokens IS NOT NULL AND completion_tokens IS NOT NULL";
         let select = format!(
