@@ -14,6 +14,9 @@ mod errors;
 /// Servers that fail, stall, die and come back; runs that are stopped.
 mod faults;
 
+/// What calls take, and what a run may take.
+mod cost;
+
 /// What `--help` shows.
 mod help;
 
@@ -49,6 +52,9 @@ mod secrets;
 
 /// Servers that a project starts itself.
 mod served;
+
+/// Spans of calls at an OTLP collector.
+mod tracing;
 
 /// Fine-tuning, and how likely models find conversations.
 #[cfg(feature = "native")]

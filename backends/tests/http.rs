@@ -152,6 +152,7 @@ async fn a_reply_is_read_whole() {
         "usage": {
             "prompt_tokens": 12, "completion_tokens": 3,
             "prompt_tokens_details": {"cached_tokens": 8},
+            "completion_tokens_details": {"reasoning_tokens": 2},
         },
     });
     let reply = reply_to(Answer::Json(body)).await.unwrap();
@@ -165,6 +166,7 @@ async fn a_reply_is_read_whole() {
                 prompt_tokens: Some(12),
                 cached_tokens: Some(8),
                 completion_tokens: Some(3),
+                reasoning_tokens: Some(2),
             },
         }
     );

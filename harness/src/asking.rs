@@ -9,12 +9,14 @@ use shipworthy_backends::ChatError;
 use shipworthy_schema::{CallRole, ChatReply, ChatRequest, Digest, Event, ModelName};
 use thiserror::Error;
 
+use crate::budget::Purse;
 use crate::config::Limits;
 use crate::halt::{Halt, HaltReason};
 use crate::known_replies::KnownReplies;
 pub use crate::speaker::Speaker;
 use crate::speaker::Unconfirmed;
 use crate::store::{CallKey, Origin, Store, StoreError, StoredCall};
+use crate::telemetry::{CallSpan, Tracer};
 use crate::traffic::{Admission, Ending, Settled, backoff};
 
 /// Takes the events of a run.
@@ -100,10 +102,20 @@ pub struct Asking {
     known: Option<KnownReplies>,
     timeout_s: u32,
     limits: Limits,
+    oversight: Oversight,
     /// How often calls of a conversation were repeated.
     retries: Mutex<HashMap<String, u32>>,
     halt: Halt,
     listener: Listener,
+}
+
+/// What looks at every call besides.
+#[derive(Default)]
+pub(crate) struct Oversight {
+    /// What the run may take, where that is bounded.
+    pub(crate) purse: Option<Purse>,
+    /// What makes spans, where somebody wants them.
+    pub(crate) tracer: Option<Tracer>,
 }
 
 /// One call's failures so far.
@@ -117,11 +129,12 @@ struct Failures {
 
 impl Asking {
     /// Returns an asker for `run`; replies that the store already has are never asked for again.
-    pub fn new(
+    pub(crate) fn new(
         store: Arc<Store>,
         run: String,
         timeout_s: u32,
         limits: Limits,
+        oversight: Oversight,
         halt: Halt,
         listener: Listener,
     ) -> Result<Self, StoreError> {
@@ -133,6 +146,7 @@ impl Asking {
             known: None,
             timeout_s,
             limits,
+            oversight,
             retries: Mutex::default(),
             halt,
             listener,
@@ -191,13 +205,25 @@ impl Asking {
             (Some(known), Some(speaker)) => known.find(&key.thread, &digest, speaker),
             _ => Ok(None),
         };
-        let (reply, latency, source) = if let Some(known) = known.map_err(StopError::Store)? {
-            (known.reply, known.latency, Some(known.run))
+        let model = &speaker.planned.name;
+        let (reply, latency, source, held) = if let Some(known) = known.map_err(StopError::Store)? {
+            (known.reply, known.latency, Some(known.run), None)
         } else {
-            let (reply, latency) = self.call(speaker, request, &digest).await?;
-            (reply, latency, None)
+            let held = match &self.oversight.purse {
+                Some(purse) => Some(purse.hold(speaker.role, model, request, &self.halt).await?),
+                None => None,
+            };
+            let span = self.tracer().map(CallSpan::begin);
+            let called = self.call(speaker, request, &digest).await;
+            if let Some(span) = span {
+                let reply = called.as_ref().map(|(reply, _)| reply);
+                span.end(speaker.role, &speaker.planned, request, reply);
+            }
+            let (reply, latency) = called?;
+            (reply, latency, None, held)
         };
         let origin = Origin {
+            model,
             speaker: speaker.known_as.as_deref(),
             source: source.as_deref(),
         };
@@ -205,6 +231,9 @@ impl Asking {
             .store
             .put_call(&self.run, &key, &digest, &reply, latency, origin);
         put.await.map_err(StopError::Store)?;
+        if let Some(held) = held {
+            held.pay(reply.usage);
+        }
         self.tell(speaker.role, &reply, source.is_some());
         Ok(reply)
     }
@@ -400,6 +429,11 @@ impl Asking {
     /// Returns the store.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Returns what makes spans, where somebody wants them.
+    pub(crate) fn tracer(&self) -> Option<&Tracer> {
+        self.oversight.tracer.as_ref()
     }
 
     /// Returns the run's id.

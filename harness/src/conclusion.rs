@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shipworthy_schema::{
-    Comparison, Conversation, ConversationScore, Decision, Evaluation, InterimLook, LookOutcome,
-    ModelName, Persona, PersonaId, Plan, PoolLook, Reason,
+    Comparison, Conversation, ConversationScore, Cost, Decision, Evaluation, InterimLook,
+    LookOutcome, ModelName, Persona, PersonaId, Plan, PoolLook, Reason,
 };
 
 use crate::comparison::{ComparisonError, Evidence, compare};
@@ -226,6 +226,8 @@ impl Part<'_> {
             recommended,
             pool_looks,
             interim_looks,
+            // A record knows no calls; the store does.
+            cost: Cost::default(),
             warnings,
         }))
     }

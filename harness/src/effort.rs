@@ -1,6 +1,6 @@
 //! What an evaluation costs: calls, tokens and time.
 
-use shipworthy_schema::CallRole;
+use shipworthy_schema::{CallRole, Tally};
 
 use crate::store::RoleUsage;
 
@@ -62,16 +62,33 @@ impl Assumed {
 /// Returns what a conversation cost in a run that held `conversations`, failed ones included.
 pub fn measured(usage: &[RoleUsage], conversations: usize) -> Vec<RoleRate> {
     let n = conversations.max(1) as f64;
-    let each = |sum: u64| sum as f64 / n;
-    usage
-        .iter()
-        .map(|usage| RoleRate {
-            role: usage.role,
-            calls: each(usage.calls),
-            prompt_tokens: usage.prompt_tokens.map(each),
-            completion_tokens: usage.completion_tokens.map(each),
-            seconds: usage.seconds / n,
-        })
+    // A sum over some calls only would pass for the whole.
+    let each = |tally: Tally| match tally.uncounted {
+        0 => tally.sum.map(|sum| sum as f64 / n),
+        _ => None,
+    };
+    let of_role = |role: CallRole| {
+        let mut usage = usage.iter().filter(|usage| usage.role == role).peekable();
+        usage.peek()?;
+        let none = RoleRate {
+            role,
+            calls: 0.0,
+            prompt_tokens: Some(0.0),
+            completion_tokens: Some(0.0),
+            seconds: 0.0,
+        };
+        let sum = |a: Option<f64>, b: Option<f64>| Some(a? + b?);
+        Some(usage.fold(none, |rate, usage| RoleRate {
+            role,
+            calls: rate.calls + usage.calls as f64 / n,
+            prompt_tokens: sum(rate.prompt_tokens, each(usage.prompt_tokens)),
+            completion_tokens: sum(rate.completion_tokens, each(usage.completion_tokens)),
+            seconds: rate.seconds + usage.seconds / n,
+        }))
+    };
+    [CallRole::Model, CallRole::Simulator, CallRole::Judge]
+        .into_iter()
+        .filter_map(of_role)
         .collect()
 }
 
@@ -122,10 +139,10 @@ impl Effort {
 
 #[cfg(test)]
 mod tests {
-    use shipworthy_schema::CallRole;
+    use shipworthy_schema::{CallRole, Tally};
 
     use super::{Assumed, Effort, measured};
-    use crate::store::RoleUsage;
+    use crate::store::{CountedCalls, RoleUsage};
 
     #[test]
     fn calls_are_models_by_personas_by_repeats_by_turns() {
@@ -158,14 +175,25 @@ mod tests {
 
     #[test]
     fn a_run_s_sums_are_scaled() {
-        let usage = RoleUsage {
+        let usage = |calls, uncounted, tokens, seconds| RoleUsage {
             role: CallRole::Model,
-            calls: 50,
-            prompt_tokens: None,
-            completion_tokens: Some(1000),
-            seconds: 30.0,
+            model: None,
+            calls,
+            prompt_tokens: Tally {
+                sum: Some(7),
+                uncounted,
+            },
+            cached_tokens: Tally::default(),
+            completion_tokens: Tally {
+                sum: Some(tokens),
+                uncounted: 0,
+            },
+            reasoning_tokens: Tally::default(),
+            counted: CountedCalls::default(),
+            seconds,
         };
-        let effort = Effort::of(40, &measured(&[usage], 10), 2);
+        let models = [usage(30, 1, 400, 10.0), usage(20, 0, 600, 20.0)];
+        let effort = Effort::of(40, &measured(&models, 10), 2);
         assert_eq!(effort.calls, [(CallRole::Model, 200.0)]);
         assert_eq!(
             (effort.prompt_tokens, effort.completion_tokens),

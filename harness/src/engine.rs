@@ -18,6 +18,7 @@ use crate::reuse::Reuse;
 use crate::scoring::{Scoring, score};
 use crate::simulation::{Setting, Simulator, converse};
 use crate::store::{Known, StoreError};
+use crate::telemetry::Tracer;
 use crate::traffic::Servers;
 
 /// What holds and scores the conversations of one run.
@@ -194,11 +195,15 @@ impl<'a> Engine<'a> {
         let asking = self.asking;
         let place = asking.halt().or(model.server.places.acquire()).await?;
         let _place = place.expect("the semaphore is never closed");
+        let start = asking.tracer().map(Tracer::now);
         let conversation = converse(asking, &self.setting, model, persona, id).await?;
         asking
             .store()
             .put_conversation(asking.run(), &conversation, key.as_ref())
             .await?;
+        if let (Some(tracer), Some(start)) = (asking.tracer(), start) {
+            tracer.conversation(&conversation, start);
+        }
         let (id, termination) = (conversation.id.clone(), conversation.termination);
         asking.emit(Event::ConversationFinished { id, termination });
         Ok(conversation)
@@ -238,8 +243,12 @@ impl<'a> Engine<'a> {
             store.adopt_score(run, &known, key).await?;
             known.value
         } else {
+            let start = asking.tracer().map(Tracer::now);
             let scores = score(asking, self.rubric, scoring, persona, &conversation).await?;
             store.put_score(run, &scores, key.as_ref()).await?;
+            if let (Some(tracer), Some(start)) = (asking.tracer(), start) {
+                tracer.scoring(&scores.conversation, start);
+            }
             scores
         };
         asking.leave(&conversation.id.to_string());

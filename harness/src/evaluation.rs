@@ -10,18 +10,21 @@ use shipworthy_schema::{
 };
 use thiserror::Error;
 
-use crate::asking::{Asking, Listener, StopError};
+use crate::accounting::cost_of_run;
+use crate::asking::{Asking, Listener, Oversight, StopError};
+use crate::budget::Purse;
 use crate::comparison::ComparisonError;
 use crate::conclusion::{Record, Step, first_look};
 use crate::config::Count;
 use crate::engine::Engine;
 use crate::halt::{Halt, HaltReason};
 use crate::known_replies::KnownReplies;
-use crate::preflight::{RefusedError, preflight, recognise};
+use crate::preflight::{Preflight, RefusedError, preflight, recognise};
 use crate::preparation::{Prepared, personas_of_run};
 use crate::reuse::Reuse;
 use crate::shard::Shard;
 use crate::store::{NewRun, Run, RunState, Store, StoreError};
+use crate::telemetry::Tracer;
 
 /// Says why there is no verdict.
 #[derive(Debug, Error)]
@@ -178,6 +181,9 @@ async fn evaluate_until(
         limits,
         reuse,
         shard,
+        budget,
+        prices,
+        tracer,
         // They run until this returns.
         servers: _servers,
     } = prepared;
@@ -198,10 +204,12 @@ async fn evaluate_until(
                 store.put_shard(&run, shard)?;
             }
             store.put_preflight(&run, &found)?;
+            store.put_prices(&run, &prices)?;
             (run, found)
         }
         Start::Resume => {
             let run = run_to_resume(&store, &plan, shard)?;
+            store.put_prices(&run.id, &prices)?;
             if let Some((shard, true)) = store.shard_of(&run.id)? {
                 let personas = shard.share(&personas).len();
                 let run = run.id;
@@ -239,38 +247,79 @@ async fn evaluate_until(
         KnownReplies::of(&store, &run, &speakers)?
     };
     let timeout_s = plan.call_timeout_s;
+    let purse = if budget.is_unbounded() {
+        None
+    } else {
+        Some(Purse::new(budget, prices, &plan, &store.own_usage(&run)?))
+    };
     let asking = Asking::new(
         store.clone(),
         run.clone(),
         timeout_s,
         limits,
+        Oversight { purse, tracer },
         halt,
         listener,
     )?
     .knowing(known);
+    let start = asking.tracer().map(Tracer::now);
     let engine = Engine::new(&asking, &plan, &rubric, &models, &reuse)?;
-    if let Some(shard) = shard {
-        let people = shard.share(&personas);
-        speak(&engine, &store, &run, &people).await?;
-        store.finish_shard(&run).await?;
-        return Ok(Done::Shard {
-            run,
-            shard,
-            personas: people.len(),
-        });
+    let done = async {
+        if let Some(shard) = shard {
+            let people = shard.share(&personas);
+            speak(&engine, &store, &run, &people).await?;
+            store.finish_shard(&run).await?;
+            return Ok(Done::Shard {
+                run: run.clone(),
+                shard,
+                personas: people.len(),
+            });
+        }
+        let evaluation = hold_and_conclude(&engine, &asking, &plan, &personas, &found).await?;
+        Ok(Done::Decided {
+            run: run.clone(),
+            evaluation: evaluation.into(),
+        })
+    };
+    let done = done.await;
+    if let (Some(tracer), Some(start)) = (asking.tracer(), start) {
+        let failed = done.as_ref().err().map(error_type);
+        tracer.run(&run, &plan.digest(), start, failed);
     }
+    done
+}
+
+/// Returns what kind of error it is, in few words that quote nobody.
+fn error_type(error: &EvaluationError) -> &'static str {
+    match error {
+        EvaluationError::Stop(StopError::Halted { .. }) => "halted",
+        EvaluationError::Stop(_) => "stopped",
+        EvaluationError::ModelChanged { .. } => "model_changed",
+        _ => "no_verdict",
+    }
+}
+
+/// Holds conversations and looks at them until there is a verdict.
+async fn hold_and_conclude(
+    engine: &Engine<'_>,
+    asking: &Asking,
+    plan: &Plan,
+    personas: &[Persona],
+    found: &Preflight,
+) -> Result<Evaluation, EvaluationError> {
+    let (store, run) = (asking.store(), asking.run());
     let mut ordinals = None;
-    let mut held = first_look(&plan);
+    let mut held = first_look(plan);
     loop {
         let people = &personas[..held.min(personas.len())];
-        let (conversations, scores) = speak(&engine, &store, &run, people).await?;
+        let (conversations, scores) = speak(engine, store, run, people).await?;
         let ordinals = match &mut ordinals {
             Some(ordinals) => ordinals,
-            None => ordinals.insert(record_looks(&store, &run, &plan)?),
+            None => ordinals.insert(record_looks(store, run, plan)?),
         };
         let record = Record {
-            plan: &plan,
-            personas: &personas,
+            plan,
+            personas,
             conversations,
             scores,
         };
@@ -278,13 +327,14 @@ async fn evaluate_until(
             Ok(Step::GoOn { personas }) => held = personas,
             Ok(Step::Done(mut evaluation)) => {
                 evaluation.warnings.extend(found.warnings());
-                store.finish_run(&run, evaluation.verdict()).await?;
-                return Ok(Done::Decided { run, evaluation });
+                evaluation.cost = cost_of_run(store, run, plan)?;
+                store.finish_run(run, evaluation.verdict()).await?;
+                return Ok(*evaluation);
             }
             Err(source) => {
-                store.put_invalid(&run, &source.to_string()).await?;
+                store.put_invalid(run, &source.to_string()).await?;
                 return Err(EvaluationError::Invalid {
-                    run,
+                    run: run.to_owned(),
                     source: source.into(),
                 });
             }
@@ -359,6 +409,7 @@ pub fn recall(store: &Store, run: &Run) -> Result<Evaluation, EvaluationError> {
         Ok(Step::Done(mut evaluation)) => {
             let found = store.preflight(&run.id)?.unwrap_or_default();
             evaluation.warnings.extend(found.warnings());
+            evaluation.cost = cost_of_run(store, &run.id, &run.plan)?;
             Ok(*evaluation)
         }
         Ok(Step::GoOn { .. }) => Err(EvaluationError::Incomplete {

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::budget::Exhausted;
+
 /// Why a run is to end early.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum HaltReason {
     /// Somebody asked for it.
     Interrupted,
@@ -14,6 +16,8 @@ pub enum HaltReason {
         /// The time, in seconds.
         seconds: u32,
     },
+    /// A budget does not hold the next call.
+    Budget(Exhausted),
     /// Another part of the run cannot go on.
     Fault,
 }
@@ -26,6 +30,7 @@ impl HaltReason {
             Self::Deadline { seconds } => {
                 format!(": `limits.deadline_s`, {seconds} s, is over")
             }
+            Self::Budget(exhausted) => format!(": {}", exhausted.words()),
             Self::Fault => String::new(),
         }
     }

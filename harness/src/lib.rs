@@ -10,13 +10,16 @@ pub mod preparation;
 
 pub mod store;
 
+pub mod accounting;
 pub mod asking;
+pub mod budget;
 pub mod halt;
 mod known_replies;
 pub mod reuse;
 pub mod scoring;
 pub mod simulation;
 mod speaker;
+pub mod telemetry;
 mod traffic;
 mod turn_seed;
 
@@ -34,6 +37,7 @@ pub mod ruling;
 pub mod shard;
 mod simulator_audit;
 
+pub mod cost_bound;
 pub mod effort;
 pub mod operating_characteristics;
 pub mod pilot;

@@ -16,7 +16,7 @@ use crate::simulator_audit::reason_to_exclude;
 use crate::turn_seed::turn_seed;
 
 /// How often a judge is asked again after an answer that cannot be used.
-const REPAIRS: u32 = 2;
+pub(crate) const REPAIRS: u32 = 2;
 
 /// What scoring rests on besides the rubric.
 pub struct Scoring {

@@ -11,7 +11,7 @@ use crate::asking::{AskError, Asking, Speaker, StopError};
 use crate::turn_seed::turn_seed;
 
 /// How often a language model that plays a persona is asked again after a fault, per turn.
-const SIMULATOR_REPAIRS: u32 = 2;
+pub(crate) const SIMULATOR_REPAIRS: u32 = 2;
 
 /// What holds for every conversation of a run.
 pub struct Setting {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 use shipworthy_schema::{
-    Evaluation, InterimLook, JudgingSummary, ModelName, ModelSummary, PoolLook, Ranking,
+    Cost, Evaluation, InterimLook, JudgingSummary, ModelName, ModelSummary, PoolLook, Ranking,
     SimulatorAudit, Verdict,
 };
 
@@ -32,6 +32,7 @@ pub fn decision_json(evaluation: &Evaluation) -> String {
         models: &evaluation.comparison.models,
         judging: evaluation.judging.as_ref(),
         simulator_audit: &evaluation.simulator_audit,
+        cost: &evaluation.cost,
         warnings: notices(evaluation),
     };
     let json = serde_json::to_string_pretty(&document)
@@ -54,5 +55,6 @@ struct Document<'a> {
     models: &'a [ModelSummary],
     judging: Option<&'a JudgingSummary>,
     simulator_audit: &'a SimulatorAudit,
+    cost: &'a Cost,
     warnings: Vec<&'a str>,
 }

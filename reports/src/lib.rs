@@ -20,6 +20,7 @@
 mod inert_text;
 mod number_text;
 
+mod cost_text;
 mod evidence_limits;
 mod hold_checks;
 mod judging_text;
@@ -42,6 +43,7 @@ mod transcripts_jsonl;
 mod training;
 
 pub use comparison_json::compare_json;
+pub use cost_text::amount_text;
 pub use decision_json::decision_json;
 pub use github_annotations::github_annotations;
 pub use inert_text::{inert_json, one_line};

@@ -1,5 +1,6 @@
 //! `evaluation_report.md`: the report for people who decide, review and reproduce.
 
+mod cost;
 pub(crate) mod escape;
 mod examples;
 mod judges;
@@ -109,6 +110,7 @@ fn sections(evaluation: &Evaluation) -> Vec<String> {
     sections.push(judges::judges(evaluation));
     sections.push(results::terminations(evaluation));
     sections.push(simulator::simulator(evaluation));
+    sections.push(cost::cost(evaluation));
     sections.push(examples::examples(evaluation));
     let limits: Vec<String> = evidence_limits(evaluation);
     sections.push(format!(

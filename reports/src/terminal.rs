@@ -1,6 +1,7 @@
 //! The report for a terminal.
 
 pub(crate) mod columns;
+mod cost;
 mod criteria;
 pub(crate) mod layout;
 mod models;
@@ -115,6 +116,7 @@ impl<'a> Page<'a> {
         blocks.push(self.judges());
         blocks.push(self.terminations());
         blocks.push(self.simulator());
+        blocks.push(self.cost());
         blocks.push(self.warnings());
         blocks.retain(|block| !block.is_empty());
         blocks.join("\n")

@@ -64,4 +64,6 @@ pub struct Usage {
     pub cached_tokens: Option<u64>,
     /// Tokens of the reply, reasoning included.
     pub completion_tokens: Option<u64>,
+    /// Tokens of the reply that were reasoning.
+    pub reasoning_tokens: Option<u64>,
 }

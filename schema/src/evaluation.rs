@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Comparison, Conversation, ConversationScore, Decision, InterimLook, JudgingSummary, ModelName,
-    Persona, Plan, PoolLook, SimulatorAudit, Verdict,
+    Comparison, Conversation, ConversationScore, Cost, Decision, InterimLook, JudgingSummary,
+    ModelName, Persona, Plan, PoolLook, SimulatorAudit, Verdict,
 };
 
 /// A finished evaluation: everything a report is rendered from.
@@ -30,6 +30,9 @@ pub struct Evaluation {
     pub pool_looks: Vec<PoolLook>,
     /// The planned looks that were taken, where the plan has any.
     pub interim_looks: Vec<InterimLook>,
+    /// What its calls took.
+    #[serde(default)]
+    pub cost: Cost,
     /// What a reader must know before trusting the numbers.
     pub warnings: Vec<String>,
 }

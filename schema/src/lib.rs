@@ -19,6 +19,7 @@ mod sampling;
 
 mod comparison;
 mod conversation;
+mod cost;
 mod decision;
 mod evaluation;
 mod event;
@@ -39,6 +40,7 @@ pub use comparison::{
     LengthAdjusted, ModelSummary, NaiveTest, PersonaPair,
 };
 pub use conversation::{Conversation, ConversationId, Termination, Turn};
+pub use cost::{CallSums, Cost, CostPart, Currency, Tally};
 pub use decision::{Decision, Reason, Verdict};
 pub use digest::Digest;
 pub use evaluation::Evaluation;

@@ -3,5 +3,6 @@
 
 pub(crate) mod fake_openai;
 pub(crate) mod golden;
+pub(crate) mod otlp_collector;
 pub(crate) mod project;
 pub(crate) mod words;

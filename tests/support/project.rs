@@ -64,6 +64,8 @@ impl Project {
             "SHIPWORTHY_LOG",
             "COLUMNS",
             "RUST_BACKTRACE",
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
         ] {
             command.env_remove(name);
         }

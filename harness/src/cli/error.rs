@@ -167,6 +167,13 @@ impl From<StopError> for Failure {
             StopError::Halted {
                 reason: HaltReason::Interrupted,
             } => super::interrupted().hint(RESUME),
+            StopError::Halted {
+                reason: HaltReason::Budget(exhausted),
+            } => Self::new(Kind::Unavailable, &error).hint(format!(
+                "raise `{}` in the configuration, then `shipworthy eval --resume` goes on; every reply \
+                 so far is stored",
+                exhausted.field()
+            )),
             StopError::Halted { .. } => Self::new(Kind::Unavailable, error).hint(RESUME),
             StopError::RequestChanged { .. } => Self::new(Kind::Data, error)
                 .hint("run without `--resume`; this version asks differently"),

@@ -1,5 +1,6 @@
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use shipworthy_harness::evaluation::{Done, EvaluationError, Start, evaluate};
@@ -7,14 +8,15 @@ use shipworthy_harness::halt::{Halt, HaltReason};
 use shipworthy_harness::preparation::{Servers, personas_of_run, prepare};
 use shipworthy_harness::run_directory::{self, REPORT, TRANSCRIPTS};
 use shipworthy_harness::shard::Shard;
-use shipworthy_harness::store::{Reused, RunState, Store};
+use shipworthy_harness::store::{Reused, RoleUsage, RunState, Store};
+use shipworthy_harness::telemetry::{Settings, Tracer};
 use shipworthy_schema::{Digest, Evaluation, Persona};
 
 use super::error::{Failure, RESUME};
 use super::printer::Printer;
 use super::project::{ConfigPath, DEFAULT_CONFIG, Project, environment};
 use super::stop_signal::StopSignal;
-use super::{Outcome, exit_code, interrupted, progress};
+use super::{Outcome, call_times, dry_run, exit_code, interrupted, progress};
 
 /// Let held-out people talk with the models, score, compare, decide, report
 ///
@@ -32,6 +34,9 @@ pub(crate) struct Eval {
     /// Hold and score one share of the people only, e.g. `2/3`; `runs merge` gathers all shares
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
+    /// Print the most calls, tokens, money and time it can take, make no call, and exit with 0
+    #[arg(long, conflicts_with_all = ["resume", "exit_zero"])]
+    dry_run: bool,
     /// Exit with 0 whatever the verdict is
     #[arg(long)]
     exit_zero: bool,
@@ -39,6 +44,9 @@ pub(crate) struct Eval {
 
 impl Eval {
     pub(crate) fn run(&self, printer: &Printer) -> Outcome {
+        if self.dry_run {
+            return dry_run::dry_run(printer, &self.path.file());
+        }
         let start = if self.resume {
             Start::Resume
         } else {
@@ -136,8 +144,22 @@ fn evaluate_and_report(printer: &Printer, config: &Path, options: &Options) -> O
     let personas_text = prepared.personas_text.clone();
     let (listener, bar) = progress::listener(printer);
     let servers = Arc::clone(&prepared.servers);
+    let tracing = Settings::of(&parsed.tracing, &environment);
     let done = runtime.block_on(async {
+        let sending = tracing.map(|settings| {
+            let (tracer, sending) = Tracer::start(settings, SystemTime::now, &trace_seed());
+            prepared.tracer = Some(tracer);
+            sending
+        });
         let done = evaluate(prepared, store.clone(), start, halt, listener).await;
+        if let Some(sending) = sending {
+            match sending.finish(SENDING_PATIENCE).await {
+                0 => {}
+                lost => printer.note(&format!(
+                    "warning: {lost} spans did not reach the OTLP collector; the run is not affected"
+                )),
+            }
+        }
         done.map_err(|error| without_verdict(error, &project, &store))
     });
     bar.finish_and_clear();
@@ -158,12 +180,24 @@ fn evaluate_and_report(printer: &Printer, config: &Path, options: &Options) -> O
     };
     let directory = project.run_directory(&run);
     run_directory::write(&directory, &evaluation, &personas_text)?;
-    show(printer, &run, &evaluation, &directory, &store.reused(&run)?);
+    let took = Took::of(&store, &run)?;
+    show(printer, &run, &evaluation, &directory, &took);
     Ok(if options.exit_zero {
         exit_code::SUCCESS
     } else {
         evaluation.verdict().exit_code()
     })
+}
+
+/// How long the end of a run waits for a collector that is slow.
+const SENDING_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Returns what names a trace: no two processes have the same.
+fn trace_seed() -> Vec<u8> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let mut seed = since.unwrap_or_default().as_nanos().to_le_bytes().to_vec();
+    seed.extend_from_slice(&std::process::id().to_le_bytes());
+    seed
 }
 
 /// Adds what servers wrote last that died under way.
@@ -177,13 +211,29 @@ fn with_obituaries(failure: Failure, servers: &Servers) -> Failure {
         })
 }
 
-/// Prints the verdict, its reasons, the tables and where the report is.
+/// What a run's calls took, where times and other runs may be told.
+pub(super) struct Took {
+    usage: Vec<RoleUsage>,
+    reused: Reused,
+}
+
+impl Took {
+    pub(super) fn of(store: &Store, run: &str) -> Result<Self, Failure> {
+        Ok(Self {
+            usage: store.usage(run)?,
+            reused: store.reused(run)?,
+        })
+    }
+}
+
+/// Prints the verdict, its reasons, the tables and where the report is, and to stderr how long calls
+/// took.
 pub(super) fn show(
     printer: &Printer,
     run: &str,
     evaluation: &Evaluation,
     directory: &Path,
-    reused: &Reused,
+    took: &Took,
 ) {
     if printer.json() {
         let decision = shipworthy_reports::decision_json(evaluation);
@@ -193,7 +243,8 @@ pub(super) fn show(
             "format": 1,
             "run": run,
             "directory": directory.display().to_string(),
-            "reuse": reused,
+            "reuse": took.reused,
+            "calls": call_times::value(&took.usage),
             "decision": decision,
         }));
         return;
@@ -206,9 +257,12 @@ pub(super) fn show(
     ));
     printer.text(&format!(
         "\nrun     {run}\n{}report  {}\n",
-        reused_text(reused),
+        reused_text(&took.reused),
         directory.join(REPORT).display()
     ));
+    if let Some(line) = call_times::line(&took.usage) {
+        printer.note(&line);
+    }
 }
 
 /// Says that a share of the people have spoken, and what becomes of it.

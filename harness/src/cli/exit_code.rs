@@ -5,7 +5,7 @@ pub(crate) const USAGE: u8 = 2;
 /// The input data is wrong, or the evaluation is invalid.
 pub(crate) const DATA: u8 = 65;
 /// A server or service is unavailable, serves another model than planned, or was too slow for the
-/// run's deadline.
+/// run's deadline; or the run's budget is spent.
 pub(crate) const UNAVAILABLE: u8 = 69;
 /// A bug of ours.
 pub(crate) const INTERNAL: u8 = 70;
@@ -26,7 +26,8 @@ Exit codes:
    13  do not deploy
     2  usage or configuration
    65  bad input data, or an invalid evaluation
-   69  a server is unavailable, serves another model than planned, or `limits.deadline_s` is over
+   69  a server is unavailable or serves another model than planned, or `limits.deadline_s` or a
+       `budget` is used up
    70  a bug of ours
    74  a file could not be read or written (disk full, permissions)
   130  interrupted";

@@ -30,7 +30,7 @@ impl GateRun {
                 &run.id,
                 &evaluation,
                 &project.run_directory(&run.id),
-                &store.reused(&run.id)?,
+                &eval::Took::of(&store, &run.id)?,
             );
         } else {
             let (width, color) = (printer.width(), printer.color());

@@ -1,9 +1,11 @@
 //! The command line: parses flags, reads the environment, prints and exits. Nothing else does.
 
 mod byte_progress;
+mod call_times;
 mod compare;
 mod demo;
 mod doctor;
+mod dry_run;
 mod error;
 mod eval;
 mod exit_code;

@@ -55,8 +55,8 @@ impl Report {
         match self.format {
             None => {
                 run_directory::write(&directory, &evaluation, &run.personas)?;
-                let reused = store.reused(&run.id)?;
-                eval::show(printer, &run.id, &evaluation, &directory, &reused);
+                let took = eval::Took::of(&store, &run.id)?;
+                eval::show(printer, &run.id, &evaluation, &directory, &took);
             }
             Some(Format::Terminal) => {
                 let (width, color) = (printer.width(), printer.color());

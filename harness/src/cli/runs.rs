@@ -49,7 +49,7 @@ impl Runs {
                     &run.id,
                     &evaluation,
                     &project.run_directory(&run.id),
-                    &store.reused(&run.id)?,
+                    &eval::Took::of(&store, &run.id)?,
                 );
                 Ok(exit_code::SUCCESS)
             }

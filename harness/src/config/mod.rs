@@ -2,16 +2,19 @@
 //!
 //! Every field is checked where it is read, so that an error names file, line, column and field.
 
+mod budget;
 mod count;
 mod early_stopping;
 mod judge;
 mod limits;
 mod model_entry;
 mod personas;
+mod price;
 mod sampling;
 mod serve;
 mod simulator;
 mod simulator_audit;
+mod tracing;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,19 +23,22 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use shipworthy_schema::yaml::{self, Place, YamlError};
-use shipworthy_schema::{Gate, JudgingRule, ModelName, ProjectName, Sampling};
+use shipworthy_schema::{CallRole, Currency, Gate, JudgingRule, ModelName, ProjectName, Sampling};
 use thiserror::Error;
 
+pub use budget::Budget;
 pub use count::Count;
 pub use early_stopping::EarlyStoppingConfig;
 pub use judge::{JudgeConfig, JudgeEntry};
 pub use limits::Limits;
 pub use model_entry::{EntryError, ModelEntry, Served, Surroundings};
 pub use personas::PersonasConfig;
+pub use price::Price;
 pub use sampling::{JudgeSampling, SimulatorSampling};
 pub use serve::{ServeConfig, ServeError};
 pub use simulator::{SimulatorConfig, SimulatorEntry};
 pub use simulator_audit::SimulatorAuditConfig;
+pub use tracing::TracingConfig;
 
 /// A project: who speaks with which models, and what bar they must clear.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -97,6 +103,17 @@ pub struct Config {
     /// What a run may cost in repetitions and time.
     #[serde(default)]
     pub limits: Limits,
+    /// What prices are in, by its three letters.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub currency: Currency,
+    /// What the calls of a run may take.
+    #[serde(default = "default_budget")]
+    #[schemars(with = "Budget")]
+    pub budget: Spanned<Budget>,
+    /// Where spans of calls go, for those who watch runs with OpenTelemetry.
+    #[serde(default)]
+    pub tracing: TracingConfig,
 }
 
 fn default_simulator() -> Spanned<SimulatorConfig> {
@@ -107,6 +124,10 @@ fn default_judge() -> Spanned<JudgeConfig> {
     default_at_no_place(JudgeConfig::default())
 }
 
+fn default_budget() -> Spanned<Budget> {
+    default_at_no_place(Budget::default())
+}
+
 /// Returns `value` for a field that the file leaves out.
 fn default_at_no_place<T>(value: T) -> Spanned<T> {
     let nowhere = serde_saphyr::Location::UNKNOWN;
@@ -115,6 +136,17 @@ fn default_at_no_place<T>(value: T) -> Spanned<T> {
 
 fn default_call_timeout() -> Count {
     Count::new(300).expect("300 is above 0")
+}
+
+/// A model entry with its role.
+#[derive(Clone, Debug)]
+pub struct SpeakerEntry<'a> {
+    /// Its role.
+    pub role: CallRole,
+    /// Its name in that role.
+    pub name: ModelName,
+    /// The entry.
+    pub entry: &'a ModelEntry,
 }
 
 /// Says why a configuration cannot be used.
@@ -150,6 +182,7 @@ impl Config {
         config.personas.check_seeds(file)?;
         config.check_early_stopping(file)?;
         config.check_servers(file)?;
+        config.check_budget(file)?;
         Ok(config)
     }
 
@@ -213,6 +246,47 @@ impl Config {
         Ok(())
     }
 
+    fn check_budget(&self, file: &str) -> Result<(), YamlError> {
+        let speakers = self.speakers();
+        let unpriced = speakers.iter().find(|s| s.entry.price().is_none());
+        let (Some(_), Some(unpriced)) = (self.budget.value.money, unpriced) else {
+            return Ok(());
+        };
+        let place = match unpriced.role {
+            CallRole::Model => format!("models.{}", unpriced.name),
+            CallRole::Simulator => "simulator".to_owned(),
+            CallRole::Judge => format!("judge `{}`", unpriced.name),
+        };
+        Err(Place::of(file, "budget", &self.budget).error(format!(
+            "`money` can be watched only where every model at a `url` has a price; give {place} a \
+             `price: {{prompt: …, completion: …}}`, of 0 if it costs nothing"
+        )))
+    }
+
+    /// Returns every entry with its role and name: models under test, simulator, judges.
+    pub fn speakers(&self) -> Vec<SpeakerEntry<'_>> {
+        let models = self.models.iter().map(|(name, entry)| SpeakerEntry {
+            role: CallRole::Model,
+            name: name.clone(),
+            entry: &entry.value,
+        });
+        let simulator = match &self.simulator.value {
+            SimulatorConfig::RuleBased => None,
+            SimulatorConfig::Llm(entry) => Some(SpeakerEntry {
+                role: CallRole::Simulator,
+                name: SimulatorConfig::name(),
+                entry: &entry.model,
+            }),
+        };
+        let judges = self.judge.value.entries().iter();
+        let judges = judges.map(|judge| SpeakerEntry {
+            role: CallRole::Judge,
+            name: judge.name.clone(),
+            entry: &judge.model,
+        });
+        models.chain(simulator).chain(judges).collect()
+    }
+
     /// Returns every entry, with whether it is a model under test.
     pub fn entries(&self) -> Vec<(&ModelEntry, bool)> {
         let mut entries: Vec<(&ModelEntry, bool)> = self
@@ -269,7 +343,8 @@ training_data: data/train.jsonl
     #[test_case("rubric: coaching", "rubrik: coaching"
         => "c.yaml:3:1: field `rubrik`: unknown field `rubrik`, expected one of project, personas, \
             rubric, baseline, models, serve, notice, system_prompt, simulator, simulator_audit, judge, \
-            judging, sampling, gate, early_stopping, training_data, call_timeout_s, limits"; "unknown key")]
+            judging, sampling, gate, early_stopping, training_data, call_timeout_s, limits, currency, budget, \
+            tracing"; "unknown key")]
     #[test_case("seed_start: 9000", "seed_start: 4000"
         => "c.yaml:2:51: field `personas.seed_start`: seeds 4000 to 4014 are for training; \
             evaluation personas take seeds from 9000 up"; "training seeds")]

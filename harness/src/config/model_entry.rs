@@ -6,7 +6,7 @@ use serde::Deserialize;
 use shipworthy_backends::{ModelLocation, Neighbours, Secret};
 use thiserror::Error;
 
-use super::Count;
+use super::{Count, Price};
 
 /// Conversations held with one model at a time, unless the entry says otherwise.
 const DEFAULT_PARALLEL: u32 = 16;
@@ -19,6 +19,7 @@ pub struct ModelEntry {
     place: Place,
     parallel: u32,
     reuse: Option<bool>,
+    price: Option<Price>,
 }
 
 #[derive(Clone, Debug)]
@@ -73,6 +74,8 @@ pub(super) struct ModelEntryFields {
     /// Whether other runs may be answered with what it said: `true` vouches that what is served
     /// there stays the same. Files are known by their content; for them it is `true` if left out.
     pub(super) reuse: Option<bool>,
+    /// What its tokens cost.
+    pub(super) price: Option<Price>,
 }
 
 /// Says why an entry is no model.
@@ -175,6 +178,7 @@ impl TryFrom<ModelEntryFields> for ModelEntry {
             place,
             parallel: fields.parallel.map_or(DEFAULT_PARALLEL, Count::get),
             reuse: fields.reuse,
+            price: fields.price,
         })
     }
 }
@@ -242,6 +246,23 @@ impl ModelEntry {
     /// Tells whether other runs may be answered with what the model said.
     pub fn may_be_reused(&self) -> bool {
         self.reuse.unwrap_or(self.file().is_some())
+    }
+
+    /// Returns what its tokens cost: what the entry says, else nothing if it runs here; `None` where
+    /// nobody knows.
+    pub fn price(&self) -> Option<Price> {
+        let runs_here = !matches!(self.place, Place::Url { .. });
+        self.price.or(runs_here.then(Price::default))
+    }
+
+    /// Tells whether the entry itself says what its tokens cost.
+    pub fn has_price(&self) -> bool {
+        self.price.is_some()
+    }
+
+    /// Returns how many conversations are held with it at a time.
+    pub fn parallel(&self) -> u32 {
+        self.parallel
     }
 
     /// Returns the server of `serve` that the entry names, if it names one.
@@ -376,6 +397,7 @@ macro_rules! entry_with {
                 scripted: Option<String>,
                 parallel: Option<$crate::config::Count>,
                 reuse: Option<bool>,
+                price: Option<$crate::config::Price>,
                 $($(#[$field_meta])* $field: Option<$type>,)*
             }
 
@@ -396,6 +418,7 @@ macro_rules! entry_with {
                         scripted: fields.scripted,
                         parallel: fields.parallel,
                         reuse: fields.reuse,
+                        price: fields.price,
                     };
                     Ok(Self {
                         model: model.try_into()?,

@@ -6,6 +6,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use shipworthy_schema::ModelName;
+
 use super::SimulatorSampling;
 use super::model_entry::entry_with;
 
@@ -17,6 +19,13 @@ pub enum SimulatorConfig {
     RuleBased,
     /// A language model prompted with the persona.
     Llm(Box<SimulatorEntry>),
+}
+
+impl SimulatorConfig {
+    /// Returns what plans and reports call a language model that plays the people.
+    pub fn name() -> ModelName {
+        ModelName::new("simulator").expect("`simulator` is a name")
+    }
 }
 
 #[derive(Default)]

@@ -20,10 +20,12 @@ use shipworthy_schema::{
     SimulatorPlan,
 };
 
-use crate::config::{Config, Limits, SimulatorConfig};
+use crate::accounting::PriceList;
+use crate::config::{Budget, Config, Limits, SimulatorConfig};
 use crate::early_stopping::Schedule;
 use crate::reuse::ReusePolicy;
 use crate::shard::Shard;
+use crate::telemetry::Tracer;
 
 pub use error::PreparationError;
 pub use library::{LibraryError, spec_by_name};
@@ -59,6 +61,12 @@ pub struct Prepared {
     pub reuse: ReusePolicy,
     /// The share of the people that is held; `None`: all of them.
     pub shard: Option<Shard>,
+    /// What the run's calls may take; no part of the plan.
+    pub budget: Budget,
+    /// What tokens cost; no part of the plan.
+    pub prices: PriceList,
+    /// What makes spans of the run, where somebody wants them; nobody does at first.
+    pub tracer: Option<Tracer>,
     /// The servers behind them that were started for this; they stop when it is dropped.
     pub servers: Arc<Servers>,
 }
@@ -86,6 +94,16 @@ impl Inputs {
             rubric,
             rubric_text,
         })
+    }
+
+    /// Returns who speaks.
+    pub fn personas(&self) -> &[Persona] {
+        self.pool.personas()
+    }
+
+    /// Returns what counts as good.
+    pub fn rubric(&self) -> &Rubric {
+        &self.rubric
     }
 
     /// Tells whether the people were looked for in training data.
@@ -192,6 +210,9 @@ pub async fn prepare(
         limits: config.limits.clone(),
         reuse: ReusePolicy::of(config),
         shard: None,
+        budget: config.budget.value,
+        prices: PriceList::of(config),
+        tracer: None,
         servers,
     })
 }

@@ -72,7 +72,7 @@ pub(super) async fn open_all(
         let opened = opening.open(&entry.model, place).await?;
         models.simulator = Some(opened.model);
         simulator = Some(ModelRef {
-            name: named("simulator"),
+            name: SimulatorConfig::name(),
             source: opened.source,
         });
     }
@@ -107,10 +107,6 @@ pub(super) async fn open_all(
         simulator,
         judges,
     })
-}
-
-fn named(role: &str) -> ModelName {
-    ModelName::new(role).expect("role names are names")
 }
 
 impl Opening<'_> {

@@ -4,10 +4,15 @@ use rusqlite::Connection;
 
 const TABLES: &str = include_str!("additions.sql");
 
-/// Table, column, type. `calls.speaker`: who answered, where that can be proved to another run;
-/// `calls.source`: the run that asked, where it was another one.
-const COLUMNS: [(&str, &str, &str); 2] =
-    [("calls", "speaker", "TEXT"), ("calls", "source", "TEXT")];
+/// Table, column, type. `calls.model`: the model's name in the project; `calls.speaker`: who
+/// answered, where that can be proved to another run; `calls.source`: the run that asked, where it
+/// was another one.
+const COLUMNS: [(&str, &str, &str); 4] = [
+    ("calls", "model", "TEXT"),
+    ("calls", "reasoning_tokens", "INTEGER"),
+    ("calls", "speaker", "TEXT"),
+    ("calls", "source", "TEXT"),
+];
 
 /// Adds what the store lacks.
 pub(super) fn add(connection: &Connection) -> rusqlite::Result<()> {
@@ -31,7 +36,7 @@ pub(super) fn add(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 fn is_missing(connection: &Connection) -> rusqlite::Result<bool> {
-    let last_table = columns(connection, "behaviours")?.is_empty();
+    let last_table = columns(connection, "prices")?.is_empty();
     let (table, last_column, _) = COLUMNS[COLUMNS.len() - 1];
     let columns = columns(connection, table)?;
     Ok(last_table || !columns.iter().any(|column| column == last_column))

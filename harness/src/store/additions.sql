@@ -33,3 +33,9 @@ CREATE TABLE IF NOT EXISTS behaviours (
     prints TEXT NOT NULL,                   -- JSON
     PRIMARY KEY (source, number)
 ) STRICT, WITHOUT ROWID;
+
+-- What the tokens of a run cost.
+CREATE TABLE IF NOT EXISTS prices (
+    run    TEXT PRIMARY KEY REFERENCES runs (id),
+    prices TEXT NOT NULL                    -- JSON
+) STRICT, WITHOUT ROWID;

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use rusqlite::params;
-use shipworthy_schema::{CallRole, ChatReply, Digest};
+use shipworthy_schema::{CallRole, ChatReply, Digest, ModelName};
 
 use super::{Store, StoreError};
 
@@ -20,9 +20,11 @@ pub struct CallKey {
     pub attempt: u32,
 }
 
-/// Where a reply comes from, as far as another run may be answered with it.
-#[derive(Clone, Copy, Debug, Default)]
+/// Where a reply comes from.
+#[derive(Clone, Copy, Debug)]
 pub struct Origin<'a> {
+    /// The model's name in the project.
+    pub model: &'a ModelName,
     /// Who answered, where that can be proved to another run.
     pub speaker: Option<&'a str>,
     /// The run that asked, where it was another one.
@@ -66,6 +68,7 @@ impl Store {
         origin: Origin<'_>,
     ) -> Result<(), StoreError> {
         let (run, key, request) = (run.to_owned(), key.clone(), request.clone());
+        let model = origin.model.clone();
         let json = serde_json::to_string(reply).expect("a reply is plain data");
         let usage = reply.usage;
         let latency_ms = i64::try_from(latency.as_millis()).unwrap_or(i64::MAX);
@@ -74,8 +77,9 @@ impl Store {
             origin.source.map(str::to_owned),
         );
         let insert = "INSERT INTO calls (run, thread, role, turn, attempt, request, reply, \
-            prompt_tokens, cached_tokens, completion_tokens, latency_ms, speaker, source) \
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+            prompt_tokens, cached_tokens, completion_tokens, latency_ms, model, reasoning_tokens, \
+            speaker, source) \
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
         self.writer
             .write(move |connection| {
                 connection.prepare_cached(insert)?.execute(params![
@@ -90,6 +94,8 @@ impl Store {
                     count(usage.cached_tokens),
                     count(usage.completion_tokens),
                     latency_ms,
+                    model.as_str(),
+                    count(usage.reasoning_tokens),
                     speaker,
                     source,
                 ])?;

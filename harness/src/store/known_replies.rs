@@ -32,7 +32,7 @@ struct Row {
     turn: u32,
     request: String,
     reply: Option<String>,
-    usage: [Option<i64>; 3],
+    usage: [Option<i64>; 4],
     latency_ms: i64,
     speaker: String,
     run: String,
@@ -68,7 +68,7 @@ impl Store {
     /// calls, and those of the model under test that moved to the conversation.
     pub fn known_replies(&self, run: &str, thread: &str) -> Result<Vec<KnownReply>, StoreError> {
         let select = "SELECT role, turn, request, reply, prompt_tokens, cached_tokens, \
-                completion_tokens, latency_ms, speaker, COALESCE(source, run) FROM calls \
+                completion_tokens, reasoning_tokens, latency_ms, speaker, COALESCE(source, run) FROM calls \
             WHERE run = ?1 AND thread = ?2 AND speaker IS NOT NULL";
         let rows = self.read(|connection| {
             let mut statement = connection.prepare_cached(select)?;
@@ -78,10 +78,10 @@ impl Store {
                     turn: row.get(1)?,
                     request: row.get(2)?,
                     reply: row.get(3)?,
-                    usage: [row.get(4)?, row.get(5)?, row.get(6)?],
-                    latency_ms: row.get(7)?,
-                    speaker: row.get(8)?,
-                    run: row.get(9)?,
+                    usage: [row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?],
+                    latency_ms: row.get(8)?,
+                    speaker: row.get(9)?,
+                    run: row.get(10)?,
                 })
             })?;
             rows.collect::<rusqlite::Result<Vec<Row>>>()
@@ -143,8 +143,13 @@ fn is_model(row: &Row) -> bool {
 }
 
 /// Returns the reply that `turn` was made of.
-fn reply_of(turn: &Turn, usage: [Option<i64>; 3]) -> ChatReply {
-    let [prompt_tokens, cached_tokens, completion_tokens] =
+fn reply_of(turn: &Turn, usage: [Option<i64>; 4]) -> ChatReply {
+    let [
+        prompt_tokens,
+        cached_tokens,
+        completion_tokens,
+        reasoning_tokens,
+    ] =
         usage.map(|tokens| tokens.and_then(|n| u64::try_from(n).ok()));
     ChatReply {
         content: turn.content.clone(),
@@ -154,6 +159,7 @@ fn reply_of(turn: &Turn, usage: [Option<i64>; 3]) -> ChatReply {
             prompt_tokens,
             cached_tokens,
             completion_tokens,
+            reasoning_tokens,
         },
     }
 }

@@ -10,6 +10,7 @@ mod known_replies;
 mod ledger;
 mod lock;
 mod preflight;
+mod prices;
 mod reuse;
 mod run;
 mod shard;
@@ -27,7 +28,7 @@ pub use lock::RunLock;
 pub use reuse::{Known, Reused};
 pub use run::{NewRun, Run, RunState};
 pub use shard::ShardRun;
-pub use usage::RoleUsage;
+pub use usage::{CountedCalls, RoleUsage};
 use writer::Writer;
 
 /// Version of the tables, kept in `PRAGMA user_version`.

@@ -120,8 +120,8 @@ fn copy(connection: &Connection, schema: &str, from: &str, into: &str) -> rusqli
                 .iter()
                 .map(|column| if *column == "run" { "?2" } else { column })
                 .collect();
-            // Every shard has the same speakers; nothing else is in two of them.
-            let or = if table == "speakers" {
+            // Every shard has the same speakers and prices; nothing else is in two of them.
+            let or = if matches!(table.as_str(), "speakers" | "prices") {
                 "OR IGNORE "
             } else {
                 ""

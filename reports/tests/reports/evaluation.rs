@@ -312,6 +312,7 @@ pub(crate) fn evaluation(arms: &[Arm]) -> Evaluation {
             })
             .collect(),
         interim_looks: vec![],
+        cost: shipworthy_schema::Cost::default(),
         warnings: vec!["base says the same to half of the personas.".into()],
     }
 }

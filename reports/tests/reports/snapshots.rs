@@ -2,10 +2,10 @@ use shipworthy_reports::{
     compare_terminal, decision_json, markdown, scores_csv, terminal, transcripts_jsonl,
 };
 use shipworthy_schema::{
-    CleanRecord, CriterionAgreement, EarlyStopping, Evaluation, FlagComparison, InterimLook,
-    InterimNumbers, JudgePlan, JudgeSummary, JudgedModel, JudgingSummary, LookOutcome, ModelRef,
-    ModelSource, PoolLook, Raters, Reason, Sampling, ServedIdentity, SimulatorAudit,
-    SimulatorFlagKind, ZeroEvents,
+    CallRole, CallSums, CleanRecord, Cost, CostPart, CriterionAgreement, Currency, EarlyStopping,
+    Evaluation, FlagComparison, InterimLook, InterimNumbers, JudgePlan, JudgeSummary, JudgedModel,
+    JudgingSummary, LookOutcome, ModelRef, ModelSource, PoolLook, Raters, Reason, Sampling,
+    ServedIdentity, SimulatorAudit, SimulatorFlagKind, Tally, ZeroEvents,
 };
 use test_case::test_case;
 
@@ -78,6 +78,74 @@ fn judging() -> JudgingSummary {
     }
 }
 
+/// Two arms of which one has a price and counts, a simulator with reasoning, a judge with cached
+/// tokens, and one whose replies count nothing.
+fn cost() -> Cost {
+    let tally = |sum: Option<u64>, uncounted| Tally { sum, uncounted };
+    let part = |role, name: &str, calls, counts: [Tally; 2], money, unpriced_calls| CostPart {
+        role,
+        model: Some(model(name)),
+        sums: CallSums {
+            calls,
+            prompt_tokens: counts[0],
+            cached_tokens: None,
+            completion_tokens: counts[1],
+            reasoning_tokens: tally(None, calls),
+            money,
+            unpriced_calls,
+        },
+    };
+    let all = |read, written| [tally(Some(read), 0), tally(Some(written), 0)];
+    let mut parts = vec![
+        part(
+            CallRole::Model,
+            "base",
+            270,
+            all(412_300, 24_310),
+            Some(0.0),
+            0,
+        ),
+        part(
+            CallRole::Model,
+            "tuned",
+            270,
+            [tally(Some(9_000), 20), tally(Some(700), 20)],
+            None,
+            270,
+        ),
+        part(
+            CallRole::Simulator,
+            "simulator",
+            540,
+            all(800_000, 31_000),
+            Some(0.1386),
+            0,
+        ),
+        part(
+            CallRole::Judge,
+            "large",
+            144,
+            all(210_400, 18_321),
+            Some(1.234),
+            0,
+        ),
+        part(CallRole::Judge, "small", 50, [tally(None, 50); 2], None, 50),
+    ];
+    parts[2].sums.reasoning_tokens = tally(Some(12_000), 0);
+    parts[3].sums.cached_tokens = Some(tally(Some(100_000), 3));
+    let sum = |parts: &[CostPart]| {
+        parts
+            .iter()
+            .fold(CallSums::default(), |sum, part| sum.plus(&part.sums))
+    };
+    Cost {
+        currency: Some(Currency::default()),
+        conversations: sum(&parts[..3]),
+        judging: sum(&parts[3..]),
+        parts,
+    }
+}
+
 /// Three models, two judges on a server, failed conversations, no training data, no safety criteria
 /// for one candidate.
 fn crowded() -> Evaluation {
@@ -104,6 +172,7 @@ fn crowded() -> Evaluation {
     };
     evaluation.plan.judges = vec![judge("large", 3), judge("small", 1)];
     evaluation.judging = Some(judging());
+    evaluation.cost = cost();
     evaluation.plan.simulator_audit.exclude = vec![SimulatorFlagKind::RoleSwap];
     let tuned = "tuned-with-a-rather-long-name-v2";
     let compared = |name: &str, kind, rate, ci95| FlagComparison {

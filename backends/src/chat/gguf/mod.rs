@@ -214,6 +214,7 @@ fn reply(generated: Generated, n_prompt: usize, opens_reasoning: bool) -> ChatRe
             prompt_tokens: Some(n_prompt as u64),
             cached_tokens: Some(generated.n_cached as u64),
             completion_tokens: Some(generated.n_drawn as u64),
+            reasoning_tokens: None,
         },
     }
 }

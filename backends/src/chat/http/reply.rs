@@ -98,5 +98,6 @@ fn usage(body: &Value) -> Usage {
         cached_tokens: count("/usage/prompt_tokens_details/cached_tokens")
             .or(count("/timings/cache_n")),
         completion_tokens: count("/usage/completion_tokens"),
+        reasoning_tokens: count("/usage/completion_tokens_details/reasoning_tokens"),
     }
 }

@@ -7,6 +7,8 @@ mod training_steps;
 
 use clap::{Args, Subcommand};
 
+pub(super) use sample_size::{duration, whole};
+
 use super::Outcome;
 use super::printer::Printer;
 

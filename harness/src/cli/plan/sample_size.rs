@@ -287,7 +287,7 @@ fn percent_1(share: f64) -> String {
 }
 
 /// Returns a whole number with its thousands apart.
-fn whole(number: f64) -> String {
+pub(in crate::cli) fn whole(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut text = String::new();
     for (idx, digit) in digits.chars().enumerate() {
@@ -299,7 +299,8 @@ fn whole(number: f64) -> String {
     text
 }
 
-fn duration(seconds: f64) -> String {
+/// Returns a time, in seconds, minutes or hours.
+pub(in crate::cli) fn duration(seconds: f64) -> String {
     if seconds < 90.0 {
         format!("{seconds:.0} s")
     } else if seconds < 90.0 * 60.0 {
