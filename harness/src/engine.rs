@@ -7,12 +7,13 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 use shipworthy_backends::ChatModel;
 use shipworthy_rubrics::Rubric;
 use shipworthy_schema::{
-    CallRole, Conversation, ConversationId, ConversationScore, Event, ModelName, ModelRef, Persona,
-    Plan, SimulatorPlan,
+    CallRole, Conversation, ConversationId, ConversationScore, Event, JudgedPair, ModelName,
+    ModelRef, Persona, Plan, SimulatorPlan,
 };
 
 use crate::asking::{Asking, Speaker, StopError};
 use crate::halt::HaltReason;
+use crate::pairwise::PairJudging;
 use crate::preparation::Models;
 use crate::scoring::{Scoring, score};
 use crate::simulation::{Setting, Simulator, converse};
@@ -23,7 +24,7 @@ use crate::traffic::Servers;
 pub(crate) struct Engine<'a> {
     asking: &'a Asking,
     rubric: &'a Rubric,
-    repeats: u32,
+    plan: &'a Plan,
     setting: Setting,
     scoring: Scoring,
     arms: BTreeMap<ModelName, Speaker>,
@@ -33,7 +34,7 @@ impl<'a> Engine<'a> {
     /// Sets up the run of `plan`.
     pub(crate) fn new(
         asking: &'a Asking,
-        plan: &Plan,
+        plan: &'a Plan,
         rubric: &'a Rubric,
         models: &Models,
     ) -> Self {
@@ -57,7 +58,7 @@ impl<'a> Engine<'a> {
         Self {
             asking,
             rubric,
-            repeats: plan.personas.repeats,
+            plan,
             setting,
             scoring,
             arms,
@@ -75,7 +76,7 @@ impl<'a> Engine<'a> {
         personas: &[Persona],
     ) -> Result<(Vec<Conversation>, Vec<ConversationScore>), StopError> {
         let mut done = finished(self.asking)?;
-        let speeches: Vec<(u32, &Persona)> = (1..=self.repeats)
+        let speeches: Vec<(u32, &Persona)> = (1..=self.plan.personas.repeats)
             .flat_map(|repeat| personas.iter().map(move |persona| (repeat, persona)))
             .collect();
         self.asking.emit(Event::SimulationStarted {
@@ -147,6 +148,25 @@ impl<'a> Engine<'a> {
         }
         pairs.sort_by(|(a, _), (b, _)| a.id.cmp(&b.id));
         Ok(pairs.into_iter().unzip())
+    }
+
+    /// Has the judges hold candidates' conversations against the baseline's, if the plan says so.
+    pub(crate) async fn prefer(
+        &self,
+        personas: &[Persona],
+        conversations: &[Conversation],
+        scores: &[ConversationScore],
+    ) -> Result<Vec<JudgedPair>, StopError> {
+        if !self.plan.judging.pairwise {
+            return Ok(Vec::new());
+        }
+        let judging = PairJudging {
+            asking: self.asking,
+            rubric: self.rubric,
+            scoring: &self.scoring,
+            baseline: &self.plan.baseline,
+        };
+        judging.judge_all(personas, conversations, scores).await
     }
 
     /// Looks whether every model is still the planned one.

@@ -192,6 +192,8 @@ async fn evaluate_until(
         let changed = |stop| model_changed(&run, stop);
         let people = &personas[..held.min(personas.len())];
         let (conversations, scores) = engine.run(people).await.map_err(changed)?;
+        let pairs = engine.prefer(people, &conversations, &scores);
+        let pairs = pairs.await.map_err(changed)?;
         engine.confirm_models().await.map_err(changed)?;
         let ordinals = match &mut ordinals {
             Some(ordinals) => ordinals,
@@ -202,6 +204,7 @@ async fn evaluate_until(
             personas: &personas,
             conversations,
             scores,
+            pairs,
         };
         match record.conclude(ordinals) {
             Ok(Step::GoOn { personas }) => held = personas,
@@ -229,6 +232,7 @@ pub fn recall(store: &Store, run: &Run) -> Result<Evaluation, EvaluationError> {
         personas: &personas,
         conversations: store.conversations(&run.id)?,
         scores: store.scores(&run.id)?,
+        pairs: store.pairs(&run.id)?,
     };
     let concluded = record.conclude(&record_looks(store, &run.id, &run.plan)?);
     match concluded {

@@ -27,6 +27,8 @@ mod early_stopping;
 mod engine;
 pub mod evaluation;
 mod judging_summary;
+mod pairwise;
+mod pairwise_summary;
 pub mod ruling;
 mod simulator_audit;
 

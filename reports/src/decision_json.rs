@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::Value;
 use shipworthy_schema::{
-    Evaluation, InterimLook, JudgingSummary, ModelName, ModelSummary, PoolLook, Ranking,
-    SimulatorAudit, Verdict,
+    Evaluation, InterimLook, JudgingSummary, ModelName, ModelSummary, PairwiseSummary, PoolLook,
+    Ranking, SimulatorAudit, Verdict,
 };
 
 use crate::comparison_json::{FORMAT, candidates};
@@ -31,6 +31,7 @@ pub fn decision_json(evaluation: &Evaluation) -> String {
         interim_looks: &evaluation.interim_looks,
         models: &evaluation.comparison.models,
         judging: evaluation.judging.as_ref(),
+        pairwise: evaluation.pairwise.as_ref(),
         simulator_audit: &evaluation.simulator_audit,
         warnings: notices(evaluation),
     };
@@ -53,6 +54,7 @@ struct Document<'a> {
     interim_looks: &'a [InterimLook],
     models: &'a [ModelSummary],
     judging: Option<&'a JudgingSummary>,
+    pairwise: Option<&'a PairwiseSummary>,
     simulator_audit: &'a SimulatorAudit,
     warnings: Vec<&'a str>,
 }

@@ -4,6 +4,7 @@ pub(crate) mod escape;
 mod examples;
 mod judges;
 mod looks;
+mod pairwise;
 mod personas;
 mod ranking;
 mod results;
@@ -37,6 +38,7 @@ pub fn markdown(evaluation: &Evaluation) -> String {
         sections.push(safety::safety(evaluation, candidate));
     }
     sections.push(judges::judges(evaluation));
+    sections.push(pairwise::pairwise(evaluation));
     sections.push(results::terminations(evaluation));
     sections.push(simulator::simulator(evaluation));
     sections.push(examples::examples(evaluation));

@@ -6,6 +6,7 @@
 mod call;
 mod ledger;
 mod lock;
+mod pairs;
 mod preflight;
 mod run;
 mod usage;
