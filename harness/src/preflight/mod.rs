@@ -6,6 +6,7 @@
 
 mod arms;
 mod checks;
+mod company;
 mod finding;
 mod questions;
 
