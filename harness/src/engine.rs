@@ -20,6 +20,9 @@ use crate::simulation::{Setting, Simulator, converse};
 use crate::store::StoreError;
 use crate::traffic::Servers;
 
+/// Most conversations held with a model beyond the calls it takes at once.
+const MOST_MEANWHILE: usize = 1024;
+
 /// What holds and scores the conversations of one run.
 pub(crate) struct Engine<'a> {
     asking: &'a Asking,
@@ -54,7 +57,17 @@ impl<'a> Engine<'a> {
             let speaker = speaker(model, CallRole::Model, planned, &servers);
             Some((planned.name.clone(), speaker))
         });
-        let arms = arms.collect();
+        let arms: BTreeMap<ModelName, Speaker> = arms.collect();
+        let mut widened: Vec<&str> = Vec::new();
+        for speaker in arms.values() {
+            let server = &speaker.server;
+            if !widened.contains(&server.name()) {
+                widened.push(server.name());
+                server
+                    .places
+                    .add_permits(meanwhile(speaker, &setting.simulator));
+            }
+        }
         Self {
             asking,
             rubric,
@@ -90,7 +103,8 @@ impl<'a> Engine<'a> {
                 model,
                 speaker,
                 next: 0,
-                free: speaker.model.concurrency().max(1),
+                free: speaker.model.concurrency().max(1)
+                    + meanwhile(speaker, &self.setting.simulator),
             })
             .collect();
         let mut holding = FuturesUnordered::new();
@@ -214,6 +228,20 @@ impl<'a> Engine<'a> {
         let (id, overall) = (scores.conversation.clone(), scores.overall.clone());
         asking.emit(Event::ConversationScored { id, overall });
         Ok((conversation, scores))
+    }
+}
+
+/// Returns how many more conversations are held with a model than it takes calls at once: so many as the
+/// simulator speaks in meanwhile, where it is at another server, so that the model's own is not idle
+/// until the person has spoken. None where a model keeps something of each conversation.
+fn meanwhile(speaker: &Speaker, simulator: &Simulator) -> usize {
+    match simulator {
+        Simulator::Llm {
+            speaker: person, ..
+        } if !speaker.model.keeps_threads() && !Arc::ptr_eq(&speaker.server, &person.server) => {
+            person.model.concurrency().min(MOST_MEANWHILE)
+        }
+        _ => 0,
     }
 }
 
