@@ -35,6 +35,9 @@ mod model_files;
 /// What models are asked before a run, and what is done about it.
 mod preflight;
 
+/// Whole conversations held against each other.
+mod pairwise;
+
 /// Drawing people, and looking for them in training data.
 mod personas;
 

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -405,4 +406,55 @@ fn doctor_looks_at_a_server_and_at_one_model_of_a_project() {
     assert!(!done.stdout.contains("models.base"), "{done:?}");
     let done = project.run(&["doctor"]);
     assert_eq!(done.code, 2, "the other model is not there: {done:?}");
+}
+
+#[test]
+fn models_at_one_server_must_stay_what_they_are_when_asked_together() {
+    // After so many questions to the base, which are those without the other model's company, it
+    // answers as neither does alone.
+    let mixes_up = |after: usize| -> PreflightFn {
+        let asked = AtomicUsize::new(0);
+        Arc::new(move |body| {
+            if body.get("logprobs").is_none() {
+                return says(body, "one two three");
+            }
+            let is_week = body["messages"].to_string().contains("week");
+            Answer::Text(
+                match body["model"].as_str() {
+                    Some("tuned") => "two",
+                    _ if is_week && asked.fetch_add(1, Ordering::SeqCst) >= after => "three",
+                    _ => "one",
+                }
+                .to_owned(),
+            )
+        })
+    };
+    let options = Options {
+        model: "base".into(),
+        other_models: vec!["tuned".into()],
+        ..Options::default()
+    };
+    let mut server = FakeOpenAi::start(Options {
+        preflight: Some(mixes_up(7)),
+        ..options.clone()
+    });
+    let url = server.url();
+    let entry = |model: &str| format!("{{url: \"{url}\", model: {model}}}");
+    let project = project(&entry("base"), &entry("tuned"), "");
+    let done = project.run(&["eval"]);
+    assert_eq!(done.code, 69, "{done:?}");
+    let told = "models.tuned: in company: `base` answers otherwise than alone when `base` and `tuned` are \
+                asked at the same time";
+    assert!(done.stderr.contains(told), "{done:?}");
+    assert!(done.stderr.contains("--max-loras"), "{done:?}");
+    assert_eq!(server.calls(), 0);
+
+    // What it says in its own company is its own noise, and tells nothing.
+    for after in [5, usize::MAX] {
+        server = server.restart(Options {
+            preflight: Some(mixes_up(after)),
+            ..options.clone()
+        });
+        evaluated(&project.run(&["eval", "--exit-zero"]));
+    }
 }

@@ -32,6 +32,7 @@ fn project(server: &FakeOpenAi) -> Project {
          tuned: {{url: \"{url}\", model: tuned, parallel: 8}}\n\
          simulator: {{url: \"{url}\", model: person, parallel: 8}}\n\
          judge: {{url: \"{url}\", model: judge, parallel: 8, repeats: 2}}\n\
+         judging: {{pairwise: true}}\n\
          early_stopping: {{looks: [4, {people}], futility: 0}}\n"
     ))
 }
@@ -63,11 +64,16 @@ fn stored(project: &Project) -> BTreeSet<Call> {
     rows.map(Result::unwrap).collect()
 }
 
-/// Returns the conversations' names.
+/// Returns the names of conversations and pairs.
 fn threads() -> Vec<String> {
     let ids = (0..personas()).flat_map(|i| (1..=2).map(move |repeat| (9000 + i, repeat)));
     ids.flat_map(|(seed, repeat)| {
-        ["base", "tuned"].map(|model| format!("{model}/coaching-{seed}/{repeat}"))
+        let id = format!("coaching-{seed}/{repeat}");
+        [
+            format!("base/{id}"),
+            format!("tuned/{id}"),
+            format!("tuned/{id}/pair"),
+        ]
     })
     .collect()
 }
@@ -230,7 +236,12 @@ fn killed_at_any_moment_and_resumed_it_decides_the_same_and_repeats_no_stored_ca
     );
 
     let directory = |project: &Project| project.runs().pop().unwrap();
-    for name in ["decision.json", "scores.csv", "transcripts.jsonl"] {
+    for name in [
+        "decision.json",
+        "scores.csv",
+        "transcripts.jsonl",
+        "pairs.jsonl",
+    ] {
         let [whole, pieced] =
             [&uninterrupted, &killed].map(|p| std::fs::read(directory(p).join(name)).unwrap());
         assert!(whole == pieced, "{name} differs");

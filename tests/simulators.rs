@@ -283,3 +283,41 @@ fn a_key_reaches_the_server_and_nothing_else() {
     assert_eq!(wrong.code, 69, "{wrong:?}");
     assert!(!wrong.stderr.contains("sk-wrong"), "{wrong:?}");
 }
+
+#[test]
+fn a_server_is_busy_while_people_speak_elsewhere() {
+    let latency = Duration::from_millis(50);
+    let tested = FakeOpenAi::start(Options {
+        other_models: vec!["tuned".into()],
+        latency,
+        ..server("base")
+    });
+    let person = FakeOpenAi::start(Options {
+        latency,
+        ..server("person")
+    });
+    let (url, simulator) = (tested.url(), person.url());
+    let project = Project::with_config(&format!(
+        "project: busy\n\
+         personas: {{spec: coaching, count: 12, repeats: 2, max_turns: 4}}\n\
+         rubric: coaching\n\
+         baseline: base\n\
+         models:\n  base: {{url: \"{url}\", model: base, parallel: 4}}\n  \
+         tuned: {{url: \"{url}\", model: tuned, parallel: 4}}\n\
+         simulator: {{url: \"{simulator}\", parallel: 4}}\n"
+    ));
+    let done = project.run(&["eval", "--exit-zero"]);
+    assert!([0, 65].contains(&done.code), "{done:?}");
+    let calls = tested.requests();
+    let begin = calls.iter().map(|call| call.received).min().unwrap();
+    let end = calls.iter().filter_map(|call| call.answered).max().unwrap();
+    let busy: f64 = calls
+        .iter()
+        .filter_map(|call| Some(call.answered?.as_secs_f64() - call.received.as_secs_f64()))
+        .sum();
+    let whole = end.as_secs_f64() - begin.as_secs_f64();
+    // With as many conversations as calls, half of them would wait for a person.
+    let at_once = busy / whole;
+    println!("{at_once:.2} of 4 calls at once, {whole:.2} s");
+    assert!(at_once > 2.7 && at_once < 4.01, "{at_once}");
+}

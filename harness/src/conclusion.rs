@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shipworthy_schema::{
     Comparison, Conversation, ConversationScore, Cost, Decision, Evaluation, InterimLook,
-    LookOutcome, ModelName, Persona, PersonaId, Plan, PoolLook, Reason,
+    JudgedPair, LookOutcome, ModelName, Persona, PersonaId, Plan, PoolLook, Reason,
 };
 
 use crate::comparison::{ComparisonError, Evidence, compare};
 use crate::decision::{decide, recommend};
 use crate::early_stopping::Schedule;
 use crate::judging_summary::judging_summary;
+use crate::pairwise_summary::{pairwise_summary, pairwise_warnings};
 use crate::simulator_audit::simulator_audit;
 use crate::warnings::warnings;
 
@@ -21,6 +22,8 @@ pub(crate) struct Record<'a> {
     pub(crate) personas: &'a [Persona],
     pub(crate) conversations: Vec<Conversation>,
     pub(crate) scores: Vec<ConversationScore>,
+    /// Pairs of whole conversations, where the plan has them judged.
+    pub(crate) pairs: Vec<JudgedPair>,
 }
 
 /// What follows from a record.
@@ -152,11 +155,16 @@ impl Record<'_> {
             .scores
             .iter()
             .filter(|s| ids.contains(&s.conversation.persona));
+        let pairs = self
+            .pairs
+            .iter()
+            .filter(|pair| ids.contains(&pair.conversation.persona));
         Part {
             plan: self.plan,
             personas,
             conversations: conversations.cloned().collect(),
             scores: scores.cloned().collect(),
+            pairs: pairs.cloned().collect(),
         }
     }
 }
@@ -167,6 +175,7 @@ struct Part<'a> {
     personas: &'a [Persona],
     conversations: Vec<Conversation>,
     scores: Vec<ConversationScore>,
+    pairs: Vec<JudgedPair>,
 }
 
 impl Part<'_> {
@@ -206,7 +215,14 @@ impl Part<'_> {
             recommend(&comparison, &decisions).expect("a plan has at least one candidate");
         let judging = judging_summary(self.plan, &self.scores);
         let simulator_audit = simulator_audit(self.plan, &self.conversations, &self.scores);
-        let warnings = warnings(
+        let pairwise = pairwise_summary(
+            self.plan,
+            &self.pairs,
+            &self.conversations,
+            &self.scores,
+            &comparison,
+        );
+        let mut warnings = warnings(
             self.plan,
             &self.conversations,
             &self.scores,
@@ -214,6 +230,7 @@ impl Part<'_> {
             judging.as_ref(),
             &simulator_audit,
         );
+        warnings.extend(pairwise.iter().flat_map(pairwise_warnings));
         Step::Done(Box::new(Evaluation {
             plan: self.plan.clone(),
             personas: self.personas.to_vec(),
@@ -221,6 +238,8 @@ impl Part<'_> {
             scores: self.scores,
             comparison,
             judging,
+            pairs: self.pairs,
+            pairwise,
             simulator_audit,
             decisions,
             recommended,

@@ -2,7 +2,7 @@
 //! one expect.
 
 use shipworthy_personas::simulator::{llm, opening};
-use shipworthy_rubrics::Rubric;
+use shipworthy_rubrics::{PairQuestion, Rubric};
 use shipworthy_schema::{
     CallRole, ChatRequest, Conversation, ConversationId, Message, ModelName, Persona, Role,
     Sampling, Termination, Turn,
@@ -125,6 +125,13 @@ impl CostBound {
                 CallRole::Simulator | CallRole::Judge => config.models.len() as u64,
             };
             most = most.map(|n| n * models * u64::from(repeats));
+            if role == CallRole::Judge && config.judging.value.pairwise {
+                let pairs = (config.models.len() as u64 - 1) * u64::from(repeats);
+                for persona in personas {
+                    let of_pair = shape.pair(persona, inputs.rubric(), model);
+                    most = [0, 1, 2].map(|idx: usize| most[idx] + pairs * of_pair[idx]);
+                }
+            }
             let price = prices.price(role, model);
             let [calls, prompt, completion] = most;
             let most = Amounts {
@@ -309,21 +316,43 @@ impl Shape<'_> {
         [calls, tries * read.sum::<u64>(), calls * written]
     }
 
+    /// Returns what judging one conversation takes.
     fn judge(&self, persona: &Persona, rubric: &Rubric, name: &ModelName) -> [u64; 3] {
+        let said = self.opening(persona) + self.said_before(persona, self.turns + 1);
+        let ask = self.config.judging.value.ask;
+        let questions = rubric.questions(persona, &self.spoken(persona), ask);
+        let first = questions.iter().map(|question| {
+            let schema = question.schema().schema.to_string().len() as u64;
+            prompt_of(question.messages()) + schema + said
+        });
+        self.answers(name, first)
+    }
+
+    /// Returns what comparing one candidate's conversation with the baseline's takes.
+    fn pair(&self, persona: &Persona, rubric: &Rubric, name: &ModelName) -> [u64; 3] {
+        let said = 2 * (self.opening(persona) + self.said_before(persona, self.turns + 1));
+        let spoken = self.spoken(persona);
+        let Ok(questions) = rubric.pair_questions(persona, &spoken, &spoken) else {
+            return [0; 3];
+        };
+        let schema = PairQuestion::schema().schema.to_string().len() as u64;
+        let both = [&questions.baseline_first, &questions.candidate_first];
+        let first = both.map(|question| prompt_of(question.messages()) + schema + said);
+        self.answers(name, first.into_iter())
+    }
+
+    /// Returns what a judge's answers to prompts of these lengths take, each as often as planned and
+    /// asked for again where it cannot be used.
+    fn answers(&self, name: &ModelName, prompts: impl Iterator<Item = u64>) -> [u64; 3] {
         let entries = self.config.judge.value.entries();
         let Some(judge) = entries.iter().find(|entry| entry.name == *name) else {
             return [0; 3];
         };
-        let sampling = Sampling::from(&judge.sampling);
-        let written = u64::from(sampling.max_tokens);
-        let said = self.opening(persona) + self.said_before(persona, self.turns + 1);
-        let questions = rubric.questions(persona, &self.spoken(persona), self.config.judging.ask);
+        let written = u64::from(Sampling::from(&judge.sampling).max_tokens);
         let repeats = u64::from(judge.repeats.get());
         let tries = 1 + u64::from(JUDGE_REPAIRS);
         let mut sum = [0; 3];
-        for question in questions {
-            let schema = question.schema().schema.to_string().len() as u64;
-            let first = prompt_of(question.messages()) + schema + said;
+        for first in prompts {
             // An answer that cannot be used goes back with what is wrong with it.
             let again = first + written + REPAIR_WORDS;
             sum[0] += repeats * tries;

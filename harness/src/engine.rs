@@ -7,12 +7,13 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 use shipworthy_backends::ChatModel;
 use shipworthy_rubrics::Rubric;
 use shipworthy_schema::{
-    CallRole, Conversation, ConversationId, ConversationScore, Digest, Event, ModelName, ModelRef,
-    Persona, Plan, SimulatorPlan,
+    CallRole, Conversation, ConversationId, ConversationScore, Digest, Event, JudgedPair,
+    ModelName, ModelRef, Persona, Plan, SimulatorPlan,
 };
 
 use crate::asking::{Asking, Speaker, StopError};
 use crate::halt::HaltReason;
+use crate::pairwise::PairJudging;
 use crate::preparation::Models;
 use crate::reuse::Reuse;
 use crate::scoring::{Scoring, score};
@@ -20,6 +21,9 @@ use crate::simulation::{Setting, Simulator, converse};
 use crate::store::{Known, StoreError};
 use crate::telemetry::Tracer;
 use crate::traffic::Servers;
+
+/// Most conversations held with a model beyond the calls it takes at once.
+const MOST_MEANWHILE: usize = 1024;
 
 /// What holds and scores the conversations of one run.
 pub(crate) struct Engine<'a> {
@@ -29,7 +33,7 @@ pub(crate) struct Engine<'a> {
     reuse: &'a Reuse,
     /// Whether there is any that could.
     looks_back: bool,
-    repeats: u32,
+    plan: &'a Plan,
     setting: Setting,
     scoring: Scoring,
     arms: BTreeMap<ModelName, Speaker>,
@@ -39,7 +43,7 @@ impl<'a> Engine<'a> {
     /// Sets up the run of `plan`.
     pub(crate) fn new(
         asking: &'a Asking,
-        plan: &Plan,
+        plan: &'a Plan,
         rubric: &'a Rubric,
         models: &Models,
         reuse: &'a Reuse,
@@ -67,13 +71,23 @@ impl<'a> Engine<'a> {
             let speaker = speaker(model, CallRole::Model, planned, &servers);
             Some((planned.name.clone(), speaker))
         });
-        let arms = arms.collect();
+        let arms: BTreeMap<ModelName, Speaker> = arms.collect();
+        let mut widened: Vec<&str> = Vec::new();
+        for speaker in arms.values() {
+            let server = &speaker.server;
+            if !widened.contains(&server.name()) {
+                widened.push(server.name());
+                server
+                    .places
+                    .add_permits(meanwhile(speaker, &setting.simulator));
+            }
+        }
         Ok(Self {
             asking,
             rubric,
             reuse,
             looks_back,
-            repeats: plan.personas.repeats,
+            plan,
             setting,
             scoring,
             arms,
@@ -91,7 +105,7 @@ impl<'a> Engine<'a> {
         personas: &[Persona],
     ) -> Result<(Vec<Conversation>, Vec<ConversationScore>), StopError> {
         let mut done = finished(self.asking)?;
-        let speeches: Vec<(u32, &Persona)> = (1..=self.repeats)
+        let speeches: Vec<(u32, &Persona)> = (1..=self.plan.personas.repeats)
             .flat_map(|repeat| personas.iter().map(move |persona| (repeat, persona)))
             .collect();
         self.asking.emit(Event::SimulationStarted {
@@ -105,7 +119,8 @@ impl<'a> Engine<'a> {
                 model,
                 speaker,
                 next: 0,
-                free: speaker.model.concurrency().max(1),
+                free: speaker.model.concurrency().max(1)
+                    + meanwhile(speaker, &self.setting.simulator),
             })
             .collect();
         let mut holding = FuturesUnordered::new();
@@ -169,6 +184,25 @@ impl<'a> Engine<'a> {
         }
         pairs.sort_by(|(a, _), (b, _)| a.id.cmp(&b.id));
         Ok(pairs.into_iter().unzip())
+    }
+
+    /// Has the judges hold candidates' conversations against the baseline's, if the plan says so.
+    pub(crate) async fn prefer(
+        &self,
+        personas: &[Persona],
+        conversations: &[Conversation],
+        scores: &[ConversationScore],
+    ) -> Result<Vec<JudgedPair>, StopError> {
+        if !self.plan.judging.pairwise {
+            return Ok(Vec::new());
+        }
+        let judging = PairJudging {
+            asking: self.asking,
+            rubric: self.rubric,
+            scoring: &self.scoring,
+            baseline: &self.plan.baseline,
+        };
+        judging.judge_all(personas, conversations, scores).await
     }
 
     /// Looks whether every model is still the planned one.
@@ -255,6 +289,20 @@ impl<'a> Engine<'a> {
         let (id, overall) = (scores.conversation.clone(), scores.overall.clone());
         asking.emit(Event::ConversationScored { id, overall });
         Ok((conversation, scores))
+    }
+}
+
+/// Returns how many more conversations are held with a model than it takes calls at once: so many as the
+/// simulator speaks in meanwhile, where it is at another server, so that the model's own is not idle
+/// until the person has spoken. None where a model keeps something of each conversation.
+fn meanwhile(speaker: &Speaker, simulator: &Simulator) -> usize {
+    match simulator {
+        Simulator::Llm {
+            speaker: person, ..
+        } if !speaker.model.keeps_threads() && !Arc::ptr_eq(&speaker.server, &person.server) => {
+            person.model.concurrency().min(MOST_MEANWHILE)
+        }
+        _ => 0,
     }
 }
 

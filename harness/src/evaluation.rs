@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shipworthy_schema::{
-    Conversation, ConversationScore, Digest, Evaluation, ModelName, ModelSource, Persona, Plan,
-    ServedIdentity,
+    Conversation, ConversationScore, Digest, Evaluation, JudgedPair, ModelName, ModelSource,
+    Persona, Plan, ServedIdentity,
 };
 use thiserror::Error;
 
@@ -312,7 +312,7 @@ async fn hold_and_conclude(
     let mut held = first_look(plan);
     loop {
         let people = &personas[..held.min(personas.len())];
-        let (conversations, scores) = speak(engine, store, run, people).await?;
+        let (conversations, scores, pairs) = speak(engine, store, run, people).await?;
         let ordinals = match &mut ordinals {
             Some(ordinals) => ordinals,
             None => ordinals.insert(record_looks(store, run, plan)?),
@@ -322,6 +322,7 @@ async fn hold_and_conclude(
             personas,
             conversations,
             scores,
+            pairs,
         };
         match record.conclude(ordinals) {
             Ok(Step::GoOn { personas }) => held = personas,
@@ -342,6 +343,9 @@ async fn hold_and_conclude(
     }
 }
 
+/// What was said, how it was scored, and what judges prefer.
+type Spoken = (Vec<Conversation>, Vec<ConversationScore>, Vec<JudgedPair>);
+
 /// Lets `people` speak with all models; what was said stands only if the models are still the planned
 /// ones.
 async fn speak(
@@ -349,11 +353,12 @@ async fn speak(
     store: &Store,
     run: &str,
     people: &[Persona],
-) -> Result<(Vec<Conversation>, Vec<ConversationScore>), EvaluationError> {
+) -> Result<Spoken, EvaluationError> {
     let spoken = async {
-        let spoken = engine.run(people).await?;
+        let (conversations, scores) = engine.run(people).await?;
+        let pairs = engine.prefer(people, &conversations, &scores).await?;
         engine.confirm_models().await?;
-        Ok(spoken)
+        Ok((conversations, scores, pairs))
     };
     match spoken.await {
         Ok(spoken) => Ok(spoken),
@@ -403,6 +408,7 @@ pub fn recall(store: &Store, run: &Run) -> Result<Evaluation, EvaluationError> {
         personas: &personas,
         conversations: store.conversations(&run.id)?,
         scores: store.scores(&run.id)?,
+        pairs: store.pairs(&run.id)?,
     };
     let concluded = record.conclude(&record_looks(store, &run.id, &run.plan)?);
     match concluded {

@@ -33,6 +33,8 @@ mod engine;
 pub mod evaluation;
 mod judging_summary;
 pub mod merging;
+mod pairwise;
+mod pairwise_summary;
 pub mod ruling;
 pub mod shard;
 mod simulator_audit;

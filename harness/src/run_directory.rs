@@ -39,6 +39,10 @@ pub fn write(directory: &Path, evaluation: &Evaluation, personas: &str) -> Resul
     write_file(&directory.join("plan.json"), &plan)?;
     write_file(&directory.join("personas.jsonl"), personas)?;
     write_transcripts(directory, &evaluation.personas, conversations, scores)?;
+    if evaluation.pairwise.is_some() {
+        let pairs = shipworthy_reports::pairs_jsonl(&evaluation.pairs);
+        write_file(&directory.join("pairs.jsonl"), &pairs)?;
+    }
     let decision = shipworthy_reports::decision_json(evaluation);
     write_file(&directory.join("decision.json"), &decision)?;
     let junit = shipworthy_reports::junit(evaluation);

@@ -196,7 +196,7 @@ impl Subject<'_> {
                 Err(AskError::Stop(stop)) => return Err(stop),
                 Err(error) => return Ok(Err(error.to_string())),
             };
-            count(calls, reply.usage);
+            count_calls(calls, reply.usage);
             match read_answer(question, &reply.content) {
                 Ok(answers) => return Ok(Ok(answers)),
                 Err(error) => {
@@ -210,7 +210,7 @@ impl Subject<'_> {
 }
 
 /// Adds a reply to what the judge took. A sum over some replies only would pass for the whole.
-fn count(calls: &mut JudgeCalls, usage: Usage) {
+pub(crate) fn count_calls(calls: &mut JudgeCalls, usage: Usage) {
     let sum = |so_far: Option<u64>, more: Option<u64>| Some(so_far?.saturating_add(more?));
     calls.calls += 1;
     calls.prompt_tokens = sum(calls.prompt_tokens, usage.prompt_tokens);

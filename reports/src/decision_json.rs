@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::Value;
 use shipworthy_schema::{
-    Cost, Evaluation, InterimLook, JudgingSummary, ModelName, ModelSummary, PoolLook, Ranking,
-    SimulatorAudit, Verdict,
+    Cost, Evaluation, InterimLook, JudgingSummary, ModelName, ModelSummary, PairwiseSummary,
+    PoolLook, Ranking, SimulatorAudit, Verdict,
 };
 
 use crate::comparison_json::{FORMAT, candidates};
@@ -31,6 +31,7 @@ pub fn decision_json(evaluation: &Evaluation) -> String {
         interim_looks: &evaluation.interim_looks,
         models: &evaluation.comparison.models,
         judging: evaluation.judging.as_ref(),
+        pairwise: evaluation.pairwise.as_ref(),
         simulator_audit: &evaluation.simulator_audit,
         cost: &evaluation.cost,
         warnings: notices(evaluation),
@@ -54,6 +55,7 @@ struct Document<'a> {
     interim_looks: &'a [InterimLook],
     models: &'a [ModelSummary],
     judging: Option<&'a JudgingSummary>,
+    pairwise: Option<&'a PairwiseSummary>,
     simulator_audit: &'a SimulatorAudit,
     cost: &'a Cost,
     warnings: Vec<&'a str>,

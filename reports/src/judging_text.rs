@@ -6,24 +6,27 @@ use crate::number_text::grouped;
 
 /// Returns what a judge took, e.g. `180 calls, 41,000 tokens read, 9,000 written`.
 pub(crate) fn cost(judge: &JudgeSummary) -> String {
-    let JudgeSummary {
-        calls,
-        prompt_tokens,
-        completion_tokens,
-        ..
-    } = judge;
-    let noun = if *calls == 1 { "call" } else { "calls" };
+    calls_and_tokens(judge.calls, judge.prompt_tokens, judge.completion_tokens)
+}
+
+/// Returns calls with their tokens, as [`cost`] does.
+pub(crate) fn calls_and_tokens(
+    calls: u64,
+    prompt_tokens: Option<u64>,
+    completion_tokens: Option<u64>,
+) -> String {
+    let noun = if calls == 1 { "call" } else { "calls" };
     let tokens = match (prompt_tokens, completion_tokens) {
         (Some(read), Some(written)) => {
             format!(
                 "{} tokens read, {} written",
-                grouped(*read),
-                grouped(*written)
+                grouped(read),
+                grouped(written)
             )
         }
         _ => "tokens not counted by all replies".to_owned(),
     };
-    format!("{} {noun}, {tokens}", grouped(*calls))
+    format!("{} {noun}, {tokens}", grouped(calls))
 }
 
 /// Returns a count of tokens.

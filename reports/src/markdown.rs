@@ -5,6 +5,7 @@ pub(crate) mod escape;
 mod examples;
 mod judges;
 mod looks;
+mod pairwise;
 mod personas;
 mod ranking;
 mod results;
@@ -108,6 +109,7 @@ fn sections(evaluation: &Evaluation) -> Vec<String> {
         sections.push(safety::safety(evaluation, candidate));
     }
     sections.push(judges::judges(evaluation));
+    sections.push(pairwise::pairwise(evaluation));
     sections.push(results::terminations(evaluation));
     sections.push(simulator::simulator(evaluation));
     sections.push(cost::cost(evaluation));

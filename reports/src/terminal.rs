@@ -17,6 +17,7 @@ use crate::inert_text::one_line;
 use crate::judging_text::{cost, lowest};
 use crate::notices::notices;
 use crate::number_text::{count, difference, score};
+use crate::pairwise_text::{chose, compared};
 use crate::verdict_text::VerdictText;
 use columns::Column;
 use layout::{Paint, list, paragraph};
@@ -114,6 +115,7 @@ impl<'a> Page<'a> {
             blocks.push(self.safety(candidate));
         }
         blocks.push(self.judges());
+        blocks.push(self.pairwise());
         blocks.push(self.terminations());
         blocks.push(self.simulator());
         blocks.push(self.cost());
@@ -170,6 +172,18 @@ impl<'a> Page<'a> {
         let mut lines: Vec<String> = judging.judges.iter().map(of).collect();
         lines.extend(lowest(judging));
         self.paint.bold("Judges\n") + &list(&lines, self.width)
+    }
+
+    /// Says what judges prefer who see both conversations whole, and how they chose.
+    fn pairwise(&self) -> String {
+        let Some(pairwise) = self.evaluation.and_then(|e| e.pairwise.as_ref()) else {
+            return String::new();
+        };
+        let baseline = &self.comparison.baseline;
+        let candidates = pairwise.candidates.iter();
+        let mut lines: Vec<String> = candidates.map(|c| compared(c, baseline)).collect();
+        lines.extend(pairwise.judges.iter().map(chose));
+        self.paint.bold("Pairwise comparison\n") + &list(&lines, self.width)
     }
 
     /// Says how conversations ended where a model has some that failed or have no score.

@@ -110,45 +110,15 @@ pub enum AnswerError {
 /// the last object that grades anything is the answer: if it does not fit, no earlier one is used
 /// in its place, and if an earlier one grades differently, the reply is refused as well.
 pub fn read_answer(question: &JudgeQuestion, reply: &str) -> Result<Vec<JudgeAnswer>, AnswerError> {
-    if reply.trim().is_empty() {
-        return Err(AnswerError::Empty);
-    }
     let asked = question.asked();
-    let mut grades = Vec::new();
-    let mut failure = None;
-    let mut has_object = false;
-    // One object that is cut off or broken spoils the reply, wherever it stands: it may be the
-    // answer itself, or hold what looks like one.
-    for found in objects(reply) {
-        match found {
-            Found::Object(object) => {
-                has_object = true;
-                grades.extend(graded(object, asked));
-            }
-            // The first failure is the outermost and says more than those within it.
-            Found::Invalid(message) => {
-                failure.get_or_insert(AnswerError::InvalidJson { message });
-            }
-            Found::Unclosed => {
-                failure.get_or_insert(AnswerError::Truncated);
-            }
-        }
-    }
-    if let Some(failure) = failure {
-        return Err(failure);
-    }
+    let mut grades: Vec<_> = answer_objects(reply)?
+        .into_iter()
+        .filter_map(|object| graded(object, asked))
+        .collect();
     let count = grades.len();
-    let Some(last) = grades.pop() else {
-        return Err(if has_object {
-            AnswerError::MissingCriterion {
-                criterion: asked[0].id.clone(),
-            }
-        } else {
-            AnswerError::NoJson {
-                start: clipped(reply.trim(), 60),
-            }
-        });
-    };
+    let last = grades.pop().ok_or_else(|| AnswerError::MissingCriterion {
+        criterion: asked[0].id.clone(),
+    })?;
     let answers = read_grades(last, asked)?;
     let agrees = |grades| {
         read_grades(grades, asked).is_ok_and(|earlier| {
@@ -161,6 +131,32 @@ pub fn read_answer(question: &JudgeQuestion, reply: &str) -> Result<Vec<JudgeAns
     } else {
         Err(AnswerError::SeveralAnswers { count })
     }
+}
+
+/// Returns the JSON objects of a judge's reply, at least one, in order.
+///
+/// One object that is cut off or broken spoils the reply, wherever it stands: it may be the answer
+/// itself, or hold what looks like one.
+pub(crate) fn answer_objects(reply: &str) -> Result<Vec<Map<String, Value>>, AnswerError> {
+    if reply.trim().is_empty() {
+        return Err(AnswerError::Empty);
+    }
+    let complete: Result<Vec<_>, _> = objects(reply)
+        .into_iter()
+        // The first failure is the outermost and says more than those within it.
+        .map(|found| match found {
+            Found::Object(object) => Ok(object),
+            Found::Invalid(message) => Err(AnswerError::InvalidJson { message }),
+            Found::Unclosed => Err(AnswerError::Truncated),
+        })
+        .collect();
+    let complete = complete?;
+    if complete.is_empty() {
+        return Err(AnswerError::NoJson {
+            start: clipped(reply.trim(), 60),
+        });
+    }
+    Ok(complete)
 }
 
 /// Returns the object whose keys are criteria, if `object` is one, holds one as its only value, or
@@ -256,7 +252,8 @@ fn read_grade(grade: Value, asked: &Asked) -> Result<JudgeAnswer, AnswerError> {
     })
 }
 
-fn shown(value: &Value) -> String {
+/// Returns a value of another type than expected, for an error.
+pub(crate) fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => format!("the text `{}`", clipped(text, 60)),
         Value::Array(_) => "a list".to_owned(),

@@ -2,7 +2,8 @@
 //!
 //! A [`Rubric`] is read from YAML. For a conversation it says what to ask a judge
 //! ([`Rubric::questions`]), reads what the judge replied ([`read_answer`]) and puts answers and
-//! checks together into a score ([`Rubric::score`]). Nothing here calls a model.
+//! checks together into a score ([`Rubric::score`]). Of two conversations it asks which one a judge
+//! prefers ([`Rubric::pair_questions`]). Nothing here calls a model.
 
 mod category;
 mod condition;
@@ -21,6 +22,8 @@ mod text;
 
 mod answer;
 mod json;
+mod pair_answer;
+mod pair_question;
 mod question;
 mod transcript;
 
@@ -40,6 +43,8 @@ pub use condition::Condition;
 pub use criterion::{Criterion, Method};
 pub use judging::{JudgeAnswers, JudgeResult, JudgeResults};
 pub use library::UnknownRubric;
+pub use pair_answer::{PairAnswerError, preference, read_pair_answer};
+pub use pair_question::{PairQuestion, PairQuestions};
 pub use pattern::Pattern;
 pub use phrase::{Phrase, Phrases};
 pub use question::JudgeQuestion;

@@ -1,4 +1,4 @@
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use serde_json::{Map, Value, json};
 use shipworthy_schema::{Ask, Conversation, CriterionId, Message, Persona, ResponseSchema, Role};
@@ -174,18 +174,7 @@ impl JudgeQuestion {
     /// An unusable reply goes back clipped to 2000 characters; an empty one stays out, as some chat
     /// templates refuse an empty message.
     pub fn repair(&self, reply: &str, error: &AnswerError) -> Vec<Message> {
-        let mut messages = self.messages.clone();
-        let request = format!("Your answer could not be used: {error}. {REPAIR}");
-        if reply.trim().is_empty() {
-            let question = messages.last_mut().expect("a question ends with the user");
-            question.content += "\n\n";
-            question.content += &request;
-        } else {
-            let shown: String = reply.trim().chars().take(SHOWN_AGAIN).collect();
-            messages.push(Message::new(Role::Assistant, shown));
-            messages.push(Message::new(Role::User, request));
-        }
-        messages
+        repaired(&self.messages, reply, error, REPAIR)
     }
 
     /// Returns what scoring needs of a judge that answered this question in its `repeat`, from 1.
@@ -209,6 +198,27 @@ impl JudgeQuestion {
     pub(crate) fn asked(&self) -> &[Asked] {
         &self.asked
     }
+}
+
+/// Returns `messages` with what asks again after `reply` could not be read because of `error`.
+pub(crate) fn repaired(
+    messages: &[Message],
+    reply: &str,
+    error: &impl Display,
+    wanted: &str,
+) -> Vec<Message> {
+    let mut messages = messages.to_vec();
+    let request = format!("Your answer could not be used: {error}. {wanted}");
+    if reply.trim().is_empty() {
+        let question = messages.last_mut().expect("a question ends with the user");
+        question.content += "\n\n";
+        question.content += &request;
+    } else {
+        let shown: String = reply.trim().chars().take(SHOWN_AGAIN).collect();
+        messages.push(Message::new(Role::Assistant, shown));
+        messages.push(Message::new(Role::User, request));
+    }
+    messages
 }
 
 fn prompt(criteria: &[&Criterion], asked: &[Asked], transcript: &str) -> String {

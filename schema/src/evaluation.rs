@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Comparison, Conversation, ConversationScore, Cost, Decision, InterimLook, JudgingSummary,
-    ModelName, Persona, Plan, PoolLook, SimulatorAudit, Verdict,
+    Comparison, Conversation, ConversationScore, Cost, Decision, InterimLook, JudgedPair,
+    JudgingSummary, ModelName, PairwiseSummary, Persona, Plan, PoolLook, SimulatorAudit, Verdict,
 };
 
 /// A finished evaluation: everything a report is rendered from.
@@ -20,6 +20,13 @@ pub struct Evaluation {
     pub comparison: Comparison,
     /// How the judges did; `None` without one.
     pub judging: Option<JudgingSummary>,
+    /// Pairs of whole conversations and what the judges prefer, in the order of the candidates'
+    /// conversations; empty unless the plan asks for them.
+    #[serde(default)]
+    pub pairs: Vec<JudgedPair>,
+    /// What those pairs come to; `None` unless the plan asks for them.
+    #[serde(default)]
+    pub pairwise: Option<PairwiseSummary>,
     /// How often simulated people went wrong.
     pub simulator_audit: SimulatorAudit,
     /// One decision per candidate, in name order.

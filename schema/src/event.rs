@@ -67,4 +67,14 @@ pub enum Event {
         /// Overall score.
         overall: Outcome,
     },
+    /// Pairs of whole conversations are judged from now on.
+    PairsStarted {
+        /// Pairs to judge.
+        pairs: u32,
+    },
+    /// A pair of whole conversations was judged.
+    PairJudged {
+        /// The candidate's conversation.
+        id: ConversationId,
+    },
 }

@@ -13,6 +13,10 @@ pub struct JudgingRule {
     pub ask: Ask,
     /// How several judgements become one.
     pub aggregate: Aggregate,
+    /// Whether every judge also holds each conversation of a candidate against the baseline's with
+    /// the same person, whole, in both orders: evidence beside the scores.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pairwise: bool,
 }
 
 /// How many criteria one question to a judge has.

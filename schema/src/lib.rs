@@ -26,6 +26,7 @@ mod event;
 mod influence;
 mod judging;
 mod look;
+mod pairwise;
 mod plan;
 mod ranking;
 mod safety;
@@ -54,6 +55,10 @@ pub use look::{InterimLook, InterimNumbers, LookOutcome, PoolLook};
 pub use message::{Message, Role};
 pub use model_ref::{ModelRef, ModelSource, ServedAdapter, ServedIdentity};
 pub use name::{CriterionId, InvalidName, ModelName, PersonaId, ProjectName, RubricName, SpecName};
+pub use pairwise::{
+    Choice, JudgedPair, LengthPreference, PairAnswer, PairJudgement, PairwiseComparison,
+    PairwiseJudge, PairwiseSummary, Preference, ScoreAgreement,
+};
 pub use persona::{
     Cooperation, Disclosure, DisclosurePolicy, Emotion, Fact, Goal, Knowledge, Length, Manner,
     Need, Persona, Register, Risk, Situation, Style,

@@ -29,6 +29,12 @@ pub trait ChatModel: Send + Sync {
     /// Returns how many calls are worth having under way at once.
     fn concurrency(&self) -> usize;
 
+    /// Tells whether something is kept of each thread between its calls, in as many places as there are
+    /// calls at once: with more threads, what is kept would be lost.
+    fn keeps_threads(&self) -> bool {
+        false
+    }
+
     /// Says that a thread (see [`ChatRequest::thread`]) has ended; whatever was kept for it may go.
     fn end_thread(&self, thread: &str) {
         let _ = thread;

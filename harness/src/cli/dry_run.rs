@@ -47,7 +47,7 @@ fn history(
         let is_alike = plan.personas.max_turns == config.personas.max_turns.get()
             && matches!(plan.simulator, SimulatorPlan::Llm { .. }) == is_llm
             && plan.judges.len() == config.judge.value.entries().len()
-            && plan.judging.ask == config.judging.ask;
+            && plan.judging.ask == config.judging.value.ask;
         if !is_alike {
             continue;
         }

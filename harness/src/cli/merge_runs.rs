@@ -49,7 +49,8 @@ impl MergeRuns {
         };
         let directory = project.run_directory(&run);
         run_directory::write(&directory, &evaluation, &personas)?;
-        eval::show(printer, &run, &evaluation, &directory, &own.reused(&run)?);
+        let took = eval::Took::of(&own, &run)?;
+        eval::show(printer, &run, &evaluation, &directory, &took);
         Ok(if self.exit_zero {
             exit_code::SUCCESS
         } else {

@@ -77,6 +77,11 @@ pub(crate) fn listener(printer: &Printer) -> (Listener, ProgressBar) {
                 tracing::debug!(%id, termination = termination.label(), "conversation finished");
             }
             Event::ConversationScored { .. } => drawn.inc(1),
+            Event::PairsStarted { pairs } => drawn.inc_length(u64::from(pairs)),
+            Event::PairJudged { id } => {
+                tracing::debug!(%id, "pair of conversations judged");
+                drawn.inc(1);
+            }
         }
         let retries = match counts.retries {
             0 => String::new(),

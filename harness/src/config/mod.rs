@@ -81,8 +81,9 @@ pub struct Config {
     #[schemars(with = "JudgeConfig")]
     pub judge: Spanned<JudgeConfig>,
     /// How judges are asked, and how their answers become one score.
-    #[serde(default)]
-    pub judging: JudgingRule,
+    #[serde(default = "default_judging")]
+    #[schemars(with = "JudgingRule")]
+    pub judging: Spanned<JudgingRule>,
     /// How the models under test draw tokens.
     #[serde(default)]
     pub sampling: Sampling,
@@ -126,6 +127,10 @@ fn default_judge() -> Spanned<JudgeConfig> {
 
 fn default_budget() -> Spanned<Budget> {
     default_at_no_place(Budget::default())
+}
+
+fn default_judging() -> Spanned<JudgingRule> {
+    default_at_no_place(JudgingRule::default())
 }
 
 /// Returns `value` for a field that the file leaves out.
@@ -183,6 +188,7 @@ impl Config {
         config.check_early_stopping(file)?;
         config.check_servers(file)?;
         config.check_budget(file)?;
+        config.check_pairwise(file)?;
         Ok(config)
     }
 
@@ -287,6 +293,16 @@ impl Config {
         models.chain(simulator).chain(judges).collect()
     }
 
+    fn check_pairwise(&self, file: &str) -> Result<(), YamlError> {
+        let judging = &self.judging;
+        if !judging.value.pairwise || !self.judge.value.entries().is_empty() {
+            return Ok(());
+        }
+        let message = "`pairwise` has judges compare conversations, and there is none: name one under \
+                       `judge`";
+        Err(Place::of(file, "judging", judging).error(message))
+    }
+
     /// Returns every entry, with whether it is a model under test.
     pub fn entries(&self) -> Vec<(&ModelEntry, bool)> {
         let mut entries: Vec<(&ModelEntry, bool)> = self
@@ -337,7 +353,7 @@ training_data: data/train.jsonl
         assert_eq!(config.personas.count.get(), 15);
         assert!(matches!(config.simulator.value, SimulatorConfig::RuleBased));
         assert!(matches!(config.judge.value, JudgeConfig::None));
-        assert_eq!(config.judging, JudgingRule::default());
+        assert_eq!(config.judging.value, JudgingRule::default());
     }
 
     #[test_case("rubric: coaching", "rubrik: coaching"
@@ -368,6 +384,9 @@ training_data: data/train.jsonl
     #[test_case("judge: none", "judge: none\njudging: {aggregate: {met: mode}}"
         => "c.yaml:10:28: field `judging.aggregate.met`: unknown variant `mode`, expected one of \
             mean, median, majority"; "unknown aggregation")]
+    #[test_case("judge: none", "judge: none\njudging: {pairwise: true}"
+        => "c.yaml:10:10: field `judging`: `pairwise` has judges compare conversations, and there is \
+            none: name one under `judge`"; "pairs without a judge")]
     #[test_case("temperature: 0.7", "temperature: -1"
         => "c.yaml:10:25: field `sampling.temperature`: must be between 0 and 2, got -1";
         "temperature")]

@@ -2,7 +2,8 @@ use futures::future::try_join_all;
 use shipworthy_backends::{ChatError, ChatModel, Fingerprint};
 use shipworthy_schema::ModelName;
 
-use super::finding::Finding;
+use super::company::keep_apart;
+use super::finding::{Finding, Status};
 use super::questions::{OPENINGS, patiently};
 
 /// The most that two log probabilities of one model differ, however its server batches them.
@@ -21,7 +22,8 @@ const MEND: &str = "llama-server: start it with `--lora FILE` and give the candi
 pub(super) type Arm<'a> = (&'a ModelName, &'a dyn ChatModel);
 
 /// Looks whether models at one server differ: an adapter that was not applied would make every
-/// difference 0. Returns a finding for each model but the first.
+/// difference 0. Returns what was found of each model but the first: whether it differs, and if so,
+/// whether both stay what they are when asked at the same time.
 ///
 /// Each model goes on from a prompt without chance; two differ if they say different things, or if
 /// their log probabilities are further apart than the first model's are from its own.
@@ -69,7 +71,12 @@ pub(super) async fn compare(arms: &[Arm<'_>]) -> Vec<(ModelName, Finding)> {
             )
             .mend(MEND),
         };
+        let differ = finding.status == Status::Passed;
         findings.push(((*name).clone(), finding));
+        if differ {
+            let kept = keep_apart(*first, (*name, *model)).await;
+            findings.extend(kept.map(|finding| ((*name).clone(), finding)));
+        }
     }
     findings
 }

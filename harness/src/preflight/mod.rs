@@ -7,6 +7,7 @@
 mod arms;
 mod behaviour;
 mod checks;
+mod company;
 mod finding;
 mod questions;
 

@@ -191,7 +191,7 @@ pub async fn prepare(
         },
         rubric: rubric.rubric_ref(),
         judges: opened.judges,
-        judging: config.judging,
+        judging: config.judging.value,
         sampling: config.sampling.clone(),
         call_timeout_s: config.call_timeout_s.get(),
         gate: config.gate.clone(),

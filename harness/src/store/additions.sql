@@ -34,6 +34,14 @@ CREATE TABLE IF NOT EXISTS behaviours (
     PRIMARY KEY (source, number)
 ) STRICT, WITHOUT ROWID;
 
+-- What judges said of a pair of conversations.
+CREATE TABLE IF NOT EXISTS pairs (
+    run    TEXT NOT NULL REFERENCES runs (id),
+    thread TEXT NOT NULL,
+    pair   TEXT NOT NULL,                   -- JSON
+    PRIMARY KEY (run, thread)
+) STRICT, WITHOUT ROWID;
+
 -- What the tokens of a run cost.
 CREATE TABLE IF NOT EXISTS prices (
     run    TEXT PRIMARY KEY REFERENCES runs (id),

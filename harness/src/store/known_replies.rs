@@ -149,8 +149,7 @@ fn reply_of(turn: &Turn, usage: [Option<i64>; 4]) -> ChatReply {
         cached_tokens,
         completion_tokens,
         reasoning_tokens,
-    ] =
-        usage.map(|tokens| tokens.and_then(|n| u64::try_from(n).ok()));
+    ] = usage.map(|tokens| tokens.and_then(|n| u64::try_from(n).ok()));
     ChatReply {
         content: turn.content.clone(),
         reasoning: turn.reasoning.clone(),

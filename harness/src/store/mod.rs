@@ -9,6 +9,7 @@ mod call;
 mod known_replies;
 mod ledger;
 mod lock;
+mod pairs;
 mod preflight;
 mod prices;
 mod reuse;

@@ -304,7 +304,7 @@ impl Store {
         Ok(scores)
     }
 
-    fn column<T: serde::de::DeserializeOwned>(
+    pub(super) fn column<T: serde::de::DeserializeOwned>(
         &self,
         run: &str,
         noun: &str,

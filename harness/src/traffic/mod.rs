@@ -61,8 +61,8 @@ fn name(planned: &ModelRef) -> (String, bool) {
 pub(crate) struct Server {
     name: String,
     is_remote: bool,
-    /// Conversations held at once: a model that keeps a conversation's prompt cache between its
-    /// turns has only so many places.
+    /// Conversations held at once: as many as calls, for a model that keeps a conversation's prompt cache
+    /// between its turns has only so many places.
     pub(crate) places: Semaphore,
     slots: Semaphore,
     state: Mutex<State>,

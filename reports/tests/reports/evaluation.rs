@@ -289,6 +289,8 @@ pub(crate) fn evaluation(arms: &[Arm]) -> Evaluation {
             ranking: ranking(arms),
         },
         judging: None,
+        pairs: vec![],
+        pairwise: None,
         simulator_audit: SimulatorAudit {
             models: names.iter().map(|name| audited(name, [0; 5])).collect(),
             comparisons: vec![],

@@ -4,7 +4,8 @@ use shipworthy_reports::{
 use shipworthy_schema::{
     CallRole, CallSums, CleanRecord, Cost, CostPart, CriterionAgreement, Currency, EarlyStopping,
     Evaluation, FlagComparison, InterimLook, InterimNumbers, JudgePlan, JudgeSummary, JudgedModel,
-    JudgingSummary, LookOutcome, ModelRef, ModelSource, PoolLook, Raters, Reason, Sampling,
+    JudgingSummary, LengthPreference, LookOutcome, ModelRef, ModelSource, PairwiseComparison,
+    PairwiseJudge, PairwiseSummary, PoolLook, Raters, Reason, Sampling, ScoreAgreement,
     ServedIdentity, SimulatorAudit, SimulatorFlagKind, Tally, ZeroEvents,
 };
 use test_case::test_case;
@@ -146,6 +147,58 @@ fn cost() -> Cost {
     }
 }
 
+/// Pairs judged by one of two judges with some answers missing; one candidate is preferred in all.
+fn pairwise() -> PairwiseSummary {
+    let tuned = PairwiseComparison {
+        model: model("tuned"),
+        wins: 9,
+        ties: 4,
+        losses: 1,
+        missing: 2,
+        personas: 8,
+        win_rate: Some(0.7813),
+        ci95: Some([0.5625, 0.9063]),
+        p_value: Some(0.0313),
+        scores: ScoreAgreement {
+            pairs: 10,
+            agree: 9,
+        },
+        length: LengthPreference {
+            pairs: 8,
+            longer: 7,
+        },
+        contradicts_scores: false,
+    };
+    let other = PairwiseComparison {
+        model: model("tuned-with-a-rather-long-name-v2"),
+        wins: 16,
+        ties: 0,
+        missing: 0,
+        losses: 0,
+        win_rate: Some(1.0),
+        ci95: None,
+        p_value: Some(0.0078),
+        length: LengthPreference::default(),
+        ..tuned.clone()
+    };
+    let judge = |name: &str, gaps| PairwiseJudge {
+        judge: model(name),
+        calls: 64,
+        prompt_tokens: Some(120_400),
+        completion_tokens: Some(4_321),
+        first: 30,
+        second: 22,
+        ties: 12 - gaps,
+        gaps,
+        both_orders: 30,
+        consistent: 25,
+    };
+    PairwiseSummary {
+        candidates: vec![tuned, other],
+        judges: vec![judge("large", 0), judge("small", 4)],
+    }
+}
+
 /// Three models, two judges on a server, failed conversations, no training data, no safety criteria
 /// for one candidate.
 fn crowded() -> Evaluation {
@@ -173,6 +226,7 @@ fn crowded() -> Evaluation {
     evaluation.plan.judges = vec![judge("large", 3), judge("small", 1)];
     evaluation.judging = Some(judging());
     evaluation.cost = cost();
+    evaluation.pairwise = Some(pairwise());
     evaluation.plan.simulator_audit.exclude = vec![SimulatorFlagKind::RoleSwap];
     let tuned = "tuned-with-a-rather-long-name-v2";
     let compared = |name: &str, kind, rate, ci95| FlagComparison {

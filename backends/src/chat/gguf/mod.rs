@@ -186,6 +186,10 @@ impl ChatModel for GgufModel {
         self.parallel
     }
 
+    fn keeps_threads(&self) -> bool {
+        true
+    }
+
     fn end_thread(&self, thread: &str) {
         // A worker that has ended keeps nothing.
         let _ = self.send(Order::EndThread(thread.to_owned()));

@@ -223,6 +223,11 @@ impl ChatModel for HttpModel {
         self.concurrency
     }
 
+    /// A llama-server's places each keep one prompt.
+    fn keeps_threads(&self) -> bool {
+        self.cache_prompt == Some(true)
+    }
+
     fn end_thread(&self, thread: &str) {
         if let Some(slots) = &self.slots {
             slots.end(thread);
