@@ -2,8 +2,8 @@
 
     bench-engine.py SHIPWORTHY FAKE_SERVER FOLDER [PART ...]
 
-PART is one of `work`, `latency`, `turns`, `in-flight`, `growth`, `start` (default: all). The server is a process of its own and
-is not counted; ours is counted whole, from its start to its end, with preparation, statistics and reports: user and
+PART is one of `work`, `peers`, `latency`, `turns`, `in-flight`, `growth`, `start` (default: all). The server is a process of its own
+and is not counted; ours is counted whole, from its start to its end, with preparation, statistics and reports: user and
 system time of the process, and the most that was resident. The work: 200 people speak 5 turns with 2 models, a
 simulator plays them, a judge grades: 400 conversations, 4,400 calls, 64 of them under way at a time.
 """
@@ -118,6 +118,40 @@ class Bench:
             f"{run.stored / exchanged:.2f}x all bytes exchanged, {run.stored / stats['text_bytes']:.2f}x the words said"
         )
 
+    def peers(self):
+        print("the same work, others beside us; they are counted whole too")
+        with Server(self.server, 0) as server:
+            ours = Run(self, server)
+            ours.row("shipworthy eval")
+            python = os.environ.get("PEERS_PYTHON")
+            for name in ("inspect", "openevals"):
+                script = Path(__file__).parent / "bench-peers" / f"{name}_conversations.py"
+                module = {"inspect": "inspect_ai"}.get(name, name)
+                if not python or subprocess.run([python, "-c", f"import {module}"], stderr=subprocess.DEVNULL).returncode:
+                    print(f"  {name}: not installed for PEERS_PYTHON")
+                    continue
+                server.stats()
+                logs = self.folder / f"logs-{name}"
+                shutil.rmtree(logs, ignore_errors=True)
+                start = time.perf_counter()
+                process = subprocess.Popen(
+                    [python, script, f"{server.root}/v1", "200", "5", "64", logs],
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                )
+                told = process.stderr.read()
+                _, status, usage = os.wait4(process.pid, 0)
+                wall = time.perf_counter() - start
+                if os.waitstatus_to_exitcode(status) != 0:
+                    sys.exit(f"{name} failed:\n{told.decode()[-2000:]}")
+                calls = server.stats()["calls"]
+                cpu = usage.ru_utime + usage.ru_stime
+                print(
+                    f"  {name:<34}{calls:>8} calls{cpu:>8.2f} s CPU{cpu / calls * 1e3:>9.4f} ms/call"
+                    f"{wall:>8.2f} s{usage.ru_maxrss * 1024 / 1e6:>7.0f} MB, {cpu / calls * 1e3 / ours.cpu_ms:.0f}x our CPU a call"
+                )
+        print("  promptfoo: left out; it plays people through a service of its makers only")
+
     def latency(self):
         print("the same, a server that answers after 50 ms")
         with Server(self.server, 50) as server:
@@ -162,7 +196,7 @@ class Bench:
 
 def main():
     bench = Bench(*sys.argv[1:4])
-    for part in sys.argv[4:] or ["work", "latency", "turns", "in-flight", "growth", "start"]:
+    for part in sys.argv[4:] or ["work", "peers", "latency", "turns", "in-flight", "growth", "start"]:
         getattr(bench, part.replace("-", "_"))()
         print()
 
