@@ -9,6 +9,7 @@ use crate::support::project::Project;
 #[test_case(&["personas", "check"]; "personas check")]
 #[test_case(&["eval"]; "eval")]
 #[test_case(&["gate"]; "gate")]
+#[test_case(&["export"]; "export")]
 #[test_case(&["report"]; "report")]
 #[test_case(&["runs", "list"]; "runs list")]
 #[test_case(&["runs", "show"]; "runs show")]

@@ -5,6 +5,7 @@ use shipworthy_harness::store::Store;
 use shipworthy_reports::{Fit, markdown_within};
 use shipworthy_schema::Evaluation;
 
+use super::error::{Failure, Kind};
 use super::printer::Printer;
 use super::project::{ConfigPath, Project, find_run};
 use super::{Outcome, eval, exit_code};
@@ -19,17 +20,15 @@ pub(crate) struct Report {
     /// Print one format on stdout instead of writing the run's directory anew
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// Leave out what does not fit there; for `--format markdown`
-    #[arg(long, value_enum, value_name = "WHERE", requires = "format")]
+    /// Leave out what GitHub would not show there; for `--format markdown`
+    #[arg(long, value_enum, value_name = "WHERE")]
     fit: Option<Place>,
 }
 
 /// Where a Markdown report has to fit
 #[derive(Clone, Copy, ValueEnum)]
 enum Place {
-    /// The summary of a GitHub Actions step: 1 MiB
     StepSummary,
-    /// A comment on GitHub: 65,536 characters
     Comment,
 }
 
@@ -41,12 +40,15 @@ enum Format {
     Csv,
     Transcripts,
     Junit,
-    /// Workflow commands that GitHub shows beside a pull request
     Github,
 }
 
 impl Report {
     pub(crate) fn run(&self, printer: &Printer) -> Outcome {
+        if self.fit.is_some() && !matches!(self.format, Some(Format::Markdown)) {
+            let message = "--fit is for `--format markdown` alone";
+            return Err(Failure::new(Kind::Usage, message));
+        }
         let project = Project::of(&self.path.file());
         let store = Store::open_existing(&project.store())?;
         let run = find_run(&store, self.run.as_deref())?;
