@@ -226,6 +226,7 @@ impl Part<'_> {
             recommended,
             pool_looks,
             interim_looks,
+            preflight: Vec::new(),
             warnings,
         }))
     }

@@ -206,6 +206,7 @@ async fn evaluate_until(
         match record.conclude(ordinals) {
             Ok(Step::GoOn { personas }) => held = personas,
             Ok(Step::Done(mut evaluation)) => {
+                evaluation.preflight = found.findings();
                 evaluation.warnings.extend(found.warnings());
                 store.finish_run(&run, evaluation.verdict()).await?;
                 return Ok((run, *evaluation));
@@ -234,6 +235,7 @@ pub fn recall(store: &Store, run: &Run) -> Result<Evaluation, EvaluationError> {
     match concluded {
         Ok(Step::Done(mut evaluation)) => {
             let found = store.preflight(&run.id)?.unwrap_or_default();
+            evaluation.preflight = found.findings();
             evaluation.warnings.extend(found.warnings());
             Ok(*evaluation)
         }

@@ -2,15 +2,16 @@
 
 pub(crate) mod escape;
 mod examples;
-mod judges;
-mod looks;
-mod personas;
-mod ranking;
-mod results;
-mod safety;
-mod setup;
-mod simulator;
-mod statistics;
+pub(crate) mod judges;
+pub(crate) mod looks;
+pub(crate) mod personas;
+pub(crate) mod preflight;
+pub(crate) mod ranking;
+pub(crate) mod results;
+pub(crate) mod safety;
+pub(crate) mod setup;
+pub(crate) mod simulator;
+pub(crate) mod statistics;
 pub(crate) mod table;
 
 use shipworthy_schema::{Decision, Evaluation};
@@ -40,11 +41,8 @@ pub fn markdown(evaluation: &Evaluation) -> String {
     sections.push(results::terminations(evaluation));
     sections.push(simulator::simulator(evaluation));
     sections.push(examples::examples(evaluation));
-    let limits: Vec<String> = evidence_limits(evaluation);
-    sections.push(format!(
-        "## Limits of this evidence\n\n{}",
-        bullets(&limits)
-    ));
+    sections.push(preflight::preflight(evaluation));
+    sections.push(limits(evaluation));
     sections.push(setup::reproduce(evaluation));
     sections.retain(|section| !section.is_empty());
     sections.join("\n")
@@ -73,6 +71,12 @@ fn verdict(evaluation: &Evaluation) -> String {
         }
     }
     section
+}
+
+/// Returns what the evidence does not show.
+pub(crate) fn limits(evaluation: &Evaluation) -> String {
+    let limits = evidence_limits(evaluation);
+    format!("## Limits of this evidence\n\n{}", bullets(&limits))
 }
 
 fn other_candidate(evaluation: &Evaluation, decision: &Decision) -> String {

@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Comparison, Conversation, ConversationScore, Decision, InterimLook, JudgingSummary, ModelName,
-    Persona, Plan, PoolLook, SimulatorAudit, Verdict,
+    Persona, Plan, PoolLook, PreflightFinding, SimulatorAudit, Verdict,
 };
 
 /// A finished evaluation: everything a report is rendered from.
@@ -30,6 +30,9 @@ pub struct Evaluation {
     pub pool_looks: Vec<PoolLook>,
     /// The planned looks that were taken, where the plan has any.
     pub interim_looks: Vec<InterimLook>,
+    /// What was found of the models before the run; empty where none is behind a server.
+    #[serde(default)]
+    pub preflight: Vec<PreflightFinding>,
     /// What a reader must know before trusting the numbers.
     pub warnings: Vec<String>,
 }
