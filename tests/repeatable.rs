@@ -14,6 +14,7 @@ fn assert_repeats(project: &Project) {
         "decision.json",
         "transcripts.jsonl",
         "evaluation_report.md",
+        "evaluation_report.html",
     ] {
         let [first, second] = [0, 1].map(|i| std::fs::read(runs[i].join(name)).unwrap());
         assert!(

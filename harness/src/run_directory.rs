@@ -19,6 +19,9 @@ pub struct WriteError {
 /// Name of the report for people.
 pub const REPORT: &str = "evaluation_report.md";
 
+/// Name of the same report as a page, with everything said.
+pub const PAGE: &str = "evaluation_report.html";
+
 /// Name of the file with everything said.
 pub const TRANSCRIPTS: &str = "transcripts.jsonl";
 
@@ -38,6 +41,7 @@ pub fn write(directory: &Path, evaluation: &Evaluation, personas: &str) -> Resul
     write_transcripts(directory, &evaluation.personas, conversations, scores)?;
     let decision = shipworthy_reports::decision_json(evaluation);
     write_file(&directory.join("decision.json"), &decision)?;
+    write_file(&directory.join(PAGE), &shipworthy_reports::html(evaluation))?;
     write_file(
         &directory.join(REPORT),
         &shipworthy_reports::markdown(evaluation),

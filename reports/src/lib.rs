@@ -1,11 +1,11 @@
-//! Values in, words out: terminal, Markdown, JSON and CSV.
+//! Values in, words out: terminal, HTML, Markdown, JSON and CSV.
 //!
 //! Every function takes values, mostly a finished [`Evaluation`](shipworthy_schema::Evaluation) or
 //! [`TrainingReport`](shipworthy_schema::TrainingReport), and returns text, or the bytes of another
 //! tool's format.
 //! Nothing here decides, computes a statistic the comparison does not hold, or touches a file; only the
 //! curves of a training run are read here, for what they warn of.
-//! What models, judges and configurations wrote is treated as hostile: it reaches no terminal,
+//! What models, judges and configurations wrote is treated as hostile: it reaches no terminal, browser,
 //! Markdown renderer, spreadsheet or CI log as anything but plain text.
 //!
 //! Read the modules in this order: text made inert, then the words every format shares, then one
@@ -19,6 +19,7 @@
 
 mod inert_text;
 mod number_text;
+mod ticks;
 
 mod evidence_limits;
 mod hold_checks;
@@ -29,6 +30,7 @@ mod verdict_text;
 
 mod comparison_json;
 mod decision_json;
+mod html;
 mod markdown;
 mod scores_csv;
 mod terminal;
@@ -38,6 +40,7 @@ mod training;
 
 pub use comparison_json::compare_json;
 pub use decision_json::decision_json;
+pub use html::html;
 pub use inert_text::{inert_json, one_line};
 pub use markdown::markdown;
 pub use reason_text::reason_text;

@@ -5,7 +5,7 @@ use clap::Args;
 use shipworthy_harness::evaluation::{EvaluationError, Start, evaluate};
 use shipworthy_harness::halt::{Halt, HaltReason};
 use shipworthy_harness::preparation::{Servers, prepare};
-use shipworthy_harness::run_directory::{self, REPORT, TRANSCRIPTS};
+use shipworthy_harness::run_directory::{self, PAGE, REPORT, TRANSCRIPTS};
 use shipworthy_harness::store::{RunState, Store};
 use shipworthy_schema::{Evaluation, Persona};
 
@@ -152,8 +152,9 @@ pub(super) fn show(printer: &Printer, run: &str, evaluation: &Evaluation, direct
         printer.color(),
     ));
     printer.text(&format!(
-        "\nrun     {run}\nreport  {}\n",
-        directory.join(REPORT).display()
+        "\nrun     {run}\nreport  {}\npage    {}\n",
+        directory.join(REPORT).display(),
+        directory.join(PAGE).display()
     ));
 }
 

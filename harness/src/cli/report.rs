@@ -23,6 +23,7 @@ pub(crate) struct Report {
 #[derive(Clone, Copy, ValueEnum)]
 enum Format {
     Terminal,
+    Html,
     Markdown,
     Json,
     Csv,
@@ -45,6 +46,7 @@ impl Report {
                 let (width, color) = (printer.width(), printer.color());
                 printer.data(&shipworthy_reports::terminal(&evaluation, width, color));
             }
+            Some(Format::Html) => printer.data(&shipworthy_reports::html(&evaluation)),
             Some(Format::Markdown) => printer.data(&shipworthy_reports::markdown(&evaluation)),
             Some(Format::Json) => printer.data(&shipworthy_reports::decision_json(&evaluation)),
             Some(Format::Csv) => {
