@@ -236,8 +236,7 @@
     byId("talks").replaceChildren(...shown.slice(0, limit).map(item));
     byId("more-talks").hidden = shown.length <= limit;
     const noun = talks.length === 1 ? "conversation" : "conversations";
-    byId("talk-count").textContent =
-      `${shown.length} of ${talks.length} ${noun}, each with both models side by side`;
+    byId("talk-count").textContent = `${shown.length} of ${talks.length} ${noun} with each model, side by side`;
     steps();
   }
 
@@ -414,9 +413,8 @@
   // Scrolls the list only, never the page.
   function inView(link) {
     const box = byId("talks").parentElement;
-    const [top, bottom] = [link.offsetTop, link.offsetTop + link.offsetHeight];
-    if (top < box.scrollTop) box.scrollTop = top;
-    else if (bottom > box.scrollTop + box.clientHeight) box.scrollTop = bottom - box.clientHeight;
+    const place = link.getBoundingClientRect().top - box.getBoundingClientRect().top;
+    if (place < 0 || place > box.clientHeight / 2) box.scrollTop += place - box.clientHeight / 4;
   }
 
   function changed() {
