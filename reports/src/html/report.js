@@ -212,7 +212,7 @@
 
   // The list
 
-  const signed = (gain) => (gain >= 0 ? "+" : "−") + Math.abs(gain).toFixed(3);
+  const signed = (gain) => (gain >= 0 ? "+" : "-") + Math.abs(gain).toFixed(3);
 
   function change(talk) {
     const gain = difference(talk);
