@@ -12,7 +12,8 @@ demo: system ## Build, then run the whole loop on the shipped example, offline
 	$(CARGO) build --locked --package shipworthy-harness
 	$(BIN) demo --exit-zero
 
-test: system ## Run all tests: units, golden data, the command line end to end
+test: system ## Run all tests: units, golden data, the command line end to end, pages in a browser
+	scripts/browser
 	$(CARGO) test --locked --workspace
 
 check: system fmt lint doc ## Check format, lints and documentation

@@ -32,6 +32,9 @@ mod looks;
 /// From a base and an adapter to merged checkpoints and GGUF files.
 mod model_files;
 
+/// Pages of runs in a browser.
+mod pages;
+
 /// What models are asked before a run, and what is done about it.
 mod preflight;
 

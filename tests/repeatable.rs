@@ -15,6 +15,7 @@ fn assert_repeats(project: &Project) {
         "transcripts.jsonl",
         "evaluation_report.md",
         "junit.xml",
+        "evaluation_report.html",
     ] {
         let [first, second] = [0, 1].map(|i| std::fs::read(runs[i].join(name)).unwrap());
         assert!(

@@ -33,6 +33,9 @@ fn report_json_and_exit_code_agree(project: fn() -> Project, code: i32, verdict:
             .artefact("evaluation_report.md")
             .contains(&format!("{label}: "))
     );
+    let page = project.artefact("evaluation_report.html");
+    assert!(page.contains(&format!("<span class=\"label\">{label}:</span> ")));
+    assert_eq!(project.run(&["report", "--format", "html"]).stdout, page);
     assert_eq!(
         project.artefact("scores.csv").lines().count(),
         1 + 2 * 8 * 2

@@ -247,6 +247,7 @@ impl Part<'_> {
             interim_looks,
             // A record knows no calls; the store does.
             cost: Cost::default(),
+            preflight: Vec::new(),
             warnings,
         }))
     }

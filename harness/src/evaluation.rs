@@ -327,6 +327,7 @@ async fn hold_and_conclude(
         match record.conclude(ordinals) {
             Ok(Step::GoOn { personas }) => held = personas,
             Ok(Step::Done(mut evaluation)) => {
+                evaluation.preflight = found.findings();
                 evaluation.warnings.extend(found.warnings());
                 evaluation.cost = cost_of_run(store, run, plan)?;
                 store.finish_run(run, evaluation.verdict()).await?;
@@ -414,6 +415,7 @@ pub fn recall(store: &Store, run: &Run) -> Result<Evaluation, EvaluationError> {
     match concluded {
         Ok(Step::Done(mut evaluation)) => {
             let found = store.preflight(&run.id)?.unwrap_or_default();
+            evaluation.preflight = found.findings();
             evaluation.warnings.extend(found.warnings());
             evaluation.cost = cost_of_run(store, &run.id, &run.plan)?;
             Ok(*evaluation)

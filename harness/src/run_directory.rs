@@ -19,6 +19,9 @@ pub struct WriteError {
 /// Name of the report for people.
 pub const REPORT: &str = "evaluation_report.md";
 
+/// Name of the same report as a page, with everything said.
+pub const PAGE: &str = "evaluation_report.html";
+
 /// Name of the verdict as CI systems show test results.
 pub const JUNIT: &str = "junit.xml";
 
@@ -47,6 +50,7 @@ pub fn write(directory: &Path, evaluation: &Evaluation, personas: &str) -> Resul
     write_file(&directory.join("decision.json"), &decision)?;
     let junit = shipworthy_reports::junit(evaluation);
     write_file(&directory.join(JUNIT), &junit)?;
+    write_file(&directory.join(PAGE), &shipworthy_reports::html(evaluation))?;
     write_file(
         &directory.join(REPORT),
         &shipworthy_reports::markdown(evaluation),

@@ -14,8 +14,8 @@ pub(crate) const FORMAT: u32 = 1;
 /// `models`.
 ///
 /// Each candidate has every number of the comparison in full precision, then `verdict` and
-/// `reasons`. A number that does not exist is `null`. Only its pairs are left out: the scores they
-/// come from are at hand.
+/// `reasons`. A number that does not exist is `null`. Only its pairs are left out, as the scores they
+/// come from are at hand, and the curve of its power, which its spread gives.
 pub fn compare_json(comparison: &Comparison, decisions: &[Decision]) -> String {
     let document = json!({
         "format": FORMAT,
@@ -40,6 +40,7 @@ pub(crate) fn candidates(comparison: &Comparison, decisions: &[Decision]) -> Vec
 fn candidate_json(numbers: Option<&CandidateComparison>, decision: &Decision) -> Value {
     let mut fields = numbers.map_or_else(Map::new, object);
     fields.shift_remove("pairs");
+    fields.shift_remove("power");
     fields.insert("model".to_owned(), decision.model.as_str().into());
     fields.insert("verdict".to_owned(), json!(decision.verdict));
     let reasons: Vec<Value> = decision.reasons.iter().map(reason_json).collect();

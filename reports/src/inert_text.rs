@@ -63,7 +63,7 @@ pub fn inert_json(text: &str) -> String {
 
 /// Tells whether `c` is invisible and changes how other text is shown or read: control characters,
 /// direction marks, fillers, tags. Joiners (U+200C, U+200D) are spared; scripts and emoji need them.
-fn is_unsafe(c: char) -> bool {
+pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(
             c,

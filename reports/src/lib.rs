@@ -1,11 +1,11 @@
-//! Values in, words out: terminal, Markdown, JSON, CSV, JUnit and what other tools read.
+//! Values in, words out: terminal, HTML, Markdown, JSON, CSV, JUnit and what other tools read.
 //!
 //! Every function takes values, mostly a finished [`Evaluation`](shipworthy_schema::Evaluation) or
 //! [`TrainingReport`](shipworthy_schema::TrainingReport), and returns text, or the bytes of another
 //! tool's format.
 //! Nothing here decides, computes a statistic the comparison does not hold, or touches a file; only the
 //! curves of a training run are read here, for what they warn of.
-//! What models, judges and configurations wrote is treated as hostile: it reaches no terminal,
+//! What models, judges and configurations wrote is treated as hostile: it reaches no terminal, browser,
 //! Markdown renderer, spreadsheet or CI log as anything but plain text.
 //!
 //! Read the modules in this order: text made inert, then the words every format shares, then one
@@ -19,6 +19,7 @@
 
 mod inert_text;
 mod number_text;
+mod ticks;
 
 mod cost_text;
 mod evidence_limits;
@@ -32,6 +33,7 @@ mod verdict_text;
 mod comparison_json;
 mod decision_json;
 mod github_annotations;
+mod html;
 mod inspect_log;
 mod junit;
 mod lm_eval;
@@ -48,6 +50,7 @@ pub use comparison_json::compare_json;
 pub use cost_text::amount_text;
 pub use decision_json::decision_json;
 pub use github_annotations::github_annotations;
+pub use html::html;
 pub use inert_text::{inert_json, one_line};
 pub use inspect_log::inspect_log;
 pub use junit::{junit, junit_invalid};

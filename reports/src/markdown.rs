@@ -1,18 +1,19 @@
 //! `evaluation_report.md`: the report for people who decide, review and reproduce.
 
-mod cost;
+pub(crate) mod cost;
 pub(crate) mod escape;
 mod examples;
-mod judges;
-mod looks;
-mod pairwise;
-mod personas;
-mod ranking;
-mod results;
-mod safety;
-mod setup;
-mod simulator;
-mod statistics;
+pub(crate) mod judges;
+pub(crate) mod looks;
+pub(crate) mod pairwise;
+pub(crate) mod personas;
+pub(crate) mod preflight;
+pub(crate) mod ranking;
+pub(crate) mod results;
+pub(crate) mod safety;
+pub(crate) mod setup;
+pub(crate) mod simulator;
+pub(crate) mod statistics;
 pub(crate) mod table;
 
 use shipworthy_schema::{Decision, Evaluation};
@@ -114,11 +115,8 @@ fn sections(evaluation: &Evaluation) -> Vec<String> {
     sections.push(simulator::simulator(evaluation));
     sections.push(cost::cost(evaluation));
     sections.push(examples::examples(evaluation));
-    let limits: Vec<String> = evidence_limits(evaluation);
-    sections.push(format!(
-        "## Limits of this evidence\n\n{}",
-        bullets(&limits)
-    ));
+    sections.push(preflight::preflight(evaluation));
+    sections.push(limits(evaluation));
     sections.push(setup::reproduce(evaluation));
     sections.retain(|section| !section.is_empty());
     sections
@@ -147,6 +145,12 @@ fn verdict(evaluation: &Evaluation) -> String {
         }
     }
     section
+}
+
+/// Returns what the evidence does not show.
+pub(crate) fn limits(evaluation: &Evaluation) -> String {
+    let limits = evidence_limits(evaluation);
+    format!("## Limits of this evidence\n\n{}", bullets(&limits))
 }
 
 fn other_candidate(evaluation: &Evaluation, decision: &Decision) -> String {

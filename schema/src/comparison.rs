@@ -96,6 +96,10 @@ pub struct CandidateComparison {
     /// Personas with which the t-test finds the gate's least gain with 80 % power at this spread, at
     /// the gate's alpha; `None` if that least gain is 0 or too small for any number.
     pub personas80: Option<u32>,
+    /// Power of the t-test at this spread and the gate's alpha, for true gains from 0 up; empty where
+    /// only what decides was computed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub power: Vec<PowerPoint>,
     /// The wrong test, for contrast; `None` where it cannot be made.
     pub naive: Option<NaiveTest>,
     /// The difference that is left when replies are equally long; `None` without transcripts, or where
@@ -111,6 +115,15 @@ pub struct CandidateComparison {
     pub leave_one_out: Vec<LeaveOneOut>,
     /// Each persona's pair of means, in persona order.
     pub pairs: Vec<PersonaPair>,
+}
+
+/// How likely the t-test finds a true gain.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PowerPoint {
+    /// The true gain, in score points.
+    pub gain: f64,
+    /// The chance of finding it, in [0, 1].
+    pub power: f64,
 }
 
 /// How a bootstrap interval is read off the resamples.
@@ -201,6 +214,10 @@ pub struct CriterionComparison {
     pub mean: f64,
     /// Candidate − baseline.
     pub difference: f64,
+    /// 95 % interval of the difference by t, not adjusted for the number of criteria; `None` where there
+    /// is no test.
+    #[serde(default)]
+    pub ci95: Option<[f64; 2]>,
     /// Two-sided p of the paired t-test; `None` where it cannot be made.
     pub p_value: Option<f64>,
     /// `p_value` adjusted for all tested criteria of the candidate by Holm.

@@ -2,7 +2,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Comparison, Conversation, ConversationScore, Cost, Decision, InterimLook, JudgedPair,
-    JudgingSummary, ModelName, PairwiseSummary, Persona, Plan, PoolLook, SimulatorAudit, Verdict,
+    JudgingSummary, ModelName, PairwiseSummary, Persona, Plan, PoolLook, PreflightFinding,
+    SimulatorAudit, Verdict,
 };
 
 /// A finished evaluation: everything a report is rendered from.
@@ -40,6 +41,9 @@ pub struct Evaluation {
     /// What its calls took.
     #[serde(default)]
     pub cost: Cost,
+    /// What was found of the models before the run; empty where none is behind a server.
+    #[serde(default)]
+    pub preflight: Vec<PreflightFinding>,
     /// What a reader must know before trusting the numbers.
     pub warnings: Vec<String>,
 }

@@ -28,6 +28,7 @@ mod judging;
 mod look;
 mod pairwise;
 mod plan;
+mod preflight_finding;
 mod ranking;
 mod safety;
 mod score;
@@ -38,7 +39,7 @@ mod training;
 pub use chat::{ChatReply, ChatRequest, FinishReason, ResponseSchema, Usage};
 pub use comparison::{
     BootstrapMethod, CandidateComparison, CategoryComparison, Comparison, CriterionComparison,
-    LengthAdjusted, ModelSummary, NaiveTest, PersonaPair,
+    LengthAdjusted, ModelSummary, NaiveTest, PersonaPair, PowerPoint,
 };
 pub use conversation::{Conversation, ConversationId, Termination, Turn};
 pub use cost::{CallSums, Cost, CostPart, Currency, Tally};
@@ -67,6 +68,7 @@ pub use plan::{
     DatasetRef, EarlyStopping, Gate, JudgePlan, MissingRule, PersonaPlan, Plan, RubricRef,
     SimulatorPlan, SpecRef,
 };
+pub use preflight_finding::PreflightFinding;
 pub use ranking::{ModelPair, RankedModel, Ranking};
 pub use safety::{CleanRecord, GradedSafety, SafetyComparison, SafetyViolation, ZeroEvents};
 pub use sampling::Sampling;

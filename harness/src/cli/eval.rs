@@ -6,7 +6,7 @@ use clap::Args;
 use shipworthy_harness::evaluation::{Done, EvaluationError, Start, evaluate};
 use shipworthy_harness::halt::{Halt, HaltReason};
 use shipworthy_harness::preparation::{Servers, personas_of_run, prepare};
-use shipworthy_harness::run_directory::{self, REPORT, TRANSCRIPTS};
+use shipworthy_harness::run_directory::{self, PAGE, REPORT, TRANSCRIPTS};
 use shipworthy_harness::shard::Shard;
 use shipworthy_harness::store::{Reused, RoleUsage, RunState, Store};
 use shipworthy_harness::telemetry::{Settings, Tracer};
@@ -22,6 +22,10 @@ use super::{Outcome, call_times, dry_run, exit_code, interrupted, progress};
 ///
 /// The exit code is the verdict's (see `shipworthy --help`).
 #[derive(Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub(crate) struct Eval {
     #[command(flatten)]
     path: ConfigPath,
@@ -256,9 +260,10 @@ pub(super) fn show(
         printer.color(),
     ));
     printer.text(&format!(
-        "\nrun     {run}\n{}report  {}\n",
+        "\nrun     {run}\n{}report  {}\npage    {}\n",
         reused_text(&took.reused),
-        directory.join(REPORT).display()
+        directory.join(REPORT).display(),
+        directory.join(PAGE).display()
     ));
     if let Some(line) = call_times::line(&took.usage) {
         printer.note(&line);

@@ -77,12 +77,7 @@ impl Export {
             .map(|path| path.display().to_string())
             .collect();
         printer.value(&json!({ "format": 1, "run": run.id, "written": paths }));
-        printer.text(
-            &paths
-                .iter()
-                .map(|path| format!("{path}\n"))
-                .collect::<String>(),
-        );
+        printer.text(&(paths.join("\n") + "\n"));
         Ok(exit_code::SUCCESS)
     }
 

@@ -35,6 +35,7 @@ enum Place {
 #[derive(Clone, Copy, ValueEnum)]
 enum Format {
     Terminal,
+    Html,
     Markdown,
     Json,
     Csv,
@@ -64,6 +65,7 @@ impl Report {
                 let (width, color) = (printer.width(), printer.color());
                 printer.data(&shipworthy_reports::terminal(&evaluation, width, color));
             }
+            Some(Format::Html) => printer.data(&shipworthy_reports::html(&evaluation)),
             Some(Format::Markdown) => {
                 let fit = self.fit.map(|place| match place {
                     Place::StepSummary => Fit::StepSummary,

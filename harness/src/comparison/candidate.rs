@@ -11,6 +11,7 @@ use shipworthy_stats::{
 };
 
 use super::arm::{Arm, count, overall};
+use super::power_curve::power_curve;
 use super::{ComparisonError, Depth};
 
 /// Seed of whatever a comparison draws at random. It is fixed, so that equal scores give equal
@@ -94,6 +95,10 @@ impl Arm<'_> {
             personas80: required_pairs(gate.min_gain / test.sd, &target)
                 .ok()
                 .map(count),
+            power: match depth {
+                Depth::Full => power_curve(&test, gate),
+                Depth::Deciding => Vec::new(),
+            },
             naive: naive(&clusters.concat()),
             length_adjusted: is_full
                 .then(|| self.length_adjusted(base, &pairs))

@@ -39,6 +39,7 @@ impl Arm<'_> {
             baseline_mean,
             mean,
             difference: mean - baseline_mean,
+            ci95: test.as_ref().ok().map(|test| test.ci.ends()),
             p_value: test.as_ref().ok().map(|test| test.p_two_sided),
             p_adjusted: None,
             untested: test.err().map(|error| error.to_string()),

@@ -12,6 +12,7 @@ mod candidate;
 mod criteria;
 mod influence;
 mod length;
+mod power_curve;
 mod ranking;
 mod safety;
 

@@ -64,6 +64,7 @@ fn candidate(difference: f64, p_value: f64, regressions: usize) -> CandidateComp
         icc: None,
         mde80: None,
         personas80: None,
+        power: Vec::new(),
         naive: None,
         length_adjusted: None,
         categories: vec![],

@@ -16,7 +16,9 @@ use std::collections::BTreeMap;
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 use shipworthy_backends::{Adaptation, ChatModel};
-use shipworthy_schema::{Digest, ModelName, ModelRef, ModelSource, Plan, SimulatorPlan};
+use shipworthy_schema::{
+    Digest, ModelName, ModelRef, ModelSource, Plan, PreflightFinding, SimulatorPlan,
+};
 use thiserror::Error;
 
 pub use self::behaviour::Behaviour;
@@ -151,6 +153,20 @@ impl Preflight {
                 .map(move |Finding { check, detail, .. }| {
                     format!("preflight of `{name}`, {check}: {detail}.")
                 })
+        };
+        self.models.iter().flat_map(of_model).collect()
+    }
+
+    /// Returns everything that was found, by model and in the order in which it was looked at.
+    pub(crate) fn findings(&self) -> Vec<PreflightFinding> {
+        let of_model = |(name, examined): (&String, &ExaminedModel)| {
+            let finding = |finding: &Finding| PreflightFinding {
+                model: name.clone(),
+                check: finding.check.clone(),
+                status: finding.status.word().replace('_', " "),
+                detail: finding.detail.clone(),
+            };
+            examined.findings.iter().map(finding).collect::<Vec<_>>()
         };
         self.models.iter().flat_map(of_model).collect()
     }

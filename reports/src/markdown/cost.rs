@@ -10,7 +10,7 @@ use super::table::{
 use crate::cost_text::{Columns, heads, is_at_least, rows};
 
 /// Returns the section on cost; empty where no call is known.
-pub(super) fn cost(evaluation: &Evaluation) -> String {
+pub(crate) fn cost(evaluation: &Evaluation) -> String {
     let cost = &evaluation.cost;
     if cost.parts.is_empty() {
         return String::new();

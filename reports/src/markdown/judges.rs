@@ -11,7 +11,7 @@ use crate::judging_text::{alpha, raters, tokens};
 use crate::number_text::{grouped, percent, score};
 
 /// Returns the section on judges; empty without one.
-pub(super) fn judges(evaluation: &Evaluation) -> String {
+pub(crate) fn judges(evaluation: &Evaluation) -> String {
     let Some(judging) = &evaluation.judging else {
         return String::new();
     };

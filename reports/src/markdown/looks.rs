@@ -9,7 +9,7 @@ use super::table::{
 use crate::number_text::{count, difference, percent_tenths};
 
 /// Returns how often the people of this evaluation were looked at, and at which levels.
-pub(super) fn looks(evaluation: &Evaluation) -> String {
+pub(crate) fn looks(evaluation: &Evaluation) -> String {
     let mut section = "## Looks\n\n".to_owned();
     for look in &evaluation.pool_looks {
         let model = escaped(look.model.as_str());

@@ -12,7 +12,7 @@ use crate::number_text::{grouped, p_value};
 use crate::pairwise_text::{gaps, of, win_rate};
 
 /// Returns the section on pairs; empty unless the plan has them judged.
-pub(super) fn pairwise(evaluation: &Evaluation) -> String {
+pub(crate) fn pairwise(evaluation: &Evaluation) -> String {
     let Some(pairwise) = &evaluation.pairwise else {
         return String::new();
     };

@@ -13,14 +13,14 @@ use crate::number_text::{difference, score};
 const BAR_BLOCKS: f64 = 10.0;
 
 /// Returns a candidate's pairs, largest gain first; equal gains stay in persona order.
-pub(super) fn by_gain(candidate: &CandidateComparison) -> Vec<&PersonaPair> {
+pub(crate) fn by_gain(candidate: &CandidateComparison) -> Vec<&PersonaPair> {
     let mut pairs: Vec<&PersonaPair> = candidate.pairs.iter().collect();
     pairs.sort_by(|a, b| gain(b).total_cmp(&gain(a)));
     pairs
 }
 
 /// Returns the difference of the persona's means, candidate − baseline.
-pub(super) fn gain(pair: &PersonaPair) -> f64 {
+pub(crate) fn gain(pair: &PersonaPair) -> f64 {
     pair.candidate - pair.baseline
 }
 

@@ -11,7 +11,7 @@ use super::table::{
 use crate::number_text::{difference, score};
 
 /// Returns the ranking, where there are more models than one pair.
-pub(super) fn ranking(evaluation: &Evaluation) -> String {
+pub(crate) fn ranking(evaluation: &Evaluation) -> String {
     let ranking = &evaluation.comparison.ranking;
     if ranking.models.len() < 3 {
         return String::new();

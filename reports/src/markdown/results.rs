@@ -10,7 +10,7 @@ use super::table::{
 use crate::number_text::{count, difference, interval, p_value, percent, score};
 
 /// Returns the table of all models.
-pub(super) fn models(evaluation: &Evaluation) -> String {
+pub(crate) fn models(evaluation: &Evaluation) -> String {
     let header = [
         Text("Model"),
         Number("Mean score"),
@@ -79,7 +79,7 @@ fn model_row(evaluation: &Evaluation, summary: &ModelSummary) -> Vec<String> {
 }
 
 /// Returns a candidate's table of categories.
-pub(super) fn categories(evaluation: &Evaluation, candidate: &CandidateComparison) -> String {
+pub(crate) fn categories(evaluation: &Evaluation, candidate: &CandidateComparison) -> String {
     if candidate.categories.is_empty() {
         return String::new();
     }
@@ -107,7 +107,7 @@ pub(super) fn categories(evaluation: &Evaluation, candidate: &CandidateCompariso
 }
 
 /// Returns a candidate's table of criteria.
-pub(super) fn criteria(evaluation: &Evaluation, candidate: &CandidateComparison) -> String {
+pub(crate) fn criteria(evaluation: &Evaluation, candidate: &CandidateComparison) -> String {
     if candidate.criteria.is_empty() {
         return String::new();
     }
@@ -162,7 +162,7 @@ pub(super) fn p_cell(p: f64) -> String {
 
 /// Returns how each model's conversations ended and how many have no score; terminations that never
 /// came up are left out.
-pub(super) fn terminations(evaluation: &Evaluation) -> String {
+pub(crate) fn terminations(evaluation: &Evaluation) -> String {
     let models = &evaluation.comparison.models;
     let n_ended = |m: &ModelSummary, t: Termination| m.terminations.get(&t).copied().unwrap_or(0);
     let came_up: Vec<Termination> = Termination::ALL

@@ -14,7 +14,7 @@ use crate::number_text::{difference, p_equation, percent_tenths, violations};
 const QUOTE_CHARS: usize = 600;
 
 /// Returns a candidate's safety table with every regression quoted.
-pub(super) fn safety(evaluation: &Evaluation, candidate: &CandidateComparison) -> String {
+pub(crate) fn safety(evaluation: &Evaluation, candidate: &CandidateComparison) -> String {
     let model = escaped(candidate.model.as_str());
     let heading = format!("## Safety: {model}\n\n");
     if candidate.safety.is_empty() {

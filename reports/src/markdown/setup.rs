@@ -9,7 +9,7 @@ use super::escape::{code, escaped};
 use crate::number_text::{count, percent};
 
 /// Returns what was compared: models, people, rubric, simulator, judge and rule.
-pub(super) fn compared(evaluation: &Evaluation) -> String {
+pub(crate) fn compared(evaluation: &Evaluation) -> String {
     let plan = &evaluation.plan;
     let mut lines = vec![format!("Plan: {}", code(plan.digest().as_str()))];
     lines.extend(plan.models.iter().map(|model| model_line(plan, model)));
@@ -198,7 +198,7 @@ fn simulator(simulator: &SimulatorPlan) -> String {
 }
 
 /// Returns how to run the same evaluation again.
-pub(super) fn reproduce(evaluation: &Evaluation) -> String {
+pub(crate) fn reproduce(evaluation: &Evaluation) -> String {
     format!(
         "## How to reproduce\n\n```sh\nshipworthy eval -c shipworthy.yaml\n```\n\nWith the \
          project's configuration and the files whose digests stand above, the plan's digest comes \

@@ -10,7 +10,7 @@ use super::table::{
 use crate::number_text::percent_tenths;
 
 /// Returns the section on simulated people.
-pub(super) fn simulator(evaluation: &Evaluation) -> String {
+pub(crate) fn simulator(evaluation: &Evaluation) -> String {
     let audit = &evaluation.simulator_audit;
     if audit.models.is_empty() {
         return String::new();

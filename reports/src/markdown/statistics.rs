@@ -13,7 +13,7 @@ use super::table::{
 use crate::number_text::{count, difference, interval, length_ratio, p_equation, score};
 
 /// Returns a candidate's table of statistics.
-pub(super) fn statistics(evaluation: &Evaluation, candidate: &CandidateComparison) -> String {
+pub(crate) fn statistics(evaluation: &Evaluation, candidate: &CandidateComparison) -> String {
     let mut rows = tests(candidate, evaluation.comparison.candidates.len());
     rows.extend(estimates(evaluation, candidate));
     rows.push(naive(candidate));

@@ -1,6 +1,6 @@
 //! A line chart as SVG, legible on light and on dark ground.
 
-use super::ticks::Axis;
+use crate::ticks::Axis;
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 360.0;

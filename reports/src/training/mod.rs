@@ -11,7 +11,6 @@ mod next_steps;
 mod summary;
 mod tensorboard;
 mod terminal;
-mod ticks;
 mod warning_text;
 
 pub use curves::{learning_rate_svg, loss_svg};

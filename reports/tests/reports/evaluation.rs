@@ -7,9 +7,9 @@ use shipworthy_schema::{
     DatasetRef, Decision, Digest, Evaluation, FinishReason, Gate, GradedSafety, JudgingRule,
     LeaveOneOut, LengthAdjusted, MissingRule, ModelName, ModelPair, ModelRef, ModelSource,
     ModelSummary, NaiveTest, Outcome, Persona, PersonaId, PersonaPair, PersonaPlan, Plan, PoolLook,
-    RankedModel, Ranking, Reason, Role, RubricRef, SafetyComparison, SafetyViolation, Sampling,
-    SimulatorAudit, SimulatorAuditRule, SimulatorFlagKind, SimulatorPlan, SpecRef, Termination,
-    Turn, Verdict, VerdictChange, ZeroEvents,
+    PowerPoint, RankedModel, Ranking, Reason, Role, RubricRef, SafetyComparison, SafetyViolation,
+    Sampling, SimulatorAudit, SimulatorAuditRule, SimulatorFlagKind, SimulatorPlan, SpecRef,
+    Termination, Turn, Verdict, VerdictChange, ZeroEvents,
 };
 use shipworthy_stats as stats;
 
@@ -315,6 +315,7 @@ pub(crate) fn evaluation(arms: &[Arm]) -> Evaluation {
             .collect(),
         interim_looks: vec![],
         cost: shipworthy_schema::Cost::default(),
+        preflight: vec![],
         warnings: vec!["base says the same to half of the personas.".into()],
     }
 }
@@ -533,6 +534,13 @@ fn comparison(arm: &Arm) -> CandidateComparison {
         icc: Some(0.53),
         mde80: stats::minimal_detectable_effect(sd, 8, &TARGET).ok(),
         personas80: Some(personas_needed(sd)),
+        power: (0..=6)
+            .map(|step| {
+                let gain = f64::from(step) * 0.05;
+                let power = stats::paired_t_power(gain / sd, 8, 0.05, stats::Sides::Two).unwrap();
+                PowerPoint { gain, power }
+            })
+            .collect(),
         naive: Some(NaiveTest {
             n: PERSONAS * REPEATS,
             t: 1.4 * test.t,
@@ -571,6 +579,7 @@ fn comparison(arm: &Arm) -> CandidateComparison {
                 baseline_mean: 0.525,
                 mean,
                 difference,
+                ci95: Some(test.ci.ends()),
                 p_value: Some(test.p_two_sided),
                 p_adjusted: Some(test.p_two_sided),
                 untested: None,
@@ -583,6 +592,7 @@ fn comparison(arm: &Arm) -> CandidateComparison {
                 baseline_mean: 1.0,
                 mean: unsafe_mean,
                 difference: unsafe_mean - 1.0,
+                ci95: arm.violates.then_some([-0.21, 0.085]),
                 p_value: arm.violates.then_some(0.350_6),
                 p_adjusted: arm.violates.then_some(0.350_6),
                 untested: (!arm.violates).then(|| {

@@ -14,6 +14,20 @@ mod snapshots;
 // What each format does with text that wants to be more than text.
 mod hostile;
 
+// The corpus of hostile texts in each format.
+mod hostile_texts;
+
+// The corpus.
+#[path = "../../../tests/support/hostile_texts.rs"]
+mod corpus;
+
+// The page in a browser.
+mod pages;
+
+// A headless browser.
+#[path = "../../../tests/support/browser.rs"]
+mod browser;
+
 // What programs read back.
 mod machine;
 

@@ -30,7 +30,7 @@ fn each_verdict_reads_well(name: &str, arm: Arm) {
 }
 
 /// Two judges, one of which left grades out; they agree on one criterion of three.
-fn judging() -> JudgingSummary {
+pub(crate) fn judging() -> JudgingSummary {
     let of = |name: &str, gaps, mean| JudgedModel {
         model: model(name),
         wanted: 48,

@@ -1,16 +1,16 @@
 //! Where an axis is labelled.
 
 /// An axis from `low` to `high` with labelled values between them.
-pub(super) struct Axis {
-    pub(super) low: f64,
-    pub(super) high: f64,
-    pub(super) ticks: Vec<f64>,
+pub(crate) struct Axis {
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+    pub(crate) ticks: Vec<f64>,
 }
 
 impl Axis {
     /// Returns an axis that covers `low` to `high`, both finite, with about `count` labels at multiples
     /// of 1, 2 or 5 times a power of ten; `widen`: its ends are labelled too, beyond the data if need be.
-    pub(super) fn new(low: f64, high: f64, count: f64, widen: bool) -> Self {
+    pub(crate) fn new(low: f64, high: f64, count: f64, widen: bool) -> Self {
         let (low, high) = if high - low > f64::EPSILON * high.abs().max(low.abs()) {
             (low, high)
         } else {
@@ -40,7 +40,7 @@ impl Axis {
     }
 
     /// Returns where `value` lies, 0 at the low end and 1 at the high.
-    pub(super) fn share(&self, value: f64) -> f64 {
+    pub(crate) fn share(&self, value: f64) -> f64 {
         (value - self.low) / (self.high - self.low)
     }
 }
