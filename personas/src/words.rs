@@ -5,31 +5,49 @@ use unicode_normalization::UnicodeNormalization as _;
 /// An apostrophe within a word is dropped, so that `don't` and `dont` are one word.
 pub(crate) fn words(text: &str) -> Vec<String> {
     let mut words = Vec::with_capacity(text.len() / 5);
-    // Normalisation changes nothing in ASCII and joins nothing across a space.
-    for part in text.split_ascii_whitespace() {
-        if part.is_ascii() {
-            collect(
-                part.bytes().map(|b| char::from(b.to_ascii_lowercase())),
-                &mut words,
-            );
-        } else {
-            collect(part.nfkc().flat_map(char::to_lowercase), &mut words);
-        }
-    }
+    each_word(text, |word| words.push(word.to_owned()));
     words
 }
 
-fn collect(text: impl Iterator<Item = char>, words: &mut Vec<String>) {
+/// Adds to `lines` one more, of the words of `text`, each between spaces.
+pub(crate) fn add_line(text: &str, lines: &mut String) {
+    lines.push(' ');
+    each_word(text, |word| {
+        lines.push_str(word);
+        lines.push(' ');
+    });
+    lines.push('\n');
+}
+
+fn each_word(text: &str, mut found: impl FnMut(&str)) {
     let mut word = String::new();
+    // Normalisation changes nothing in ASCII and joins nothing across a space.
+    for part in text.split_ascii_whitespace() {
+        if part.is_ascii() {
+            let lower = part.bytes().map(|b| char::from(b.to_ascii_lowercase()));
+            each_run(lower, &mut word, &mut found);
+        } else {
+            each_run(
+                part.nfkc().flat_map(char::to_lowercase),
+                &mut word,
+                &mut found,
+            );
+        }
+    }
+}
+
+fn each_run(text: impl Iterator<Item = char>, word: &mut String, found: &mut impl FnMut(&str)) {
+    word.clear();
     for c in text {
         if c.is_alphanumeric() {
             word.push(c);
         } else if !matches!(c, '\'' | '’') && !word.is_empty() {
-            words.push(std::mem::take(&mut word));
+            found(word);
+            word.clear();
         }
     }
     if !word.is_empty() {
-        words.push(word);
+        found(word);
     }
 }
 

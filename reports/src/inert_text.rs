@@ -42,6 +42,10 @@ pub(crate) fn cut(text: &str, max_chars: usize) -> String {
 /// Such characters stand only inside JSON strings, so replacing them in the finished text is safe.
 /// U+2028, U+2029 and U+0085 are among them: some readers of JSON lines break lines there.
 pub fn inert_json(text: &str) -> String {
+    let is_plain = |b: u8| matches!(b, b'\n' | b' '..=b'~');
+    if text.bytes().all(is_plain) && !text.contains("##") {
+        return text.to_owned();
+    }
     let mut json = String::with_capacity(text.len());
     let mut previous = ' ';
     for c in text.chars() {

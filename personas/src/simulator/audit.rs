@@ -4,9 +4,10 @@
 //! played from and what the assistant had said before. A check shows what a reader should look at;
 //! it can miss what no rule of words finds.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
+use memchr::memmem;
 use regex::Regex;
 use shipworthy_schema::{
     Conversation, Message, Persona, Role, SimulatorFlag, SimulatorFlagKind, Termination,
@@ -14,8 +15,8 @@ use shipworthy_schema::{
 
 use super::history::History;
 use super::llm::speaks_as_partner;
-use super::numbers::{Numbers, counted};
-use crate::words::words;
+use super::numbers::{counted, number};
+use crate::words::{add_line, words};
 
 /// Version of the checks; another version may flag other conversations.
 pub const VERSION: u32 = 1;
@@ -45,7 +46,7 @@ pub fn audit(persona: &Persona, conversation: &Conversation) -> Vec<SimulatorFla
         let text = message.content.as_str();
         let words = words(text);
         if message.role != Role::User {
-            auditor.hear(words);
+            auditor.heard.push(words);
             continue;
         }
         turn += 1;
@@ -91,54 +92,39 @@ pub fn audit(persona: &Persona, conversation: &Conversation) -> Vec<SimulatorFla
 /// What the checks need of a persona and of what was said so far.
 struct Auditor<'a> {
     persona: &'a Persona,
-    /// All words of the description.
-    own_words: HashSet<String>,
-    /// All numbers of the description.
-    own_numbers: Numbers,
     /// The words of texts the person may say, one between spaces.
     own_lines: String,
     /// The words of texts that are about the person and not theirs to say.
     instructions: String,
     /// The assistant's replies.
     heard: Vec<Vec<String>>,
-    heard_words: HashSet<String>,
-    heard_numbers: Numbers,
     /// The person's turns.
     said: Vec<Vec<String>>,
 }
 
 impl<'a> Auditor<'a> {
     fn new(persona: &'a Persona) -> Self {
-        let mut own_words = HashSet::new();
-        let mut own_numbers = Numbers::default();
-        let mut lines = |texts: &mut dyn Iterator<Item = &str>| {
+        let lines = |texts: &mut dyn Iterator<Item = &str>| {
             let mut lines = String::new();
-            for text in texts {
-                let words = words(text);
-                own_numbers.add(&words);
-                line_of(&words, &mut lines);
-                own_words.extend(words);
-            }
+            texts.for_each(|text| add_line(text, &mut lines));
             lines
         };
         Self {
             persona,
             own_lines: lines(&mut spoken_texts(persona)),
             instructions: lines(&mut instruction_texts(persona)),
-            own_words,
-            own_numbers,
             heard: Vec::new(),
-            heard_words: HashSet::new(),
-            heard_numbers: Numbers::default(),
             said: Vec::new(),
         }
     }
 
-    /// Notes a reply of the assistant.
-    fn hear(&mut self, words: Vec<String>) {
-        self.heard_numbers.add(&words);
-        self.heard_words.extend(words.iter().cloned());
-        self.heard.push(words);
+    /// Returns all words that the person knows: of the description, and of what they heard.
+    fn known_words(&self) -> impl Iterator<Item = &str> {
+        let described = [&self.own_lines, &self.instructions];
+        let described = described
+            .into_iter()
+            .flat_map(|text| text.split_whitespace());
+        described.chain(self.heard.iter().flatten().map(String::as_str))
     }
 
     /// Returns words by which the person speaks as the assistant.
@@ -165,40 +151,44 @@ impl<'a> Auditor<'a> {
         if let Some(found) = MARKER.find(text) {
             return Some(found.as_str().to_owned());
         }
-        let mut line = String::new();
-        line_of(spoken, &mut line);
+        let line = format!(" {} ", spoken.join(" "));
         // Where each word begins, the space before it included, and where the last one's space is.
         let begins: Vec<usize> = line.match_indices(' ').map(|(at, _)| at).collect();
+        let holds = |text: &str, run: &str| memmem::find(text.as_bytes(), run.as_bytes()).is_some();
+        let is_instruction = |run: &[usize]| {
+            let run = &line[run[0]..=run[run.len() - 1]];
+            holds(&self.instructions, run)
+        };
+        // Every run holds one of these parts whole, and hardly any part is in the instructions.
+        let mut parts = begins
+            .windows(LEAKED_WORDS / 2 + 1)
+            .step_by(LEAKED_WORDS / 2);
+        if !parts.any(is_instruction) {
+            return None;
+        }
         let run = begins
             .windows(LEAKED_WORDS + 1)
+            .filter(|run| is_instruction(run))
             .map(|run| &line[run[0]..=run[LEAKED_WORDS]])
-            .find(|run| self.instructions.contains(run) && !self.own_lines.contains(run))?;
+            .find(|run| !holds(&self.own_lines, run))?;
         Some(run.trim().to_owned())
     }
 
     /// Returns a number or a name nobody gave the person.
     fn invented(&self, text: &str, spoken: &[String]) -> Option<String> {
-        let is_known = |n: &u64| self.own_numbers.contains(*n) || self.heard_numbers.contains(*n);
-        if let Some((_, words)) = counted(spoken).into_iter().find(|(n, _)| !is_known(n)) {
-            return Some(words);
+        let counted = counted(spoken);
+        if !counted.is_empty() {
+            let known: BTreeSet<u64> = self.known_words().filter_map(number).collect();
+            let mut unknown = counted.into_iter().filter(|(n, _)| !known.contains(n));
+            if let Some((_, words)) = unknown.next() {
+                return Some(words);
+            }
         }
-        names(text).into_iter().find(|name| {
-            let parts = words(name);
-            !parts
-                .iter()
-                .all(|part| self.own_words.contains(part) || self.heard_words.contains(part))
-        })
+        let is_known = |part: &String| self.known_words().any(|word| word == part);
+        names(text)
+            .into_iter()
+            .find(|name| !words(name).iter().all(is_known))
     }
-}
-
-/// Adds a line of `words`, each between spaces.
-fn line_of(words: &[String], lines: &mut String) {
-    lines.push(' ');
-    for word in words {
-        lines.push_str(word);
-        lines.push(' ');
-    }
-    lines.push('\n');
 }
 
 /// Tells whether `spoken` was said `before`, whole.

@@ -190,6 +190,9 @@ fn pattern(text: &str) -> Regex {
 fn without_markers(text: &str) -> String {
     static MARKER: LazyLock<Regex> =
         LazyLock::new(|| pattern(r"(?i)#{2,}\s*(?:STOP|GIVE[-_ ]?UP)\s*#{2,}"));
+    if !text.contains("##") {
+        return text.trim().to_owned();
+    }
     MARKER.replace_all(text, "").trim().to_owned()
 }
 
@@ -202,6 +205,9 @@ fn without_reasoning(text: &str) -> String {
         LazyLock::new(|| pattern(r"(?is)<(?:think|thinking|reasoning)>.*$"));
     static LEFT_OVER: LazyLock<Regex> =
         LazyLock::new(|| pattern(r"(?is)^.*</(?:think|thinking|reasoning)>"));
+    if !text.contains('<') {
+        return text.trim().to_owned();
+    }
     let text = CLOSED.replace_all(text, "");
     let text = LEFT_OVER.replace(&text, "");
     OPEN.replace(&text, "").trim().to_owned()
@@ -224,7 +230,9 @@ fn first_turn(persona: &Persona, text: &str) -> Result<String, SimulatorFault> {
         }
         end = found.start();
     }
-    if let Some(found) = MINE.find(&text) {
+    if text.contains('\n')
+        && let Some(found) = MINE.find(&text)
+    {
         end = end.min(found.start());
     }
     Ok(text[..end].trim().to_owned())

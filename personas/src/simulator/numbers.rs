@@ -1,5 +1,3 @@
-use std::collections::BTreeSet;
-
 const SMALL: [&str; 20] = [
     "zero",
     "one",
@@ -62,22 +60,9 @@ const UNITS: &[&str] = &[
     "thousand",
 ];
 
-/// The numbers of a text, written in digits or in words.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Numbers(BTreeSet<u64>);
-
-impl Numbers {
-    /// Adds those among `words`.
-    pub(super) fn add(&mut self, words: &[String]) {
-        let found = words
-            .iter()
-            .filter_map(|word| in_digits(word).or_else(|| in_words(word)));
-        self.0.extend(found);
-    }
-
-    pub(super) fn contains(&self, n: u64) -> bool {
-        self.0.contains(&n)
-    }
+/// Reads a word as a number, written in digits or in words.
+pub(super) fn number(word: &str) -> Option<u64> {
+    in_digits(word).or_else(|| in_words(word))
 }
 
 /// Returns the numbers among a text's `words` that say something of the world: all in digits, and
@@ -120,15 +105,14 @@ fn in_words(word: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Numbers, counted};
+    use super::{counted, number};
     use crate::words::words;
 
     #[test]
     fn numbers_are_read_in_digits_and_words() {
-        let mut numbers = Numbers::default();
-        numbers.add(&words("At 7pm, for Twenty minutes, in 2019."));
-        assert!([7, 20, 2019].into_iter().all(|n| numbers.contains(n)));
-        assert!(!numbers.contains(9));
+        let said = words("At 7pm, for Twenty minutes, in 2019.");
+        let numbers: Vec<u64> = said.iter().filter_map(|word| number(word)).collect();
+        assert_eq!(numbers, [7, 20, 2019]);
         let found = counted(&words(
             "Two things: I have three kids, one day in 1999 at 5.",
         ));
