@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shipworthy_schema::{
     Conversation, ConversationScore, Digest, Evaluation, JudgedPair, ModelName, ModelSource,
-    Persona, Plan, ServedIdentity,
+    Persona, Plan, Regression, ServedIdentity,
 };
 use thiserror::Error;
 
@@ -15,12 +15,13 @@ use crate::asking::{Asking, Listener, Oversight, StopError};
 use crate::budget::Purse;
 use crate::comparison::ComparisonError;
 use crate::conclusion::{Record, Step, first_look};
-use crate::config::Count;
+use crate::config::{Count, RegressionConfig};
 use crate::engine::Engine;
 use crate::halt::{Halt, HaltReason};
 use crate::known_replies::KnownReplies;
 use crate::preflight::{Preflight, RefusedError, preflight, recognise};
 use crate::preparation::{Prepared, personas_of_run};
+use crate::regression::{Bar, Baseline, BaselineError, regression, rule_of};
 use crate::reuse::Reuse;
 use crate::shard::Shard;
 use crate::store::{NewRun, Run, RunState, Store, StoreError};
@@ -94,6 +95,9 @@ pub enum EvaluationError {
         /// Why not.
         reason: String,
     },
+    /// No candidate can be held against the shipped model.
+    #[error(transparent)]
+    Baseline(#[from] BaselineError),
     /// There is nothing to resume.
     #[error("there is no run of this plan to resume")]
     NothingToResume,
@@ -132,6 +136,13 @@ pub enum Done {
         shard: Shard,
         /// The people in it.
         personas: usize,
+    },
+    /// Its candidates were held against a shipped model.
+    Held {
+        /// The run.
+        run: String,
+        /// What came out.
+        regression: Box<Regression>,
     },
 }
 
@@ -181,6 +192,7 @@ async fn evaluate_until(
         limits,
         reuse,
         shard,
+        bar,
         budget,
         prices,
         tracer,
@@ -189,6 +201,11 @@ async fn evaluate_until(
     } = prepared;
     if let Some(shard) = shard {
         check_shard(shard, &plan)?;
+    }
+    if let Some(bar) = &bar {
+        bar.baseline.check(&plan, None)?;
+        let criteria: Vec<&str> = rubric.criteria().map(|(_, c)| c.id().as_str()).collect();
+        rule_of(&bar.margins, &plan, &criteria)?;
     }
     let new = NewRun {
         plan: &plan,
@@ -217,6 +234,13 @@ async fn evaluate_until(
                     run,
                     shard,
                     personas,
+                });
+            }
+            if let (RunState::Finished { .. }, Some(bar)) = (&run.state, &bar) {
+                let regression = hold_against(&store, &run, &bar.margins, Some(&bar.baseline))?;
+                return Ok(Done::Held {
+                    run: run.id,
+                    regression: regression.into(),
                 });
             }
             if matches!(run.state, RunState::Finished { .. }) {
@@ -275,6 +299,12 @@ async fn evaluate_until(
                 personas: people.len(),
             });
         }
+        if let Some(bar) = &bar {
+            speak(&engine, &store, &run, &personas).await?;
+            let regression = hold_and_finish(&store, &run, bar).await?.into();
+            let run = run.clone();
+            return Ok(Done::Held { run, regression });
+        }
         let evaluation = hold_and_conclude(&engine, &asking, &plan, &personas, &found).await?;
         Ok(Done::Decided {
             run: run.clone(),
@@ -296,6 +326,32 @@ fn error_type(error: &EvaluationError) -> &'static str {
         EvaluationError::Stop(_) => "stopped",
         EvaluationError::ModelChanged { .. } => "model_changed",
         _ => "no_verdict",
+    }
+}
+
+/// Holds the candidates of a run against the shipped model, and finishes the run.
+async fn hold_and_finish(
+    store: &Store,
+    run: &str,
+    bar: &Bar,
+) -> Result<Regression, EvaluationError> {
+    let Some(stored) = store.run(run)? else {
+        let run = run.to_owned();
+        return Err(EvaluationError::Incomplete { run });
+    };
+    match hold_against(store, &stored, &bar.margins, Some(&bar.baseline)) {
+        Ok(regression) => {
+            store.finish_run(run, regression.verdict()).await?;
+            Ok(regression)
+        }
+        Err(EvaluationError::Baseline(BaselineError::Comparison(source))) => {
+            store.put_invalid(run, &source.to_string()).await?;
+            Err(EvaluationError::Invalid {
+                run: run.to_owned(),
+                source: source.into(),
+            })
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -426,6 +482,39 @@ pub fn recall(store: &Store, run: &Run) -> Result<Evaluation, EvaluationError> {
             source: source.into(),
         }),
     }
+}
+
+/// Holds the candidates of a stored run against a shipped model, or against the run's own baseline.
+///
+/// The look is entered into the ledger, and each candidate is held to the gate's level divided by the
+/// looks already taken at these people.
+pub fn hold_against(
+    store: &Store,
+    run: &Run,
+    margins: &RegressionConfig,
+    baseline: Option<&Baseline>,
+) -> Result<Regression, EvaluationError> {
+    let plan = &run.plan;
+    let found = store.preflight(&run.id)?.unwrap_or_default();
+    if let Some(baseline) = baseline {
+        baseline.check(plan, Some(&found))?;
+    }
+    let scores = store.scores(&run.id)?;
+    let mut criteria: Vec<&str> = Vec::new();
+    for score in scores.iter().flat_map(|score| &score.criteria) {
+        if !criteria.contains(&score.criterion.as_str()) {
+            criteria.push(&score.criterion);
+        }
+    }
+    let rule = rule_of(margins, plan, &criteria)?;
+    let ordinals = record_looks(store, &run.id, plan)?;
+    let alpha_of = |model: &ModelName| {
+        let ordinal = ordinals.get(model).copied().unwrap_or(1);
+        plan.gate.alpha / f64::from(ordinal)
+    };
+    Ok(regression(
+        plan, &found, &scores, baseline, &rule, &alpha_of,
+    )?)
 }
 
 /// Enters into the ledger that the run looks at its candidates; returns each one's ordinal.

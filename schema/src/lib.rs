@@ -29,6 +29,7 @@ mod look;
 mod pairwise;
 mod plan;
 mod ranking;
+mod regression;
 mod safety;
 mod score;
 mod simulator_audit;
@@ -68,6 +69,7 @@ pub use plan::{
     SimulatorPlan, SpecRef,
 };
 pub use ranking::{ModelPair, RankedModel, Ranking};
+pub use regression::{CandidateRegression, NoWorse, Regression, RegressionRule};
 pub use safety::{CleanRecord, GradedSafety, SafetyComparison, SafetyViolation, ZeroEvents};
 pub use sampling::Sampling;
 pub use score::{ConversationScore, CriterionScore, Outcome};

@@ -13,6 +13,7 @@ mod criteria;
 mod influence;
 mod length;
 mod ranking;
+mod regression;
 mod safety;
 
 #[cfg(test)]
@@ -29,6 +30,7 @@ use shipworthy_stats::holm;
 
 use arm::Arm;
 pub use error::ComparisonError;
+pub use regression::regress;
 
 /// What there is to compare.
 #[derive(Clone, Copy, Debug)]
