@@ -15,13 +15,13 @@ use crate::asking::{Asking, Listener, Oversight, StopError};
 use crate::budget::Purse;
 use crate::comparison::ComparisonError;
 use crate::conclusion::{Record, Step, first_look};
-use crate::config::{Count, RegressionConfig};
+use crate::config::Count;
 use crate::engine::Engine;
 use crate::halt::{Halt, HaltReason};
 use crate::known_replies::KnownReplies;
 use crate::preflight::{Preflight, RefusedError, preflight, recognise};
 use crate::preparation::{Prepared, personas_of_run};
-use crate::regression::{Bar, Baseline, BaselineError, regression, rule_of};
+use crate::regression::{BaselineError, hold_against, hold_and_finish, rule_of};
 use crate::reuse::Reuse;
 use crate::shard::Shard;
 use crate::store::{NewRun, Run, RunState, Store, StoreError};
@@ -329,32 +329,6 @@ fn error_type(error: &EvaluationError) -> &'static str {
     }
 }
 
-/// Holds the candidates of a run against the shipped model, and finishes the run.
-async fn hold_and_finish(
-    store: &Store,
-    run: &str,
-    bar: &Bar,
-) -> Result<Regression, EvaluationError> {
-    let Some(stored) = store.run(run)? else {
-        let run = run.to_owned();
-        return Err(EvaluationError::Incomplete { run });
-    };
-    match hold_against(store, &stored, &bar.margins, Some(&bar.baseline)) {
-        Ok(regression) => {
-            store.finish_run(run, regression.verdict()).await?;
-            Ok(regression)
-        }
-        Err(EvaluationError::Baseline(BaselineError::Comparison(source))) => {
-            store.put_invalid(run, &source.to_string()).await?;
-            Err(EvaluationError::Invalid {
-                run: run.to_owned(),
-                source: source.into(),
-            })
-        }
-        Err(error) => Err(error),
-    }
-}
-
 /// Holds conversations and looks at them until there is a verdict.
 async fn hold_and_conclude(
     engine: &Engine<'_>,
@@ -484,41 +458,8 @@ pub fn recall(store: &Store, run: &Run) -> Result<Evaluation, EvaluationError> {
     }
 }
 
-/// Holds the candidates of a stored run against a shipped model, or against the run's own baseline.
-///
-/// The look is entered into the ledger, and each candidate is held to the gate's level divided by the
-/// looks already taken at these people.
-pub fn hold_against(
-    store: &Store,
-    run: &Run,
-    margins: &RegressionConfig,
-    baseline: Option<&Baseline>,
-) -> Result<Regression, EvaluationError> {
-    let plan = &run.plan;
-    let found = store.preflight(&run.id)?.unwrap_or_default();
-    if let Some(baseline) = baseline {
-        baseline.check(plan, Some(&found))?;
-    }
-    let scores = store.scores(&run.id)?;
-    let mut criteria: Vec<&str> = Vec::new();
-    for score in scores.iter().flat_map(|score| &score.criteria) {
-        if !criteria.contains(&score.criterion.as_str()) {
-            criteria.push(&score.criterion);
-        }
-    }
-    let rule = rule_of(margins, plan, &criteria)?;
-    let ordinals = record_looks(store, &run.id, plan)?;
-    let alpha_of = |model: &ModelName| {
-        let ordinal = ordinals.get(model).copied().unwrap_or(1);
-        plan.gate.alpha / f64::from(ordinal)
-    };
-    Ok(regression(
-        plan, &found, &scores, baseline, &rule, &alpha_of,
-    )?)
-}
-
 /// Enters into the ledger that the run looks at its candidates; returns each one's ordinal.
-fn record_looks(
+pub(crate) fn record_looks(
     store: &Store,
     run: &str,
     plan: &Plan,

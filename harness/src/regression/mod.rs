@@ -2,6 +2,7 @@
 
 mod baseline_file;
 mod error;
+mod stored_run;
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,8 @@ use crate::preflight::Preflight;
 
 pub use baseline_file::{BaselineFile, Conditions};
 pub use error::BaselineError;
+pub use stored_run::hold_against;
+pub(crate) use stored_run::hold_and_finish;
 
 /// A shipped model's record with where it was read.
 #[derive(Clone, Debug, PartialEq)]
