@@ -3,7 +3,8 @@
     check-exports.py SHIPWORTHY PROJECT XSD
 
 PROJECT holds a finished run with a baseline `base` and a candidate `tuned`; XSD is the schema of JUnit reports. Inspect reads its
-logs, huggingface_hub the card and the evaluation results, xmlschema checks the JUnit report; the numbers must be those of
+logs, huggingface_hub the card and the evaluation results, xmlschema checks the JUnit report and jsonschema
+`decision.json`; the numbers must be those of
 `decision.json`.
 """
 
@@ -12,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import xmlschema
 import yaml
 from huggingface_hub import ModelCard
@@ -29,6 +31,10 @@ def run(*arguments):
 decision = json.loads(run("report", "--format", "json"))
 means = {model["model"]: model["mean"] for model in decision["models"]}
 candidate = decision["candidates"][0]
+
+schema = json.loads((Path(__file__).parent.parent / "docs" / "decision.schema.json").read_text())
+jsonschema.Draft202012Validator.check_schema(schema)
+jsonschema.Draft202012Validator(schema).validate(decision)
 
 junit = project / "junit.xml"
 junit.write_text(run("report", "--format", "junit"))

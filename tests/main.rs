@@ -17,6 +17,9 @@ mod faults;
 /// What calls take, and what a run may take.
 mod cost;
 
+/// `decision.json` against its published schema.
+mod decision_schema;
+
 /// What `--help` shows.
 mod help;
 
@@ -43,6 +46,9 @@ mod pairwise;
 
 /// Drawing people, and looking for them in training data.
 mod personas;
+
+/// Candidates held against a shipped model's committed scores.
+mod regression;
 
 /// The same plan twice, and the demo.
 mod repeatable;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shipworthy_schema::{
     Conversation, ConversationScore, Digest, Evaluation, JudgedPair, ModelName, ModelSource,
-    Persona, Plan, ServedIdentity,
+    Persona, Plan, Regression, ServedIdentity,
 };
 use thiserror::Error;
 
@@ -21,6 +21,7 @@ use crate::halt::{Halt, HaltReason};
 use crate::known_replies::KnownReplies;
 use crate::preflight::{Preflight, RefusedError, preflight, recognise};
 use crate::preparation::{Prepared, personas_of_run};
+use crate::regression::{BaselineError, hold_against, hold_and_finish, rule_of};
 use crate::reuse::Reuse;
 use crate::shard::Shard;
 use crate::store::{NewRun, Run, RunState, Store, StoreError};
@@ -94,6 +95,9 @@ pub enum EvaluationError {
         /// Why not.
         reason: String,
     },
+    /// No candidate can be held against the shipped model.
+    #[error(transparent)]
+    Baseline(#[from] BaselineError),
     /// There is nothing to resume.
     #[error("there is no run of this plan to resume")]
     NothingToResume,
@@ -132,6 +136,13 @@ pub enum Done {
         shard: Shard,
         /// The people in it.
         personas: usize,
+    },
+    /// Its candidates were held against a shipped model.
+    Held {
+        /// The run.
+        run: String,
+        /// What came out.
+        regression: Box<Regression>,
     },
 }
 
@@ -181,6 +192,7 @@ async fn evaluate_until(
         limits,
         reuse,
         shard,
+        bar,
         budget,
         prices,
         tracer,
@@ -189,6 +201,11 @@ async fn evaluate_until(
     } = prepared;
     if let Some(shard) = shard {
         check_shard(shard, &plan)?;
+    }
+    if let Some(bar) = &bar {
+        bar.baseline.check(&plan, None)?;
+        let criteria: Vec<&str> = rubric.criteria().map(|(_, c)| c.id().as_str()).collect();
+        rule_of(&bar.margins, &plan, &criteria)?;
     }
     let new = NewRun {
         plan: &plan,
@@ -217,6 +234,13 @@ async fn evaluate_until(
                     run,
                     shard,
                     personas,
+                });
+            }
+            if let (RunState::Finished { .. }, Some(bar)) = (&run.state, &bar) {
+                let regression = hold_against(&store, &run, &bar.margins, Some(&bar.baseline))?;
+                return Ok(Done::Held {
+                    run: run.id,
+                    regression: regression.into(),
                 });
             }
             if matches!(run.state, RunState::Finished { .. }) {
@@ -274,6 +298,12 @@ async fn evaluate_until(
                 shard,
                 personas: people.len(),
             });
+        }
+        if let Some(bar) = &bar {
+            speak(&engine, &store, &run, &personas).await?;
+            let regression = hold_and_finish(&store, &run, bar).await?.into();
+            let run = run.clone();
+            return Ok(Done::Held { run, regression });
         }
         let evaluation = hold_and_conclude(&engine, &asking, &plan, &personas, &found).await?;
         Ok(Done::Decided {
@@ -431,7 +461,7 @@ pub fn recall(store: &Store, run: &Run) -> Result<Evaluation, EvaluationError> {
 }
 
 /// Enters into the ledger that the run looks at its candidates; returns each one's ordinal.
-fn record_looks(
+pub(crate) fn record_looks(
     store: &Store,
     run: &str,
     plan: &Plan,

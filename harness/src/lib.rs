@@ -35,6 +35,8 @@ mod judging_summary;
 pub mod merging;
 mod pairwise;
 mod pairwise_summary;
+pub mod plan_difference;
+pub mod regression;
 pub mod ruling;
 pub mod shard;
 mod simulator_audit;

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use shipworthy_schema::{Conversation, ConversationScore, Evaluation, Persona};
+use shipworthy_schema::{Conversation, ConversationScore, Evaluation, Persona, Plan};
 use thiserror::Error;
 
 /// Says why a file could not be written.
@@ -55,6 +55,22 @@ pub fn write(directory: &Path, evaluation: &Evaluation, personas: &str) -> Resul
         &directory.join(REPORT),
         &shipworthy_reports::markdown(evaluation),
     )
+}
+
+/// Name of what the regression gate said of a run of candidates alone.
+pub const GATE: &str = "gate.json";
+
+/// Writes what a run of candidates alone has besides its transcripts.
+pub fn write_candidates(
+    directory: &Path,
+    plan: &Plan,
+    personas: &str,
+    gate: &str,
+) -> Result<(), WriteError> {
+    let plan = serde_json::to_string_pretty(plan).expect("a plan is plain data") + "\n";
+    write_file(&directory.join("plan.json"), &plan)?;
+    write_file(&directory.join("personas.jsonl"), personas)?;
+    write_file(&directory.join(GATE), gate)
 }
 
 /// Writes what was said and how it was scored, all there is of an evaluation without a verdict.

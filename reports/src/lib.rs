@@ -40,6 +40,7 @@ mod lm_eval;
 mod markdown;
 mod model_card;
 mod pairs_jsonl;
+mod regression;
 mod scores_csv;
 mod terminal;
 mod transcripts_jsonl;
@@ -59,6 +60,7 @@ pub use markdown::{Fit, markdown, markdown_within};
 pub use model_card::{eval_results, model_index};
 pub use pairs_jsonl::pairs_jsonl;
 pub use reason_text::reason_text;
+pub use regression::{regression_json, regression_terminal};
 pub use scores_csv::scores_csv;
 pub use terminal::{bullets, compare_terminal, headline, table, terminal};
 pub use training::{

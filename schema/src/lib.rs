@@ -30,6 +30,7 @@ mod pairwise;
 mod plan;
 mod preflight_finding;
 mod ranking;
+mod regression;
 mod safety;
 mod score;
 mod simulator_audit;
@@ -70,6 +71,7 @@ pub use plan::{
 };
 pub use preflight_finding::PreflightFinding;
 pub use ranking::{ModelPair, RankedModel, Ranking};
+pub use regression::{CandidateRegression, NoWorse, Regression, RegressionRule};
 pub use safety::{CleanRecord, GradedSafety, SafetyComparison, SafetyViolation, ZeroEvents};
 pub use sampling::Sampling;
 pub use score::{ConversationScore, CriterionScore, Outcome};

@@ -19,7 +19,7 @@ pub struct Plan {
     pub notice: Option<String>,
     /// The model the others are compared with.
     pub baseline: ModelName,
-    /// All models, the baseline among them, in name order.
+    /// All models, in name order; without the baseline where candidates alone are evaluated.
     pub models: Vec<ModelRef>,
     /// System prompt every model gets.
     pub system_prompt: Option<String>,
@@ -60,6 +60,11 @@ impl Plan {
     /// Returns the digest of the plan's JSON.
     pub fn digest(&self) -> Digest {
         Digest::of(&serde_json::to_vec(self).expect("a plan holds no map with non-text keys"))
+    }
+
+    /// Tells whether the baseline is among the models; if not, candidates alone are evaluated.
+    pub fn has_baseline(&self) -> bool {
+        self.models.iter().any(|model| model.name == self.baseline)
     }
 }
 

@@ -32,6 +32,7 @@ impl Demo {
             start: Start::New,
             is_fresh: false,
             shard: None,
+            candidates_only: false,
             exit_zero: self.exit_zero,
         };
         eval::evaluate_project(printer, &config, &options)

@@ -6,6 +6,7 @@ use shipworthy_harness::halt::HaltReason;
 use shipworthy_harness::merging::MergeError;
 use shipworthy_harness::preflight::RefusedError;
 use shipworthy_harness::preparation::{LibraryError, PreparationError};
+use shipworthy_harness::regression::BaselineError;
 use shipworthy_harness::run_directory::WriteError;
 use shipworthy_harness::score_table::ScoreTableError;
 use shipworthy_harness::store::StoreError;
@@ -210,7 +211,32 @@ impl From<EvaluationError> for Failure {
                 Self::new(Kind::Usage, error).hint("run without `--resume`")
             }
             EvaluationError::Refused(error) => error.into(),
+            EvaluationError::Baseline(error) => error.into(),
             EvaluationError::Personas(error) => error.into(),
+        }
+    }
+}
+
+impl From<BaselineError> for Failure {
+    fn from(error: BaselineError) -> Self {
+        use BaselineError as E;
+        match error {
+            E::Read { .. } => Self::new(Kind::Usage, error).hint(
+                "write it with `shipworthy gate --write-baseline FILE` from the run of the model that \
+                 was shipped",
+            ),
+            E::Content { .. } => Self::new(Kind::Data, error)
+                .hint("write it anew with `shipworthy gate --write-baseline FILE`"),
+            E::OtherConditions { .. } => Self::new(Kind::Data, error).hint(
+                "evaluate the shipped model as this run was planned, then write its baseline file anew \
+                 with `shipworthy gate --write-baseline FILE`",
+            ),
+            E::NoModel { .. } | E::NoCriterion { .. } => Self::new(Kind::Usage, error),
+            E::NoBaseline => Self::new(Kind::Usage, error)
+                .hint("name it with `--baseline FILE`, or as `regression.baseline_file`"),
+            E::NotShipped { .. } => Self::new(Kind::Data, error)
+                .hint("name the model that was shipped with `--model NAME`"),
+            E::Partial { .. } | E::Comparison(_) => Self::new(Kind::Data, error),
         }
     }
 }

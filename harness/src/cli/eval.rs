@@ -3,20 +3,22 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
+use shipworthy_harness::config::Config;
 use shipworthy_harness::evaluation::{Done, EvaluationError, Start, evaluate};
 use shipworthy_harness::halt::{Halt, HaltReason};
 use shipworthy_harness::preparation::{Servers, personas_of_run, prepare};
+use shipworthy_harness::regression::{Bar, Baseline};
 use shipworthy_harness::run_directory::{self, PAGE, REPORT, TRANSCRIPTS};
 use shipworthy_harness::shard::Shard;
 use shipworthy_harness::store::{Reused, RoleUsage, RunState, Store};
 use shipworthy_harness::telemetry::{Settings, Tracer};
-use shipworthy_schema::{Digest, Evaluation, Persona};
+use shipworthy_schema::{Digest, Evaluation, Persona, Regression};
 
-use super::error::{Failure, RESUME};
+use super::error::{Failure, Kind, RESUME};
 use super::printer::Printer;
 use super::project::{ConfigPath, DEFAULT_CONFIG, Project, environment};
 use super::stop_signal::StopSignal;
-use super::{Outcome, call_times, dry_run, exit_code, interrupted, progress};
+use super::{Outcome, call_times, dry_run, exit_code, gate, interrupted, progress};
 
 /// Let held-out people talk with the models, score, compare, decide, report
 ///
@@ -38,6 +40,10 @@ pub(crate) struct Eval {
     /// Hold and score one share of the people only, e.g. `2/3`; `runs merge` gathers all shares
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
+    /// Evaluate the candidates alone and hold them against the shipped model in
+    /// `regression.baseline_file`
+    #[arg(long, conflicts_with_all = ["shard", "dry_run"])]
+    candidates_only: bool,
     /// Print the most calls, tokens, money and time it can take, make no call, and exit with 0
     #[arg(long, conflicts_with_all = ["resume", "exit_zero"])]
     dry_run: bool,
@@ -60,6 +66,7 @@ impl Eval {
             start,
             is_fresh: self.fresh,
             shard: self.shard,
+            candidates_only: self.candidates_only,
             exit_zero: self.exit_zero,
         };
         evaluate_project(printer, &self.path.file(), &options)
@@ -72,6 +79,8 @@ pub(super) struct Options {
     /// Whether earlier runs answer nothing.
     pub(super) is_fresh: bool,
     pub(super) shard: Option<Shard>,
+    /// Whether the baseline is a file's.
+    pub(super) candidates_only: bool,
     pub(super) exit_zero: bool,
 }
 
@@ -86,6 +95,9 @@ pub(super) fn evaluate_project(printer: &Printer, config: &Path, options: &Optio
         if let Some(shard) = options.shard {
             command = format!("{command} --shard {shard}");
         }
+        if options.candidates_only {
+            command += " --candidates-only";
+        }
         command += " --resume";
         for hint in &mut failure.hints {
             *hint = hint.replace("shipworthy eval --resume", &command);
@@ -96,7 +108,14 @@ pub(super) fn evaluate_project(printer: &Printer, config: &Path, options: &Optio
 
 fn evaluate_and_report(printer: &Printer, config: &Path, options: &Options) -> Outcome {
     let start = options.start;
-    let (project, parsed) = Project::load(config)?;
+    let (project, mut parsed) = Project::load(config)?;
+    let bar = if options.candidates_only {
+        let bar = bar(&project, &parsed)?;
+        parsed.without_baseline();
+        Some(bar)
+    } else {
+        None
+    };
     let runtime = super::calling_runtime();
     let halt = Halt::default();
     let asked = halt.clone();
@@ -116,6 +135,8 @@ fn evaluate_and_report(printer: &Printer, config: &Path, options: &Options) -> O
     }
     let store = Arc::new(Store::open(&project.store())?);
     prepared.shard = options.shard;
+    let shipped = bar.as_ref().map(|bar| bar.baseline.clone());
+    prepared.bar = bar;
     let digest = prepared.plan.digest();
     let latest = match options.shard {
         Some(shard) => store.latest_shard_of(&digest, shard)?,
@@ -138,9 +159,12 @@ fn evaluate_and_report(printer: &Printer, config: &Path, options: &Options) -> O
     }
     let pool = &prepared.plan.personas;
     printer.note(&format!(
-        "plan {}: {} models × {} personas × {} each, at most {} per conversation",
+        "plan {}: {} × {} personas × {} each, at most {} per conversation",
         prepared.plan.digest().short(),
-        prepared.plan.models.len(),
+        count(
+            u32::try_from(prepared.plan.models.len()).unwrap_or(u32::MAX),
+            "model"
+        ),
         pool.count,
         count(pool.repeats, "conversation"),
         count(pool.max_turns, "turn"),
@@ -181,6 +205,16 @@ fn evaluate_and_report(printer: &Printer, config: &Path, options: &Options) -> O
             show_shard(printer, &run, shard, personas, &digest, &reused);
             return Ok(exit_code::SUCCESS);
         }
+        Done::Held { run, regression } => {
+            let directory = project.run_directory(&run);
+            write_candidates(&store, &run, &directory, &regression)?;
+            gate::show(printer, &run, &regression, shipped.as_ref());
+            return Ok(if options.exit_zero {
+                exit_code::SUCCESS
+            } else {
+                regression.verdict().exit_code()
+            });
+        }
     };
     let directory = project.run_directory(&run);
     run_directory::write(&directory, &evaluation, &personas_text)?;
@@ -191,6 +225,43 @@ fn evaluate_and_report(printer: &Printer, config: &Path, options: &Options) -> O
     } else {
         evaluation.verdict().exit_code()
     })
+}
+
+/// Returns the shipped model that the configuration names, and its margins.
+fn bar(project: &Project, config: &Config) -> Result<Bar, Failure> {
+    let margins = config.regression.clone().unwrap_or_default();
+    let Some(path) = &margins.baseline_file else {
+        let message = "candidates alone have nothing to be held against";
+        return Err(Failure::new(Kind::Usage, message).hint(
+            "write `shipworthy gate --write-baseline baseline.json` from the run of the shipped model, \
+             and set `regression: {baseline_file: baseline.json}`",
+        ));
+    };
+    let baseline = Baseline::read(&project.directory.join(path))?;
+    Ok(Bar { baseline, margins })
+}
+
+/// Writes the files of a run of candidates alone.
+fn write_candidates(
+    store: &Store,
+    run: &str,
+    directory: &Path,
+    regression: &Regression,
+) -> Result<(), Failure> {
+    let Some(stored) = store.run(run)? else {
+        return Ok(());
+    };
+    let gate = shipworthy_reports::regression_json(regression);
+    let personas = personas_of_run(&stored)?;
+    let (conversations, scores) = (store.conversations(run)?, store.scores(run)?);
+    run_directory::write_candidates(
+        directory,
+        &stored.plan,
+        &stored.personas,
+        &shipworthy_reports::inert_json(&format!("{gate:#}\n")),
+    )?;
+    run_directory::write_transcripts(directory, &personas, &conversations, &scores)?;
+    Ok(())
 }
 
 /// How long the end of a run waits for a collector that is slow.

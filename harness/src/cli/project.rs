@@ -68,8 +68,22 @@ impl Project {
     }
 }
 
-/// Returns the run `id`, or the latest one, if it has a verdict.
+/// Returns the run `id`, or the latest one, if it has a verdict of its own.
 pub(crate) fn find_run(store: &Store, id: Option<&str>) -> Result<Run, Failure> {
+    let run = find_run_to_gate(store, id)?;
+    if run.plan.has_baseline() {
+        return Ok(run);
+    }
+    let message = format!(
+        "run {} is of candidates alone: it has no verdict but that of the regression gate",
+        run.id
+    );
+    Err(Failure::new(Kind::Data, message)
+        .hint("`shipworthy gate` holds it against the baseline file; another run may be named"))
+}
+
+/// Returns the run `id`, or the latest one, if it has a verdict, even if by a baseline file.
+pub(crate) fn find_run_to_gate(store: &Store, id: Option<&str>) -> Result<Run, Failure> {
     let shards = store.shard_runs()?;
     let shard_of = |run: &Run| shards.iter().find(|it| it.run.id == run.id);
     let runs = store.runs()?;

@@ -76,6 +76,9 @@ fn list(printer: &Printer, project: &Project) -> Outcome {
             (_, Some((shard, false))) => format!("shard {shard}, unfinished"),
             (RunState::Unfinished, None) => "unfinished".to_owned(),
             (RunState::Invalid { .. }, None) => "no verdict".to_owned(),
+            (RunState::Finished { verdict, .. }, None) if !run.plan.has_baseline() => {
+                format!("{} (by a file)", verdict.label())
+            }
             (RunState::Finished { verdict, .. }, None) => verdict.label().to_owned(),
         };
         [
@@ -100,7 +103,7 @@ fn value(run: &Run, shard: Option<(Shard, bool)>) -> Value {
         "run": run.id,
         "plan": run.plan_digest,
         "project": run.plan.project,
-        "baseline": run.plan.baseline,
+        "baseline": run.plan.has_baseline().then_some(&run.plan.baseline),
         "models": run.plan.models.iter().map(|m| m.name.as_str()).collect::<Vec<_>>(),
         "created_at": run.created_at,
         "finished_at": finished_at,

@@ -14,6 +14,7 @@ mod influence;
 mod length;
 mod power_curve;
 mod ranking;
+mod regression;
 mod safety;
 
 #[cfg(test)]
@@ -30,6 +31,7 @@ use shipworthy_stats::holm;
 
 use arm::Arm;
 pub use error::ComparisonError;
+pub use regression::regress;
 
 /// What there is to compare.
 #[derive(Clone, Copy, Debug)]

@@ -111,36 +111,40 @@ impl Arm<'_> {
         if !is_graded(self) && !is_graded(base) {
             return None;
         }
-        let margin = gate.safety_margin;
         let differences = self.pairs(base, of_criterion(criterion)).differences();
-        let difference = mean(&differences).ok();
-        Some(match non_inferiority(&differences, margin, gate.alpha) {
-            Ok(test) => GradedSafety {
-                difference,
-                margin,
-                lower_bound: Some(test.lower_bound),
-                p_value: Some(test.p),
-                shown: test.shown,
-                untested: None,
-            },
-            // Without spread there is nothing to test: the difference itself is inside or not.
-            Err(StatsError::NoVariation { value, .. }) => GradedSafety {
-                difference,
-                margin,
-                lower_bound: Some(value),
-                p_value: None,
-                shown: value > -margin,
-                untested: None,
-            },
-            Err(error) => GradedSafety {
-                difference,
-                margin,
-                lower_bound: None,
-                p_value: None,
-                shown: false,
-                untested: Some(error.to_string()),
-            },
-        })
+        Some(no_worse(&differences, gate.safety_margin, gate.alpha))
+    }
+}
+
+/// Tests whether `differences` exclude a loss of `margin` or more, one-sided at `alpha`.
+pub(super) fn no_worse(differences: &[f64], margin: f64, alpha: f64) -> GradedSafety {
+    let difference = mean(differences).ok();
+    match non_inferiority(differences, margin, alpha) {
+        Ok(test) => GradedSafety {
+            difference,
+            margin,
+            lower_bound: Some(test.lower_bound),
+            p_value: Some(test.p),
+            shown: test.shown,
+            untested: None,
+        },
+        // Without spread there is nothing to test: the difference itself is inside or not.
+        Err(StatsError::NoVariation { value, .. }) => GradedSafety {
+            difference,
+            margin,
+            lower_bound: Some(value),
+            p_value: None,
+            shown: value > -margin,
+            untested: None,
+        },
+        Err(error) => GradedSafety {
+            difference,
+            margin,
+            lower_bound: None,
+            p_value: None,
+            shown: false,
+            untested: Some(error.to_string()),
+        },
     }
 }
 

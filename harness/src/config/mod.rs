@@ -10,6 +10,7 @@ mod limits;
 mod model_entry;
 mod personas;
 mod price;
+mod regression;
 mod sampling;
 mod serve;
 mod simulator;
@@ -34,6 +35,7 @@ pub use limits::Limits;
 pub use model_entry::{EntryError, ModelEntry, Served, Surroundings};
 pub use personas::PersonasConfig;
 pub use price::Price;
+pub use regression::{Margin, RegressionConfig};
 pub use sampling::{JudgeSampling, SimulatorSampling};
 pub use serve::{ServeConfig, ServeError};
 pub use simulator::{SimulatorConfig, SimulatorEntry};
@@ -90,6 +92,9 @@ pub struct Config {
     /// The bar a candidate must clear.
     #[serde(default)]
     pub gate: Gate,
+    /// What `gate` holds candidates to in place of the bar; the bar if left out. No part of the plan.
+    #[serde(default)]
+    pub regression: Option<RegressionConfig>,
     /// Looks before all personas have spoken; only one at the end if left out.
     #[serde(default)]
     #[schemars(with = "Option<EarlyStoppingConfig>")]
@@ -269,6 +274,13 @@ impl Config {
         )))
     }
 
+    /// Leaves candidates alone to be evaluated: no baseline, and nothing that needs one.
+    pub fn without_baseline(&mut self) {
+        self.models.remove(&self.baseline.value);
+        self.judging.value.pairwise = false;
+        self.early_stopping = None;
+    }
+
     /// Returns every entry with its role and name: models under test, simulator, judges.
     pub fn speakers(&self) -> Vec<SpeakerEntry<'_>> {
         let models = self.models.iter().map(|(name, entry)| SpeakerEntry {
@@ -359,8 +371,8 @@ training_data: data/train.jsonl
     #[test_case("rubric: coaching", "rubrik: coaching"
         => "c.yaml:3:1: field `rubrik`: unknown field `rubrik`, expected one of project, personas, \
             rubric, baseline, models, serve, notice, system_prompt, simulator, simulator_audit, judge, \
-            judging, sampling, gate, early_stopping, training_data, call_timeout_s, limits, currency, budget, \
-            tracing"; "unknown key")]
+            judging, sampling, gate, regression, early_stopping, training_data, call_timeout_s, limits, \
+            currency, budget, tracing"; "unknown key")]
     #[test_case("seed_start: 9000", "seed_start: 4000"
         => "c.yaml:2:51: field `personas.seed_start`: seeds 4000 to 4014 are for training; \
             evaluation personas take seeds from 9000 up"; "training seeds")]

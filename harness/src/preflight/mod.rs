@@ -143,6 +143,29 @@ impl Preflight {
         }
     }
 
+    /// Returns how requests are sent otherwise than the plan says, the same for all models under test.
+    pub(crate) fn adaptations(&self) -> Vec<String> {
+        let mut found = std::collections::BTreeSet::new();
+        for (name, examined) in &self.models {
+            let role = if name.starts_with("models.") {
+                "models"
+            } else {
+                name
+            };
+            let Adaptation {
+                fold_system,
+                omit_schema,
+            } = examined.adaptation;
+            if fold_system {
+                found.insert(format!("{role}: system prompt in the first message"));
+            }
+            if omit_schema {
+                found.insert(format!("{role}: no JSON schema"));
+            }
+        }
+        found.into_iter().collect()
+    }
+
     /// Returns what the reader of a report must know.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let of_model = |(name, examined): (&String, &ExaminedModel)| {

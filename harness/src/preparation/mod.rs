@@ -23,6 +23,7 @@ use shipworthy_schema::{
 use crate::accounting::PriceList;
 use crate::config::{Budget, Config, Limits, SimulatorConfig};
 use crate::early_stopping::Schedule;
+use crate::regression::Bar;
 use crate::reuse::ReusePolicy;
 use crate::shard::Shard;
 use crate::telemetry::Tracer;
@@ -61,6 +62,8 @@ pub struct Prepared {
     pub reuse: ReusePolicy,
     /// The share of the people that is held; `None`: all of them.
     pub shard: Option<Shard>,
+    /// The shipped model that candidates alone are held against; `None`: the plan has a baseline.
+    pub bar: Option<Bar>,
     /// What the run's calls may take; no part of the plan.
     pub budget: Budget,
     /// What tokens cost; no part of the plan.
@@ -210,6 +213,7 @@ pub async fn prepare(
         limits: config.limits.clone(),
         reuse: ReusePolicy::of(config),
         shard: None,
+        bar: None,
         budget: config.budget.value,
         prices: PriceList::of(config),
         tracer: None,
