@@ -23,6 +23,7 @@ mod number_text;
 mod cost_text;
 mod evidence_limits;
 mod hold_checks;
+mod human_text;
 mod judging_text;
 mod notices;
 mod pairwise_text;

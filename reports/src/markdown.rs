@@ -3,6 +3,7 @@
 mod cost;
 pub(crate) mod escape;
 mod examples;
+mod human;
 mod judges;
 mod looks;
 mod pairwise;
@@ -109,6 +110,7 @@ fn sections(evaluation: &Evaluation) -> Vec<String> {
         sections.push(safety::safety(evaluation, candidate));
     }
     sections.push(judges::judges(evaluation));
+    sections.push(human::human(evaluation));
     sections.push(pairwise::pairwise(evaluation));
     sections.push(results::terminations(evaluation));
     sections.push(simulator::simulator(evaluation));
