@@ -33,7 +33,7 @@ pub struct Token(String);
 impl Token {
     /// Makes a token of random bytes.
     pub fn new(random: [u8; 16]) -> Self {
-        Self(random.iter().map(|byte| format!("{byte:02x}")).collect())
+        Self(format!("{:032x}", u128::from_be_bytes(random)))
     }
 
     /// Returns its 32 hexadecimal digits.
