@@ -11,6 +11,7 @@ use crate::support::project::Project;
 #[test_case(&["gate"]; "gate")]
 #[test_case(&["export"]; "export")]
 #[test_case(&["report"]; "report")]
+#[test_case(&["label"]; "label")]
 #[test_case(&["runs", "list"]; "runs list")]
 #[test_case(&["runs", "show"]; "runs show")]
 #[test_case(&["runs", "merge"]; "runs merge")]

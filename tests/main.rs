@@ -29,6 +29,9 @@ mod inspect;
 /// What becomes of a judge's answers.
 mod judging;
 
+/// People who score conversations blind.
+mod labelling;
+
 /// Looks before the end, and at people already used.
 mod looks;
 

@@ -240,6 +240,8 @@ impl Part<'_> {
             judging,
             pairs: self.pairs,
             pairwise,
+            // A record knows no labels; the store does.
+            human: None,
             simulator_audit,
             decisions,
             recommended,

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use shipworthy_rubrics::Rubric;
+use shipworthy_schema::yaml::YamlError;
 use shipworthy_schema::{
     Conversation, ConversationScore, Digest, Evaluation, JudgedPair, ModelName, ModelSource,
     Persona, Plan, Regression, ServedIdentity,
@@ -18,6 +20,7 @@ use crate::conclusion::{Record, Step, first_look};
 use crate::config::Count;
 use crate::engine::Engine;
 use crate::halt::{Halt, HaltReason};
+use crate::human_check::{human_check, human_warnings};
 use crate::known_replies::KnownReplies;
 use crate::preflight::{Preflight, RefusedError, preflight, recognise};
 use crate::preparation::{Prepared, personas_of_run};
@@ -75,6 +78,9 @@ pub enum EvaluationError {
     /// The people of a stored run cannot be read.
     #[error(transparent)]
     Personas(#[from] shipworthy_personas::PoolError),
+    /// The rubric of a stored run cannot be read.
+    #[error(transparent)]
+    Rubric(#[from] YamlError),
     /// The store holds less of a finished run than its plan asks for.
     #[error("run {run} is finished, but the store holds only a part of it")]
     Incomplete {
@@ -448,6 +454,14 @@ pub fn recall(store: &Store, run: &Run) -> Result<Evaluation, EvaluationError> {
             evaluation.preflight = found.findings();
             evaluation.warnings.extend(found.warnings());
             evaluation.cost = cost_of_run(store, &run.id, &run.plan)?;
+            let labels = store.labels(&run.id)?;
+            if !labels.is_empty() {
+                let rubric = Rubric::parse(&run.rubric, "the run's rubric")?;
+                evaluation.human = human_check(&evaluation, &rubric, &labels);
+                let check = evaluation.human.as_ref();
+                let warnings = check.map(human_warnings).unwrap_or_default();
+                evaluation.warnings.extend(warnings);
+            }
             Ok(*evaluation)
         }
         Ok(Step::GoOn { .. }) => Err(EvaluationError::Incomplete {

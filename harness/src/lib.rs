@@ -49,5 +49,8 @@ pub mod sample_size;
 
 pub mod tuning;
 
+mod human_check;
+pub mod labelling;
+
 pub mod run_directory;
 mod warnings;

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::Value;
 use shipworthy_schema::{
-    Cost, Evaluation, InterimLook, JudgingSummary, ModelName, ModelSummary, PairwiseSummary,
-    PoolLook, Ranking, SimulatorAudit, Verdict,
+    Cost, Evaluation, HumanCheck, InterimLook, JudgingSummary, ModelName, ModelSummary,
+    PairwiseSummary, PoolLook, Ranking, SimulatorAudit, Verdict,
 };
 
 use crate::comparison_json::{FORMAT, candidates};
@@ -32,6 +32,7 @@ pub fn decision_json(evaluation: &Evaluation) -> String {
         models: &evaluation.comparison.models,
         judging: evaluation.judging.as_ref(),
         pairwise: evaluation.pairwise.as_ref(),
+        human: evaluation.human.as_ref(),
         simulator_audit: &evaluation.simulator_audit,
         cost: &evaluation.cost,
         warnings: notices(evaluation),
@@ -56,6 +57,9 @@ struct Document<'a> {
     models: &'a [ModelSummary],
     judging: Option<&'a JudgingSummary>,
     pairwise: Option<&'a PairwiseSummary>,
+    /// Absent before anybody labelled a conversation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    human: Option<&'a HumanCheck>,
     simulator_audit: &'a SimulatorAudit,
     cost: &'a Cost,
     warnings: Vec<&'a str>,

@@ -20,8 +20,8 @@ use self::page::Page;
 use self::plots::{agreement, distributions, forest, lengths, power, safety_bounds, slopes};
 use self::section_text::{Sorting, section};
 use crate::markdown::{
-    cost, judges, limits, looks, pairwise, preflight, ranking, results, safety, setup, simulator,
-    statistics,
+    cost, human, judges, limits, looks, pairwise, preflight, ranking, results, safety, setup,
+    simulator, statistics,
 };
 
 /// Returns `evaluation_report.html`: the verdict with its reasons first, then what shows it, the
@@ -70,6 +70,13 @@ pub fn html(evaluation: &Evaluation) -> String {
                 fixed("judges", &judges::judges(evaluation)),
                 agreement::agreement("agreement", "judges", judging),
             ]),
+        );
+    }
+    if evaluation.human.is_some() {
+        page.add(
+            "human-check",
+            "Human check",
+            fixed("human-check", &human::human(evaluation)),
         );
     }
     if evaluation.pairwise.is_some() {

@@ -24,6 +24,7 @@ mod ticks;
 mod cost_text;
 mod evidence_limits;
 mod hold_checks;
+mod human_text;
 mod judging_text;
 mod notices;
 mod pairwise_text;

@@ -3,6 +3,7 @@
 pub(crate) mod cost;
 pub(crate) mod escape;
 mod examples;
+pub(crate) mod human;
 pub(crate) mod judges;
 pub(crate) mod looks;
 pub(crate) mod pairwise;
@@ -110,6 +111,7 @@ fn sections(evaluation: &Evaluation) -> Vec<String> {
         sections.push(safety::safety(evaluation, candidate));
     }
     sections.push(judges::judges(evaluation));
+    sections.push(human::human(evaluation));
     sections.push(pairwise::pairwise(evaluation));
     sections.push(results::terminations(evaluation));
     sections.push(simulator::simulator(evaluation));

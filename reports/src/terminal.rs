@@ -13,6 +13,7 @@ use shipworthy_schema::{
     Verdict,
 };
 
+use crate::human_text::{differs, few, lowest_alpha, who};
 use crate::inert_text::one_line;
 use crate::judging_text::{cost, lowest};
 use crate::notices::notices;
@@ -115,6 +116,7 @@ impl<'a> Page<'a> {
             blocks.push(self.safety(candidate));
         }
         blocks.push(self.judges());
+        blocks.push(self.human());
         blocks.push(self.pairwise());
         blocks.push(self.terminations());
         blocks.push(self.simulator());
@@ -172,6 +174,26 @@ impl<'a> Page<'a> {
         let mut lines: Vec<String> = judging.judges.iter().map(of).collect();
         lines.extend(lowest(judging));
         self.paint.bold("Judges\n") + &list(&lines, self.width)
+    }
+
+    /// Says how far judges and people agree, and what people say of the difference.
+    fn human(&self) -> String {
+        let Some(check) = self.evaluation.and_then(|e| e.human.as_ref()) else {
+            return String::new();
+        };
+        let mut lines = vec![who(check)];
+        lines.extend(crate::human_text::lowest(check));
+        lines.extend(lowest_alpha(check));
+        lines.extend(check.differences.iter().map(differs));
+        if !check.conflicts.is_empty() {
+            let n = u32::try_from(check.conflicts.len()).unwrap_or(u32::MAX);
+            lines.push(format!(
+                "{} of grades half of the scale or more apart; the report lists them",
+                count(n, "conflict")
+            ));
+        }
+        lines.extend(few(check));
+        self.paint.bold("Human check\n") + &list(&lines, self.width)
     }
 
     /// Says what judges prefer who see both conversations whole, and how they chose.

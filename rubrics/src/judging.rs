@@ -17,6 +17,14 @@ pub enum JudgeResults {
     },
 }
 
+impl Criterion {
+    /// Returns the criterion's value in [0, 1], 1 being best, of a conversation that was given
+    /// `judgement`; `None` if that is not of its scale.
+    pub fn value(&self, judgement: Judgement) -> Option<f64> {
+        degree(self.scale(), judgement).map(|degree| self.value_of(degree))
+    }
+}
+
 /// What one judge came to about one conversation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JudgeAnswers {
@@ -123,11 +131,11 @@ pub(crate) fn grades(criterion: &Criterion, judges: &[JudgeAnswers]) -> Vec<Judg
             };
             let value = found
                 .ok()
-                .and_then(|answer| degree(criterion.scale(), answer.judgement));
+                .and_then(|answer| criterion.value(answer.judgement));
             grades.push(JudgeGrade {
                 judge: judge.clone(),
                 repeat: result.repeat,
-                value: value.map(|degree| criterion.value_of(degree)),
+                value,
                 reason: match found {
                     Ok(answer) => answer.reason.clone(),
                     Err(reason) => reason.to_owned(),

@@ -106,22 +106,36 @@ impl Rubric {
         conversation: &Conversation,
         ask: Ask,
     ) -> Vec<JudgeQuestion> {
-        if self.unscorable(conversation).is_some() {
+        let judged = self.judged_criteria(persona, conversation);
+        if judged.is_empty() {
             return Vec::new();
         }
-        let judged: Vec<_> = self
-            .criteria()
-            .map(|(_, criterion)| criterion)
-            .filter(|criterion| *criterion.method() == Method::Judge)
-            .filter(|criterion| criterion.not_applicable(persona, conversation).is_none())
-            .collect();
         let in_one = match ask {
-            Ask::Together => judged.len().max(1),
+            Ask::Together => judged.len(),
             Ask::OneByOne => 1,
         };
         judged
             .chunks(in_one)
             .map(|criteria| JudgeQuestion::new(criteria, conversation))
+            .collect()
+    }
+}
+
+impl Rubric {
+    /// Returns the criteria of `conversation` that need a reader, be that a model or a person: those
+    /// without a check that concern the persona; none if nothing was said that could be judged.
+    pub fn judged_criteria(
+        &self,
+        persona: &Persona,
+        conversation: &Conversation,
+    ) -> Vec<&Criterion> {
+        if self.unscorable(conversation).is_some() {
+            return Vec::new();
+        }
+        self.criteria()
+            .map(|(_, criterion)| criterion)
+            .filter(|criterion| *criterion.method() == Method::Judge)
+            .filter(|criterion| criterion.not_applicable(persona, conversation).is_none())
             .collect()
     }
 }

@@ -79,6 +79,33 @@ impl Rubric {
         }
     }
 
+    /// Returns the overall score that `score` would have with other values of some criteria.
+    ///
+    /// `value` returns the value of a criterion by its id, in [0, 1]; `None` leaves the one in
+    /// `score`.
+    pub fn rescored(
+        &self,
+        score: &ConversationScore,
+        value: impl Fn(&str) -> Option<f64>,
+    ) -> Outcome {
+        let grade = |criterion: &Criterion| {
+            let id = criterion.id().as_str();
+            let scored = score.criteria.iter().find(|c| c.criterion == id);
+            let outcome = match (value(id), scored) {
+                (Some(value), _) => Outcome::Scored { value },
+                (None, Some(scored)) => scored.outcome.clone(),
+                (None, None) => Outcome::NotApplicable,
+            };
+            Grade {
+                outcome,
+                reason: String::new(),
+                grades: Vec::new(),
+            }
+        };
+        let graded: Vec<_> = self.criteria().map(|(_, c)| (c, grade(c))).collect();
+        overall(graded.iter().map(|(criterion, grade)| (*criterion, grade)))
+    }
+
     /// Says why no criterion can be scored, if so.
     #[expect(
         clippy::unused_self,
@@ -183,6 +210,20 @@ mod tests {
         let score = rubric.score(&persona(&[]), &talk, &JudgeResults::NoJudge);
         assert_eq!(score.overall, Outcome::Scored { value: expected });
         assert_eq!(score.passed, Some(expected >= 0.6));
+    }
+
+    #[test]
+    fn other_values_of_a_criterion_give_another_overall_score() {
+        let rubric = rubric(&[
+            "id: kind, text: Is kind.",
+            "id: asks, text: T, check: asks_question",
+        ]);
+        let results = judged(&rubric, &[Ok(r#"{"kind": {"reason": "r", "met": true}}"#)]);
+        let talk = conversation(&["Hi", "Hello?"]);
+        let score = rubric.score(&persona(&[]), &talk, &results);
+        assert_eq!(rubric.rescored(&score, |_| None), score.overall);
+        let unkind = rubric.rescored(&score, |id| (id == "kind").then_some(0.0));
+        assert_eq!(unkind, Outcome::Scored { value: 0.5 });
     }
 
     #[test]

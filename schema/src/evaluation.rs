@@ -1,9 +1,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Comparison, Conversation, ConversationScore, Cost, Decision, InterimLook, JudgedPair,
-    JudgingSummary, ModelName, PairwiseSummary, Persona, Plan, PoolLook, PreflightFinding,
-    SimulatorAudit, Verdict,
+    Comparison, Conversation, ConversationScore, Cost, Decision, HumanCheck, InterimLook,
+    JudgedPair, JudgingSummary, ModelName, PairwiseSummary, Persona, Plan, PoolLook,
+    PreflightFinding, SimulatorAudit, Verdict,
 };
 
 /// A finished evaluation: everything a report is rendered from.
@@ -28,6 +28,10 @@ pub struct Evaluation {
     /// What those pairs come to; `None` unless the plan asks for them.
     #[serde(default)]
     pub pairwise: Option<PairwiseSummary>,
+    /// What people say of the conversations, held against the judges; `None` before anybody labelled
+    /// any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub human: Option<HumanCheck>,
     /// How often simulated people went wrong.
     pub simulator_audit: SimulatorAudit,
     /// One decision per candidate, in name order.

@@ -23,6 +23,7 @@ mod cost;
 mod decision;
 mod evaluation;
 mod event;
+mod human;
 mod influence;
 mod judging;
 mod look;
@@ -48,6 +49,10 @@ pub use decision::{Decision, Reason, Verdict};
 pub use digest::Digest;
 pub use evaluation::Evaluation;
 pub use event::{CallRole, Event};
+pub use human::{
+    HumanAgreement, HumanAnswer, HumanCheck, HumanConflict, HumanDifference, HumanGrade,
+    HumanLabel, HumanRater, HumanValue, InvalidAnswer,
+};
 pub use influence::{LeaveOneOut, VerdictChange};
 pub use judging::{
     Aggregate, Aggregation, Ask, CriterionAgreement, JudgeCalls, JudgeGrade, JudgeSummary,

@@ -33,10 +33,12 @@ mod power;
 mod sequential;
 
 mod clustered_alpha;
+mod clustered_kappa;
 mod gwet_ac1;
 mod judge_error;
 mod kappa;
 mod krippendorff;
+mod prediction_powered;
 
 pub use bootstrap::{
     Bootstrap, BootstrapInterval, BootstrapOptions, bootstrap_mean, cluster_bootstrap,
@@ -44,6 +46,7 @@ pub use bootstrap::{
 pub use budget::{Costs, Split, Spread, best_repeats, best_split, cheapest_split};
 pub use clustered::{ClusterRobust, ClusteredMean, clustered_mean};
 pub use clustered_alpha::{ClusteredAlpha, clustered_alpha};
+pub use clustered_kappa::{ClusteredKappa, clustered_kappa};
 pub use effect_size::{cohens_dz, hedges_correction, hedges_gz};
 pub use error::StatsError;
 pub use gwet_ac1::gwet_ac1;
@@ -57,6 +60,7 @@ pub use noncentral_t::noncentral_t_cdf;
 pub use paired_regression::{PairedRegression, paired_regression};
 pub use paired_t::{PairedT, paired_t};
 pub use power::{PowerTarget, Sides, minimal_detectable_effect, paired_t_power, required_pairs};
+pub use prediction_powered::{PredictionPowered, prediction_powered_mean};
 pub use proportion::{clopper_pearson, zero_events_upper_bound};
 pub use random::Random;
 pub use sample::{Interval, mean, paired_differences, standard_deviation};

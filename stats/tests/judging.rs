@@ -1,4 +1,4 @@
-//! Holds agreement and length adjustment against krippendorff and statsmodels.
+//! Holds agreement and length adjustment against krippendorff, scikit-learn and statsmodels.
 //!
 //! The data, the versions and the script that made them lie in `tests/golden/judging`.
 
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use shipworthy_stats::{clustered_alpha, paired_regression};
+use shipworthy_stats::{KappaWeights, clustered_alpha, clustered_kappa, paired_regression};
 
 fn cases<T: DeserializeOwned>(name: &str) -> Vec<T> {
     #[derive(Deserialize)]
@@ -43,6 +43,36 @@ fn alpha_agrees_with_krippendorff_and_its_interval_with_another_bootstrap() {
     for case in cases {
         let found = clustered_alpha(&case.clusters, 10_000, 0.95, 1).unwrap();
         assert_close("alpha", found.alpha, case.alpha, 1e-12);
+        // Quantiles of 2000 resamples with other random numbers.
+        let ci = found.ci.unwrap();
+        let width = case.high - case.low;
+        assert_close("lower", ci.lower, case.low, 0.06 * width.max(0.1));
+        assert_close("upper", ci.upper, case.high, 0.06 * width.max(0.1));
+    }
+}
+
+#[derive(Deserialize)]
+struct KappaCase {
+    clusters: Vec<Vec<(usize, usize)>>,
+    categories: usize,
+    kappa: f64,
+    low: f64,
+    high: f64,
+}
+
+#[test]
+fn kappa_agrees_with_scikit_learn_and_its_interval_with_another_bootstrap() {
+    let cases: Vec<KappaCase> = cases("kappa.json");
+    assert!(cases.len() >= 4);
+    for case in cases {
+        let weights = if case.categories > 2 {
+            KappaWeights::Quadratic
+        } else {
+            KappaWeights::Equal
+        };
+        let (clusters, k) = (&case.clusters, case.categories);
+        let found = clustered_kappa(clusters, k, weights, (10_000, 0.95), 1).unwrap();
+        assert_close("kappa", found.kappa, case.kappa, 1e-12);
         // Quantiles of 2000 resamples with other random numbers.
         let ci = found.ci.unwrap();
         let width = case.high - case.low;

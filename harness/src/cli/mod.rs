@@ -15,6 +15,8 @@ mod gate_options;
 mod gguf;
 mod init;
 mod inspect;
+mod label;
+mod label_terminal;
 mod merge;
 mod merge_runs;
 mod perplexity;
@@ -74,6 +76,7 @@ enum Command {
     Plan(plan::Plan),
     Gate(gate::GateRun),
     Report(report::Report),
+    Label(label::Label),
     Export(export::Export),
     Runs(runs::Runs),
     Doctor(doctor::Doctor),
@@ -95,6 +98,7 @@ impl Command {
             Self::Plan(plan) => plan.run(printer),
             Self::Gate(gate) => gate.run(printer),
             Self::Report(report) => report.run(printer),
+            Self::Label(label) => label.run(printer),
             Self::Export(export) => export.run(printer),
             Self::Runs(runs) => runs.run(printer),
             Self::Doctor(doctor) => doctor.run(printer),

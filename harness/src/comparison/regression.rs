@@ -146,7 +146,7 @@ fn verdict(
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::BTreeSet;
 
     use shipworthy_schema::{
         ConversationScore, MissingRule, ModelName, Regression, RegressionRule, Verdict,
@@ -174,11 +174,9 @@ mod tests {
         rule: &RegressionRule,
         alpha: f64,
     ) -> Result<Regression, ComparisonError> {
-        let names: BTreeMap<ModelName, ()> = scores
-            .iter()
-            .map(|s| (s.conversation.model.clone(), ()))
-            .collect();
-        let models: Vec<ModelName> = names.into_keys().collect();
+        let names = scores.iter().map(|s| s.conversation.model.clone());
+        let names: BTreeSet<ModelName> = names.collect();
+        let models: Vec<ModelName> = names.into_iter().collect();
         let evidence = Evidence {
             baseline: &model("a"),
             models: &models,
@@ -195,7 +193,7 @@ mod tests {
 
     /// A difference that is `mean` and spreads by `spread` to both sides.
     fn against(mean: f64, spread: f64) -> Vec<ConversationScore> {
-        let sign = |i: usize| if i % 2 == 0 { 1.0 } else { -1.0 };
+        let sign = |i: usize| if i.is_multiple_of(2) { 1.0 } else { -1.0 };
         let base = arm("a", &six(|_| 0.5));
         [base, arm("b", &six(|i| 0.5 + mean + spread * sign(i)))].concat()
     }

@@ -62,11 +62,13 @@ impl Baseline {
         }
         let shipped = |n: u32| ModelName::new(format!("shipped model {n}"));
         let first = ModelName::new(format!("{name} (shipped)"));
+        // One more than there are models that could have taken one.
+        let most = u32::try_from(plan.models.len()).unwrap_or(u32::MAX);
         std::iter::once(first)
-            .chain((1..).map(shipped))
+            .chain((1..=most).map(shipped))
             .filter_map(Result::ok)
             .find(|name| !is_taken(name))
-            .expect("a plan has finitely many models")
+            .expect("there are more names than models")
     }
 }
 

@@ -47,3 +47,12 @@ CREATE TABLE IF NOT EXISTS prices (
     run    TEXT PRIMARY KEY REFERENCES runs (id),
     prices TEXT NOT NULL                    -- JSON
 ) STRICT, WITHOUT ROWID;
+
+-- What people said of conversations whose models they did not know.
+CREATE TABLE IF NOT EXISTS labels (
+    run    TEXT NOT NULL REFERENCES runs (id),
+    thread TEXT NOT NULL,
+    rater  TEXT NOT NULL,
+    label  TEXT NOT NULL,                   -- JSON
+    PRIMARY KEY (run, thread, rater)
+) STRICT, WITHOUT ROWID;

@@ -7,6 +7,7 @@ mod additions;
 mod behaviour;
 mod call;
 mod known_replies;
+mod labels;
 mod ledger;
 mod lock;
 mod pairs;

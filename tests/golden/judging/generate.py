@@ -3,7 +3,7 @@
     python -m venv .venv && .venv/bin/pip install -r requirements.txt && .venv/bin/python generate.py
 
 Agreement comes from krippendorff, its bootstrap over clusters from NumPy's random numbers; the regression on
-length comes from statsmodels.
+length comes from statsmodels. Cohen's kappa comes from scikit-learn, its bootstrap likewise from NumPy.
 """
 
 import json
@@ -13,6 +13,7 @@ from pathlib import Path
 import krippendorff
 import numpy as np
 import statsmodels.api as sm
+from sklearn.metrics import cohen_kappa_score
 
 HERE = Path(__file__).parent
 RESAMPLES = 20_000
@@ -84,5 +85,33 @@ def regressions():
         }
 
 
+def kappa_of(pairs, labels, weights):
+    """Cohen's kappa of pairs of ratings."""
+    first, second = zip(*pairs)
+    return float(cohen_kappa_score(first, second, labels=labels, weights=weights))
+
+
+def kappas():
+    """A judge and a person who see the same with more or less noise, on two categories and on five."""
+    random = np.random.default_rng(20261121)
+    for clusters, per_cluster, k, noise in [(15, 2, 2, 0.5), (30, 3, 5, 0.8), (20, 4, 5, 1.6), (12, 5, 2, 0.2)]:
+        labels, weights = list(range(k)), ("quadratic" if k > 2 else None)
+        data = []
+        for _ in range(clusters):
+            level = random.normal((k - 1) / 2, k / 4)
+            truth = level + random.normal(0, k / 6, per_cluster)
+            ratings = [np.clip(np.round(truth + random.normal(0, noise, per_cluster)), 0, k - 1) for _ in range(2)]
+            data.append([[int(a), int(b)] for a, b in zip(*ratings)])
+        drawn = []
+        for _ in range(RESAMPLES // 10):
+            chosen = random.integers(0, clusters, clusters)
+            drawn.append(kappa_of([pair for index in chosen for pair in data[index]], labels, weights))
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        pairs = [pair for cluster in data for pair in cluster]
+        yield {"clusters": data, "categories": k, "kappa": kappa_of(pairs, labels, weights),
+               "low": float(low), "high": float(high)}
+
+
 write("alpha", ["krippendorff", "numpy"], alphas())
 write("length", ["numpy", "statsmodels"], regressions())
+write("kappa", ["numpy", "scikit-learn"], kappas())
