@@ -315,6 +315,7 @@ pub(crate) fn evaluation(arms: &[Arm]) -> Evaluation {
             .collect(),
         interim_looks: vec![],
         cost: shipworthy_schema::Cost::default(),
+        human: None,
         preflight: vec![],
         warnings: vec!["base says the same to half of the personas.".into()],
     }
