@@ -17,6 +17,8 @@ fn assert_opens(project: &Project, run: &Path, name: &str, conversations: u64) {
     };
     let page = run.join("evaluation_report.html");
     browser.open(&page, "");
+    // The script may be ready before anything is painted.
+    browser.wait_for("performance.getEntriesByName('first-contentful-paint').length > 0");
     let paint = browser.ask("performance.getEntriesByName('first-contentful-paint')[0].startTime");
     eprintln!("{name}: first paint after {paint} ms");
     // Far above what an idle machine takes: docs/benchmarks.md.

@@ -304,6 +304,8 @@ fn two_thousand_conversations_open_fast() {
     assert_eq!(evaluation.conversations.len(), 2000);
     let file = written("large", &evaluation);
     browser.open(&file, "");
+    // The script may be ready before anything is painted.
+    browser.wait_for("performance.getEntriesByName('first-contentful-paint').length > 0");
     let paint = "performance.getEntriesByName('first-contentful-paint')[0].startTime";
     let paint = browser.ask(paint).as_f64().unwrap();
     let ready = browser
