@@ -190,13 +190,16 @@ impl Job<'_> {
             bytes
                 .par_chunks_mut(row_bytes)
                 .enumerate()
-                .try_for_each_init(
+                .map_init(
                     || (vec![0.0; columns], Vec::new()),
                     |(values, room), (idx, bytes)| {
                         source.read(start + idx, values, room)?;
                         store(name, start + idx, to, values, bytes)
                     },
-                )?;
+                )
+                // Whichever thread is quicker, the first bad row is named.
+                .find_first(Result::is_err)
+                .unwrap_or(Ok(()))?;
             self.writer.write(bytes)?;
             self.reporter.advance(bytes.len())?;
         }

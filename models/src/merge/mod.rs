@@ -181,14 +181,17 @@ impl Writer<'_> {
             bytes
                 .par_chunks_mut(row_bytes)
                 .enumerate()
-                .try_for_each_init(
+                .map_init(
                     || (vec![0.0; columns], Vec::new()),
                     |(values, room), (idx, bytes)| {
                         rows.read(start + idx, values, room)?;
                         to.encode(values, bytes);
                         Ok::<(), ModelError>(())
                     },
-                )?;
+                )
+                // Whichever thread is quicker, the first bad row is named.
+                .find_first(Result::is_err)
+                .unwrap_or(Ok(()))?;
             file.write(bytes)?;
             self.reporter.advance(bytes.len())?;
         }
