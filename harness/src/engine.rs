@@ -292,18 +292,23 @@ impl<'a> Engine<'a> {
     }
 }
 
-/// Returns how many more conversations are held with a model than it takes calls at once: so many as the
-/// simulator speaks in meanwhile, where it is at another server, so that the model's own is not idle
-/// until the person has spoken. None where a model keeps something of each conversation.
+/// Returns how many more conversations are held with a model than it takes calls at once.
+///
+/// As many as the simulator speaks in meanwhile, where it is at another server, so that the model's own is
+/// not idle until the person has spoken. Else as many again, so that a server is not half idle whenever
+/// the conversations that began together end together. None where a model keeps something of each
+/// conversation, or runs in this process.
 fn meanwhile(speaker: &Speaker, simulator: &Simulator) -> usize {
-    match simulator {
+    if speaker.model.keeps_threads() || !speaker.server.is_remote() {
+        return 0;
+    }
+    let next = match simulator {
         Simulator::Llm {
             speaker: person, ..
-        } if !speaker.model.keeps_threads() && !Arc::ptr_eq(&speaker.server, &person.server) => {
-            person.model.concurrency().min(MOST_MEANWHILE)
-        }
-        _ => 0,
-    }
+        } if !Arc::ptr_eq(&speaker.server, &person.server) => &person.model,
+        _ => &speaker.model,
+    };
+    next.concurrency().min(MOST_MEANWHILE)
 }
 
 /// The conversations of one model that have not begun, and its free places.
