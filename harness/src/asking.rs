@@ -180,8 +180,7 @@ impl Asking {
             turn,
             attempt,
         };
-        let json = serde_json::to_vec(request).expect("a request is plain data");
-        let digest = Digest::of(&json);
+        let digest = request.digest();
         if let Some(stored) = self.stored.get(&key) {
             if stored.request != digest {
                 let CallKey {

@@ -5,8 +5,22 @@ use unicode_normalization::UnicodeNormalization as _;
 /// An apostrophe within a word is dropped, so that `don't` and `dont` are one word.
 pub(crate) fn words(text: &str) -> Vec<String> {
     let mut words = Vec::with_capacity(text.len() / 5);
-    each_word(text, |word| words.push(word.to_owned()));
+    each_word(text, |word| {
+        words.push(word.to_owned());
+        true
+    });
     words
+}
+
+/// Tells whether `text` has the words of `other` and no others, in the same order.
+pub(crate) fn has_words(text: &str, other: &[String]) -> bool {
+    let mut other = other.iter();
+    let mut is_same = true;
+    each_word(text, |word| {
+        is_same = other.next().is_some_and(|other| other == word);
+        is_same
+    });
+    is_same && other.next().is_none()
 }
 
 /// Adds to `lines` one more, of the words of `text`, each between spaces.
@@ -15,40 +29,46 @@ pub(crate) fn add_line(text: &str, lines: &mut String) {
     each_word(text, |word| {
         lines.push_str(word);
         lines.push(' ');
+        true
     });
     lines.push('\n');
 }
 
-fn each_word(text: &str, mut found: impl FnMut(&str)) {
+/// Hands the words of `text` to `found` until it returns `false`.
+fn each_word(text: &str, mut found: impl FnMut(&str) -> bool) {
     let mut word = String::new();
     // Normalisation changes nothing in ASCII and joins nothing across a space.
     for part in text.split_ascii_whitespace() {
-        if part.is_ascii() {
+        let goes_on = if part.is_ascii() {
             let lower = part.bytes().map(|b| char::from(b.to_ascii_lowercase()));
-            each_run(lower, &mut word, &mut found);
+            each_run(lower, &mut word, &mut found)
         } else {
-            each_run(
-                part.nfkc().flat_map(char::to_lowercase),
-                &mut word,
-                &mut found,
-            );
+            let lower = part.nfkc().flat_map(char::to_lowercase);
+            each_run(lower, &mut word, &mut found)
+        };
+        if !goes_on {
+            return;
         }
     }
 }
 
-fn each_run(text: impl Iterator<Item = char>, word: &mut String, found: &mut impl FnMut(&str)) {
+fn each_run(
+    text: impl Iterator<Item = char>,
+    word: &mut String,
+    found: &mut impl FnMut(&str) -> bool,
+) -> bool {
     word.clear();
     for c in text {
         if c.is_alphanumeric() {
             word.push(c);
         } else if !matches!(c, '\'' | '’') && !word.is_empty() {
-            found(word);
+            if !found(word) {
+                return false;
+            }
             word.clear();
         }
     }
-    if !word.is_empty() {
-        found(word);
-    }
+    word.is_empty() || found(word)
 }
 
 /// Words that say nothing of what a text is about.
@@ -155,7 +175,7 @@ mod tests {
     use proptest::{prop_assert_eq, proptest};
     use unicode_normalization::UnicodeNormalization as _;
 
-    use super::{content_words, words};
+    use super::{content_words, has_words, words};
 
     /// The definition, without a shortcut for ASCII.
     fn normalised(text: &str) -> Vec<String> {
@@ -171,6 +191,11 @@ mod tests {
         #[test]
         fn parts_have_the_words_of_the_whole(text in "[aZ9 '’é\u{301}ﬁ²Ⅳ\u{a0}\u{345}İß—.\n\t]{0,24}") {
             prop_assert_eq!(words(&text), normalised(&text));
+        }
+
+        #[test]
+        fn words_are_compared_without_a_list_of_them(text in "[ab' ]{0,6}", other in "[ab' ]{0,6}") {
+            prop_assert_eq!(has_words(&text, &words(&other)), words(&text) == words(&other));
         }
     }
 

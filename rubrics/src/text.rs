@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_segmentation::UnicodeSegmentation;
@@ -10,24 +11,21 @@ use unicode_segmentation::UnicodeSegmentation;
 /// line break or at the terminators of the Latin, Greek, Arabic, Devanagari, Armenian, Ethiopic,
 /// Burmese, Khmer and CJK scripts. An abbreviation's full stop counts as an end too: the
 /// statistics are comparable between models, not exact.
+///
+/// It is cut when somebody asks, for most rubrics have nothing that counts words.
 #[derive(Clone, Debug)]
 pub(crate) struct ReplyText {
     raw: String,
-    sentences: Vec<Vec<String>>,
-    words: Vec<String>,
+    sentences: OnceCell<Vec<Vec<String>>>,
+    words: OnceCell<Vec<String>>,
 }
 
 impl ReplyText {
     pub(crate) fn new(raw: &str) -> Self {
-        let sentences: Vec<Vec<String>> = split_sentences(&normalised(raw))
-            .into_iter()
-            .map(|sentence| words_of(&sentence))
-            .filter(|words| !words.is_empty())
-            .collect();
         Self {
             raw: raw.to_owned(),
-            words: sentences.concat(),
-            sentences,
+            sentences: OnceCell::new(),
+            words: OnceCell::new(),
         }
     }
 
@@ -38,19 +36,24 @@ impl ReplyText {
 
     /// Returns the sentences that hold a word.
     pub(crate) fn sentences(&self) -> &[Vec<String>] {
-        &self.sentences
+        self.sentences.get_or_init(|| {
+            split_sentences(&normalised(&self.raw))
+                .into_iter()
+                .map(|sentence| words_of(&sentence))
+                .filter(|words| !words.is_empty())
+                .collect()
+        })
     }
 
     pub(crate) fn words(&self) -> &[String] {
-        &self.words
+        self.words.get_or_init(|| self.sentences().concat())
     }
 
     /// Returns the mean number of words in a sentence; 0 for a reply without a word.
     pub(crate) fn mean_sentence_words(&self) -> f64 {
-        if self.sentences.is_empty() {
-            0.0
-        } else {
-            self.words.len() as f64 / self.sentences.len() as f64
+        match self.sentences().len() {
+            0 => 0.0,
+            sentences => self.words().len() as f64 / sentences as f64,
         }
     }
 

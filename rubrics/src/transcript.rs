@@ -18,8 +18,13 @@ pub(crate) fn transcript(conversation: &Conversation) -> String {
             // A system prompt is the plan's and not part of what is graded.
             Role::System => continue,
         };
-        let line = json!({"turn": turn, "speaker": speaker, "says": said.content});
-        for c in line.to_string().chars() {
+        let line = json!({"turn": turn, "speaker": speaker, "says": said.content}).to_string();
+        if line.bytes().all(is_plain) {
+            text.push_str(&line);
+            text.push('\n');
+            continue;
+        }
+        for c in line.chars() {
             let opens_a_token = matches!(c, '<' | '>' | '[' | ']' | '＜' | '＞');
             let breaks_a_line =
                 c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}');
@@ -32,6 +37,11 @@ pub(crate) fn transcript(conversation: &Conversation) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Tells whether `byte` is a character of ASCII that stands for itself in a transcript.
+fn is_plain(byte: u8) -> bool {
+    (b' '..=b'~').contains(&byte) && !matches!(byte, b'<' | b'>' | b'[' | b']')
 }
 
 #[cfg(test)]

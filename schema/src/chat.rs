@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Message, Sampling};
+use crate::{Digest, Message, Sampling};
 
 /// One question to a chat model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,6 +14,21 @@ pub struct ChatRequest {
     pub sampling: Sampling,
     /// The JSON the reply must be, if any.
     pub response_schema: Option<ResponseSchema>,
+}
+
+impl ChatRequest {
+    /// Returns the digest of all that is asked: the thread, every message's role and content, and how
+    /// tokens are drawn and the reply's schema, both as JSON.
+    pub fn digest(&self) -> Digest {
+        let sampling = serde_json::to_vec(&self.sampling).expect("numbers are plain data");
+        let schema = self.response_schema.as_ref();
+        let schema = serde_json::to_vec(&schema).expect("a schema is plain data");
+        let messages = self.messages.iter();
+        let messages = messages.flat_map(|said| [said.role.name(), said.content.as_str()]);
+        let texts = std::iter::once(self.thread.as_str()).chain(messages);
+        let texts = texts.map(str::as_bytes);
+        Digest::of_parts(texts.chain([sampling.as_slice(), schema.as_slice()]))
+    }
 }
 
 /// A JSON schema a reply is asked to follow.

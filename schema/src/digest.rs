@@ -14,6 +14,18 @@ impl Digest {
         Self(hex(&Sha256::digest(bytes)))
     }
 
+    /// Returns the digest of several parts: of each one's length, 8 bytes little-endian, and its bytes.
+    ///
+    /// No two lists of parts are the same bytes, wherever one part ends and the next begins.
+    pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut hasher = Sha256::new();
+        for part in parts {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        Self(hex(&hasher.finalize()))
+    }
+
     /// Returns the digest of everything `reader` yields, in constant memory.
     pub fn of_reader(mut reader: impl std::io::Read) -> std::io::Result<Self> {
         let mut hasher = Sha256::new();
@@ -46,13 +58,9 @@ impl Digest {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(digit).collect()
 }
 
 impl TryFrom<String> for Digest {

@@ -12,6 +12,17 @@ pub enum Role {
     Assistant,
 }
 
+impl Role {
+    /// Returns its name in chat templates and requests.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+        }
+    }
+}
+
 /// One chat message as chat templates and servers know it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -11,6 +11,9 @@ pub const SIGN_FLIP_EXACT_UP_TO: usize = 20;
 /// point; without a tolerance p would depend on the order of the rows.
 const TIE: f64 = 1e-10;
 
+/// Sign vectors summed up at the same time: one sum alone waits for each of its additions.
+const ABREAST: usize = 8;
+
 /// How the sign vectors of a [`SignFlip`] test were gone through.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum SignFlipMethod {
@@ -143,22 +146,17 @@ fn sampled(differences: &[f64], draws: usize, seed: u64) -> SignFlip {
     } = Thresholds::of(differences);
     let mut random = Random::new(seed);
     let (mut extreme, mut greater, mut less) = (1_u64, 1_u64, 1_u64);
-    for _ in 0..draws {
-        let mut sum = 0.0;
-        for chunk in differences.chunks(64) {
-            let mut signs = random.bits();
-            for difference in chunk {
-                sum += if signs & 1 == 1 {
-                    *difference
-                } else {
-                    -difference
-                };
-                signs >>= 1;
-            }
+    let n_words = differences.len().div_ceil(64);
+    let mut signs = vec![0; n_words * ABREAST];
+    for first in (0..draws).step_by(ABREAST) {
+        let n = ABREAST.min(draws - first);
+        // Those beyond the last draw take no bits and are not counted.
+        signs[..n * n_words].fill_with(|| random.bits());
+        for sum in &abreast_sums(differences, &signs)[..n] {
+            extreme += u64::from(sum.abs() >= observed.abs() - tolerance);
+            greater += u64::from(*sum >= observed - tolerance);
+            less += u64::from(*sum <= observed + tolerance);
         }
-        extreme += u64::from(sum.abs() >= observed.abs() - tolerance);
-        greater += u64::from(sum >= observed - tolerance);
-        less += u64::from(sum <= observed + tolerance);
     }
     let total = draws as f64 + 1.0;
     let p_two_sided = extreme as f64 / total;
@@ -173,6 +171,26 @@ fn sampled(differences: &[f64], draws: usize, seed: u64) -> SignFlip {
             standard_error: (p_two_sided * (1.0 - p_two_sided) / total).sqrt(),
         },
     }
+}
+
+/// Returns the sums of `differences` with the signs of [`ABREAST`] draws, whose words follow one another
+/// in `signs`; a bit that is set keeps the sign. Every sum is added up in order.
+fn abreast_sums(differences: &[f64], signs: &[u64]) -> [f64; ABREAST] {
+    let n_words = signs.len() / ABREAST;
+    let mut sums = [0.0; ABREAST];
+    for (word, chunk) in differences.chunks(64).enumerate() {
+        let mut flips = [0; ABREAST];
+        for (draw, flip) in flips.iter_mut().enumerate() {
+            *flip = !signs[draw * n_words + word];
+        }
+        for difference in chunk {
+            for (sum, flip) in sums.iter_mut().zip(&mut flips) {
+                *sum += f64::from_bits(difference.to_bits() ^ (*flip << 63));
+                *flip >>= 1;
+            }
+        }
+    }
+    sums
 }
 
 #[cfg(test)]

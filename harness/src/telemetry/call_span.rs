@@ -3,9 +3,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde_json::{Value, json};
 use shipworthy_backends::{ChatError, ErrorKind};
-use shipworthy_schema::{
-    CallRole, ChatReply, ChatRequest, FinishReason, ModelRef, ModelSource, Role,
-};
+use shipworthy_schema::{CallRole, ChatReply, ChatRequest, FinishReason, ModelRef, ModelSource};
 
 use super::attributes::{number, status, text, whole};
 use super::{Tracer, one};
@@ -180,12 +178,10 @@ fn message(role: &str, parts: &Value) -> Value {
 
 fn messages(request: &ChatRequest) -> Value {
     let of = |said: &shipworthy_schema::Message| {
-        let role = match said.role {
-            Role::System => "system",
-            Role::User => "user",
-            Role::Assistant => "assistant",
-        };
-        message(role, &json!([{"type": "text", "content": said.content}]))
+        message(
+            said.role.name(),
+            &json!([{"type": "text", "content": said.content}]),
+        )
     };
     request.messages.iter().map(of).collect()
 }

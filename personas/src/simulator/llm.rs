@@ -8,6 +8,7 @@ use shipworthy_schema::{Length, Message, Persona, Register, Role, Termination};
 use thiserror::Error;
 
 use super::UserTurn;
+use crate::words::{has_words, words};
 
 /// Version of the prompt and of the reading; another version may play differently.
 pub const VERSION: u32 = 1;
@@ -247,8 +248,8 @@ fn role_swap(persona: &Persona, conversation: &[Message], text: &str) -> Option<
         .iter()
         .rev()
         .find(|message| message.role == Role::Assistant)?;
-    let copied = crate::words::words(text);
-    (copied.len() >= 6 && copied == crate::words::words(&last.content)).then(|| text.to_owned())
+    let copied = words(text);
+    (copied.len() >= 6 && has_words(&last.content, &copied)).then(|| text.to_owned())
 }
 
 /// Returns words that only the assistant would say.

@@ -92,12 +92,15 @@ fn finish_reason(choice: &Value) -> Result<FinishReason, Failure> {
 }
 
 fn usage(body: &Value) -> Usage {
-    let count = |pointer: &str| body.pointer(pointer).and_then(Value::as_u64);
+    let count = |path: &[&str]| {
+        let found = path.iter().try_fold(body, |value, key| value.get(key));
+        found.and_then(Value::as_u64)
+    };
     Usage {
-        prompt_tokens: count("/usage/prompt_tokens"),
-        cached_tokens: count("/usage/prompt_tokens_details/cached_tokens")
-            .or(count("/timings/cache_n")),
-        completion_tokens: count("/usage/completion_tokens"),
-        reasoning_tokens: count("/usage/completion_tokens_details/reasoning_tokens"),
+        prompt_tokens: count(&["usage", "prompt_tokens"]),
+        cached_tokens: count(&["usage", "prompt_tokens_details", "cached_tokens"])
+            .or_else(|| count(&["timings", "cache_n"])),
+        completion_tokens: count(&["usage", "completion_tokens"]),
+        reasoning_tokens: count(&["usage", "completion_tokens_details", "reasoning_tokens"]),
     }
 }
