@@ -1,160 +1,12 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, Stdio};
+use std::io::Write as _;
+use std::process::Stdio;
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::fake_openai::{FakeOpenAi, Options};
+use crate::support::labelling::{Page, answers, judged_run, keys};
 use crate::support::project::{Done, Project};
-
-/// One criterion that is met or not, one with levels, and one that no person is asked about.
-const RUBRIC: &str = "\
-name: judged
-version: 1
-pass_threshold: 0.5
-categories:
-  - name: All
-    criteria:
-      - {id: kind, text: The assistant is kind.}
-      - id: useful
-        text: The assistant is useful.
-        scale: {levels: {1: Useless., 2: Hardly useful., 3: Somewhat useful., 4: Useful., 5: Very useful.}}
-      - {id: says-yes, text: Says yes., check: {contains: [yes]}}
-";
-
-/// A run of `people` whose judge likes what the candidate says.
-fn judged_run(people: usize, extra: &str) -> Project {
-    let server = FakeOpenAi::start(Options {
-        model: "judge".into(),
-        reply: Some(std::sync::Arc::new(|body| {
-            let is_good = body.to_string().contains("Gladly");
-            let level = if is_good { 5 } else { 2 };
-            json!({
-                "kind": {"reason": "So it is.", "met": is_good},
-                "useful": {"reason": "So it is.", "level": level},
-            })
-            .to_string()
-        })),
-        ..Options::default()
-    });
-    let project = Project::with_config(&format!(
-        "project: judged\n\
-         personas: {{spec: coaching, count: {people}, repeats: 1, max_turns: 1}}\n\
-         rubric: ./judged.yaml\n\
-         baseline: secret-base\n\
-         models: {{secret-base: {{scripted: base.jsonl}}, secret-tuned: {{scripted: tuned.jsonl}}}}\n\
-         judge: {{url: \"{}\"}}\n{extra}",
-        server.url()
-    ));
-    project.write("judged.yaml", RUBRIC);
-    let odd = "{\"persona\": \"*1\", \"reply\": \"Gladly <b>no</b>.\"}\n";
-    project.write(
-        "base.jsonl",
-        &format!("{odd}{{\"reply\": \"No <img src=x onerror=alert(1)>\"}}\n"),
-    );
-    let weak = "{\"persona\": \"*2\", \"reply\": \"No.\"}\n";
-    project.write(
-        "tuned.jsonl",
-        &format!("{weak}{{\"reply\": \"Gladly, yes </script>.\"}}\n"),
-    );
-    let done = project.run(&["eval", "--exit-zero"]);
-    assert_eq!(done.code, 0, "{done:?}");
-    project
-}
-
-/// `shipworthy label`, serving its page until dropped.
-struct Page {
-    child: Child,
-    address: String,
-    client: reqwest::Client,
-    runtime: tokio::runtime::Runtime,
-}
-
-impl Page {
-    fn open(project: &Project, arguments: &[&str]) -> Self {
-        let arguments: Vec<&str> = ["label"].iter().chain(arguments).copied().collect();
-        let mut command = project.command(&arguments);
-        let mut child = command
-            .stderr(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = loop {
-            let line = lines.next().expect("the address is told").unwrap();
-            if let Some(address) = line.trim().strip_prefix("http://") {
-                break format!("http://{address}");
-            }
-        };
-        // What is still written there must find a reader.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self {
-            child,
-            address,
-            client: reqwest::Client::builder()
-                .pool_max_idle_per_host(0)
-                .build()
-                .unwrap(),
-            runtime: tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap(),
-        }
-    }
-
-    fn send(
-        &self,
-        request: reqwest::RequestBuilder,
-    ) -> (StatusCode, reqwest::header::HeaderMap, String) {
-        self.runtime.block_on(async {
-            let response = request.send().await.unwrap();
-            let (status, headers) = (response.status(), response.headers().clone());
-            (status, headers, response.text().await.unwrap())
-        })
-    }
-
-    fn get(&self, path: &str) -> String {
-        let (status, _, text) = self.send(self.client.get(format!("{}{path}", self.address)));
-        assert_eq!(status, StatusCode::OK, "{text}");
-        text
-    }
-
-    /// Returns what a rater is shown.
-    fn items(&self, rater: &str) -> Value {
-        serde_json::from_str(&self.get(&format!("items?rater={rater}"))).unwrap()
-    }
-
-    fn label(&self, rater: &str, key: &Value, answers: &Value) -> (StatusCode, Value) {
-        let body = json!({ "rater": rater, "key": key, "answers": answers, "note": "" });
-        let request = self.client.post(format!("{}labels", self.address));
-        let (status, _, text) = self.send(request.json(&body));
-        (status, serde_json::from_str(&text).unwrap())
-    }
-}
-
-impl Drop for Page {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// What a careful person says: as the judge, but for the one conversation in `against`.
-fn answers(item: &Value, against: Option<&Value>) -> Value {
-    let is_good = item["turns"].to_string().contains("Gladly");
-    let is_good = is_good != (against == Some(&item["key"]));
-    if is_good {
-        json!({ "kind": "met", "useful": "5" })
-    } else {
-        json!({ "kind": "not_met", "useful": "2" })
-    }
-}
-
-fn keys(shown: &Value) -> Vec<&str> {
-    let items = shown["items"].as_array().unwrap().iter();
-    items.map(|item| item["key"].as_str().unwrap()).collect()
-}
 
 #[test]
 fn two_raters_at_once_are_stored_survive_a_reload_and_the_report_shows_what_they_say() {
@@ -316,10 +168,29 @@ fn nobody_else_gets_in_and_nothing_else_is_taken() {
         page.send(json_of("{".to_owned())).0,
         StatusCode::BAD_REQUEST
     );
-    assert_eq!(
-        page.send(json_of(" ".repeat(1 << 20))).0,
-        StatusCode::BAD_REQUEST
+    let (status, headers, _) = page.send(json_of(" ".repeat(1 << 20)));
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(
+        !headers.contains_key("connection"),
+        "all of it was read, so the next request may follow"
     );
+    // A body that nobody reads ends the connection, and the answer says so.
+    let elsewhere = client.post(format!("{base}{other}/labels"));
+    let (status, headers, _) = page.send(elsewhere.body("unread"));
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert_eq!(headers["connection"], "close");
+    // So that whoever keeps connections can go on.
+    let keeping = reqwest::Client::new();
+    for n in 0..50 {
+        let (path, expected) = match n % 3 {
+            0 => (format!("{base}{other}/labels"), StatusCode::FORBIDDEN),
+            1 => (format!("{address}labels"), StatusCode::BAD_REQUEST),
+            _ => (format!("{address}labels"), StatusCode::PAYLOAD_TOO_LARGE),
+        };
+        let size = if n % 3 == 2 { 1 << 20 } else { 10 };
+        let request = keeping.post(path).body(" ".repeat(size));
+        assert_eq!(page.send(request).0, expected, "request {n}");
+    }
     assert_eq!(page.items("Ada"), shown, "nothing of it was stored");
     assert_eq!(
         page.send(client.delete(format!("{address}items"))).0,

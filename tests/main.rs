@@ -32,6 +32,12 @@ mod judging;
 /// People who score conversations blind.
 mod labelling;
 
+/// The same in a browser.
+mod labelling_page;
+
+/// The same in a spreadsheet.
+mod label_sheet;
+
 /// Looks before the end, and at people already used.
 mod looks;
 

@@ -23,6 +23,7 @@ pub mod telemetry;
 mod traffic;
 mod turn_seed;
 
+pub mod csv_text;
 pub mod score_table;
 
 pub mod comparison;
@@ -51,6 +52,7 @@ pub mod tuning;
 
 mod human_check;
 pub mod labelling;
+pub mod loopback;
 
 pub mod run_directory;
 mod warnings;

@@ -62,7 +62,7 @@ pub use model_card::{eval_results, model_index};
 pub use pairs_jsonl::pairs_jsonl;
 pub use reason_text::reason_text;
 pub use regression::{regression_json, regression_terminal};
-pub use scores_csv::scores_csv;
+pub use scores_csv::{scores_csv, text_cell};
 pub use terminal::{bullets, compare_terminal, headline, table, terminal};
 pub use training::{
     learning_rate_svg, lineage_json, loss_svg, loss_warnings, metrics_line, tensorboard_file_name,

@@ -105,7 +105,7 @@ fn outcome_cell(outcome: &Outcome, what: &str, notes: &mut Vec<String>) -> Strin
 
 /// Returns `text` on one line and safe from being run as a formula by a spreadsheet, which looks at
 /// a cell's first character (full-width forms included).
-fn text_cell(text: &str) -> String {
+pub fn text_cell(text: &str) -> String {
     let line = one_line(text);
     let is_formula = |c: char| matches!(c, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠');
     if line.starts_with(is_formula) || text.starts_with(['\t', '\r', '\n']) {

@@ -2,7 +2,7 @@
 //!
 //! Its `DevTools` protocol goes through two pipes (`--remote-debugging-pipe`), each message ended by a
 //! zero byte, so that neither a port nor a crate for web sockets is needed. The browser is given no
-//! network: whatever a page asks for beside itself fails, and is recorded.
+//! network but this machine: whatever a page asks for beside itself or its site fails or is recorded.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -35,6 +35,8 @@ pub(crate) struct Browser {
     profile: PathBuf,
     /// The pages that were opened, without their fragments.
     pages: Vec<String>,
+    /// The beginnings of addresses that may be asked for.
+    sites: Vec<String>,
 }
 
 impl Browser {
@@ -60,7 +62,7 @@ impl Browser {
                 "--disable-dev-shm-usage",
                 "--no-first-run",
                 "--disable-background-networking",
-                "--host-resolver-rules=MAP * ~NOTFOUND",
+                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
                 "--remote-debugging-pipe",
             ])
             .arg(format!("--user-data-dir={}", profile.display()))
@@ -92,6 +94,7 @@ impl Browser {
             session: None,
             profile,
             pages: Vec::new(),
+            sites: Vec::new(),
         };
         let target = browser.call("Target.createTarget", json!({"url": "about:blank"}));
         let attach = json!({"targetId": target["targetId"], "flatten": true});
@@ -145,6 +148,12 @@ impl Browser {
         self.wait_for("document.documentElement?.dataset.ready === 'true'");
     }
 
+    /// Opens a page of this machine; whatever is at an address below its own may be asked for.
+    pub(crate) fn visit(&mut self, address: &str) {
+        self.sites.push(address.to_owned());
+        self.call("Page.navigate", json!({"url": address}));
+    }
+
     /// Returns what an expression comes to in the page.
     pub(crate) fn ask(&mut self, expression: &str) -> Value {
         let parameters =
@@ -196,12 +205,15 @@ impl Browser {
         self.call("Input.insertText", json!({"text": text}));
     }
 
-    /// Presses a key, e.g. `Tab`, `Enter`.
+    /// Presses a key: `Tab`, `Enter`, an arrow or a digit.
     pub(crate) fn press(&mut self, key: &str) {
-        let (code, text) = match key {
-            "Tab" => (9, ""),
-            "Enter" => (13, "\r"),
-            key => panic!("unknown key {key}"),
+        let (code, text) = match (key, key.as_bytes()) {
+            ("Tab", _) => (9, ""),
+            ("Enter", _) => (13, "\r"),
+            ("ArrowUp", _) => (38, ""),
+            ("ArrowDown", _) => (40, ""),
+            (_, &[digit @ b'0'..=b'9']) => (digit, key),
+            _ => panic!("unknown key {key}"),
         };
         for kind in ["keyDown", "keyUp"] {
             let text = if kind == "keyDown" { text } else { "" };
@@ -254,7 +266,7 @@ impl Browser {
     pub(crate) fn problems(&mut self) -> Vec<String> {
         // What happened before is heard of before the answer.
         self.ask("1");
-        let pages = self.pages.clone();
+        let (pages, sites) = (self.pages.clone(), self.sites.clone());
         let problem = |event: &Value| {
             let parameters = &event["params"];
             let is_bad = match event["method"].as_str()? {
@@ -273,7 +285,9 @@ impl Browser {
                 }
                 "Network.requestWillBeSent" => {
                     let url = parameters["request"]["url"].as_str()?;
-                    !pages.iter().any(|page| page == url) && url != "about:blank"
+                    let is_page = pages.iter().any(|page| page == url);
+                    let is_of_site = sites.iter().any(|site| url.starts_with(site));
+                    !is_page && !is_of_site && !matches!(url, "about:blank" | "data:,")
                 }
                 _ => false,
             };

@@ -5,6 +5,7 @@ pub(crate) mod browser;
 pub(crate) mod fake_openai;
 pub(crate) mod golden;
 pub(crate) mod hostile_texts;
+pub(crate) mod labelling;
 pub(crate) mod otlp_collector;
 pub(crate) mod project;
 pub(crate) mod words;

@@ -1,16 +1,19 @@
 //! People score conversations whose models they do not know.
 
-mod page;
+mod pages;
 mod sample;
-mod server;
 mod session;
+mod sheet;
+mod sheet_error;
+mod sheet_reader;
 
 use shipworthy_schema::ModelName;
 use shipworthy_schema::yaml::YamlError;
 use thiserror::Error;
 
-pub use server::{Site, Token};
+pub use pages::LabelPages;
 pub use session::{Item, Labelling, Question, Rater};
+pub use sheet_error::{SheetError, SheetFault};
 
 use crate::store::StoreError;
 
@@ -23,6 +26,9 @@ pub enum LabellingError {
     /// The stored rubric cannot be read.
     #[error(transparent)]
     Rubric(#[from] YamlError),
+    /// A sheet cannot be taken.
+    #[error(transparent)]
+    Sheet(#[from] SheetError),
     /// The run has no such candidate.
     #[error("the run has no candidate `{model}`; it has {}", .candidates.join(", "))]
     NoCandidate {
@@ -71,13 +77,5 @@ pub enum LabellingError {
         limit: usize,
         /// How many there are.
         got: usize,
-    },
-    /// The system gave no port or no random numbers.
-    #[error("the page cannot be served on 127.0.0.1 port {port}: {source}")]
-    Serve {
-        /// The port asked for; 0 for any.
-        port: u16,
-        /// Why.
-        source: std::io::Error,
     },
 }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -82,15 +82,15 @@ impl Labelling {
     /// Draws `count` conversations, rounded up to whole pairs, of the baseline and `candidate` (the
     /// recommended one if `None`) from a run that has a verdict.
     ///
-    /// `seed` fixes the draw and every rater's order; `blind` is mixed into the items' keys, so that
-    /// nobody can tell from a key which conversation it stands for.
+    /// `seed` fixes the draw and every rater's order; the plan's digest is mixed into the items' keys,
+    /// so that nobody can tell from a key which conversation it stands for, and a conversation has the
+    /// same key every time.
     pub fn new(
         store: Arc<Store>,
         run: &Run,
         evaluation: &Evaluation,
         candidate: Option<&ModelName>,
         (count, seed): (usize, u64),
-        blind: &str,
     ) -> Result<Self, LabellingError> {
         let rubric = Rubric::parse(&run.rubric, "the run's rubric")?;
         if !rubric.needs_judge() {
@@ -107,6 +107,7 @@ impl Labelling {
                 candidates,
             });
         }
+        let blind = format!("{} {}", run.plan_digest, run.id);
         let mut all = BTreeMap::new();
         for conversation in &evaluation.conversations {
             let persona = &conversation.id.persona;
@@ -115,7 +116,7 @@ impl Labelling {
             };
             let criteria = rubric.judged_criteria(persona, conversation);
             if !criteria.is_empty() {
-                let item = Item::new(conversation, &criteria, blind);
+                let item = Item::new(conversation, &criteria, &blind);
                 all.insert(conversation.id.clone(), item);
             }
         }
@@ -162,8 +163,13 @@ impl Labelling {
 
     /// Returns the conversations in this rater's order.
     pub fn items(&self, rater: &Rater) -> Vec<&Item> {
+        self.items_of(rater.as_str())
+    }
+
+    /// Returns the conversations in the order of whoever has this name.
+    pub(super) fn items_of(&self, rater: &str) -> Vec<&Item> {
         let mut items: Vec<&Item> = self.items.iter().collect();
-        let seed = seed_of(&[&self.seed.to_string(), rater.as_str()]);
+        let seed = seed_of(&[&self.seed.to_string(), rater]);
         shuffle(&mut items, &mut Random::new(seed));
         items
     }
@@ -178,6 +184,19 @@ impl Labelling {
             Some((item.key.clone(), label))
         });
         Ok(with_key.collect())
+    }
+
+    /// Returns who said something of one of the conversations, in name order.
+    pub(super) fn raters(&self) -> Result<BTreeSet<Rater>, LabellingError> {
+        let labels = self.store.labels(&self.run)?.into_iter();
+        let is_ours = |label: &HumanLabel| {
+            let mut items = self.items.iter();
+            items.any(|item| item.conversation.id == label.conversation)
+        };
+        Ok(labels
+            .filter(is_ours)
+            .map(|label| Rater(label.rater))
+            .collect())
     }
 
     /// Returns how many of the conversations this rater has labelled in full.
@@ -199,8 +218,38 @@ impl Labelling {
         answers: &BTreeMap<String, HumanAnswer>,
         note: &str,
     ) -> Result<(), LabellingError> {
-        let item = self.items.iter().find(|item| item.key == key);
-        let item = item.ok_or(LabellingError::UnknownItem)?;
+        let item = self.item(key).ok_or(LabellingError::UnknownItem)?;
+        let label = self.label(rater, item, answers, note)?;
+        self.put_all(vec![label]).await
+    }
+
+    /// Commits all of `labels` or none.
+    pub(super) async fn put_all(&self, labels: Vec<HumanLabel>) -> Result<(), LabellingError> {
+        Ok(self.store.put_labels(&self.run, labels).await?)
+    }
+
+    pub(super) fn item(&self, key: &str) -> Option<&Item> {
+        self.items.iter().find(|item| item.key == key)
+    }
+
+    /// Returns the criteria that people are asked about, in the rubric's order.
+    pub(super) fn criteria(&self) -> Vec<&Question> {
+        let asked = || self.items.iter().flat_map(|item| &item.questions);
+        let criteria = self.rubric.criteria();
+        let question = |id: &str| asked().find(|question| question.criterion == id);
+        criteria
+            .filter_map(|(_, c)| question(c.id().as_str()))
+            .collect()
+    }
+
+    /// Returns what `rater` says of `item` if that may be said.
+    pub(super) fn label(
+        &self,
+        rater: &Rater,
+        item: &Item,
+        answers: &BTreeMap<String, HumanAnswer>,
+        note: &str,
+    ) -> Result<HumanLabel, LabellingError> {
         if note.len() > LONGEST_NOTE {
             return Err(LabellingError::LongNote {
                 limit: LONGEST_NOTE,
@@ -229,13 +278,12 @@ impl Labelling {
                 value: judgement(answer).and_then(|judgement| criterion.value(judgement)),
             })
         });
-        let label = HumanLabel {
+        Ok(HumanLabel {
             rater: rater.0.clone(),
             conversation: item.conversation.id.clone(),
             grades: grades.collect(),
             note: note.to_owned(),
-        };
-        Ok(self.store.put_label(&self.run, &label).await?)
+        })
     }
 }
 
@@ -244,7 +292,8 @@ impl Item {
         let named = format!("{blind}\n{}", conversation.id);
         let turns = conversation.turns.iter();
         Self {
-            key: Digest::of(named.as_bytes()).short().to_owned(),
+            // A letter first: a spreadsheet takes `12345678e123` for a number.
+            key: format!("c{}", Digest::of(named.as_bytes()).short()),
             turns: turns
                 .map(|turn| (turn.role, turn.content.clone()))
                 .collect(),

@@ -1,6 +1,7 @@
 //! What the columns of a table mean.
 
 use super::error::Fault;
+use crate::csv_text::check_names;
 
 const REQUIRED: [&str; 4] = ["model", "persona", "repeat", "score"];
 const OPTIONAL: [&str; 3] = ["termination", "passed", "note"];
@@ -23,15 +24,10 @@ impl Columns {
     /// Takes a header; on failure returns the column's index, if there is one, its name and the
     /// fault.
     pub(super) fn of(names: Vec<String>) -> Result<Self, (Option<usize>, Option<String>, Fault)> {
-        for (idx, name) in names.iter().enumerate() {
-            if name.is_empty() {
-                return Err((Some(idx), None, Fault::NoColumnName));
-            }
-            if let Some(first) = names[..idx].iter().position(|other| other == name) {
-                let fault = Fault::ColumnTwice { first: first + 1 };
-                return Err((Some(idx), Some(name.clone()), fault));
-            }
-        }
+        check_names(&names).map_err(|(idx, fault)| {
+            let name = Some(names[idx].clone()).filter(|name| !name.is_empty());
+            (Some(idx), name, fault.into())
+        })?;
         let find = |wanted: &str| names.iter().position(|name| name == wanted);
         let required = |wanted: &str| {
             find(wanted).ok_or_else(|| {
@@ -66,14 +62,4 @@ fn criterion_id(name: &str) -> String {
         .strip_prefix("criterion_")
         .filter(|id| REQUIRED.contains(id) || OPTIONAL.contains(id));
     id.unwrap_or(name).to_owned()
-}
-
-/// Returns a cell's text without what `scores.csv` puts before text that a spreadsheet would take
-/// for a formula.
-pub(super) fn unescaped(cell: &str) -> &str {
-    let cell = cell.trim();
-    let is_formula = |c: char| matches!(c, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠');
-    cell.strip_prefix('\'')
-        .filter(|text| text.starts_with(is_formula))
-        .unwrap_or(cell)
 }

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::PERSONAS_AT_LEAST;
 use crate::comparison::ComparisonError;
+use crate::csv_text::{CsvFault, Place};
 
 /// Says why a table of scores could not be read or compared.
 #[derive(Debug, Error)]
@@ -30,30 +31,6 @@ pub enum ScoreTableError {
     },
 }
 
-/// A place in a table. What concerns the whole table stands in its header's line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The line, from 1.
-    pub line: u64,
-    /// The column's number from 1, where there is such a column.
-    pub column: Option<usize>,
-    /// The column's name, where it is known.
-    pub name: Option<String>,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: column", self.line)?;
-        if let Some(column) = self.column {
-            write!(f, " {column}")?;
-        }
-        if let Some(name) = &self.name {
-            write!(f, " `{name}`")?;
-        }
-        Ok(())
-    }
-}
-
 /// What is wrong with a table of scores.
 #[derive(Debug, Error)]
 pub enum Fault {
@@ -63,44 +40,15 @@ pub enum Fault {
          `score`"
     )]
     Empty,
-    /// There is a header and nothing else.
-    #[error("there is no row below the header")]
-    HeaderOnly,
+    /// The text is no table.
+    #[error(transparent)]
+    Csv(#[from] CsvFault),
     /// A column that every table has is not there.
     #[error("there is no such column, the header has {}", list(found))]
     NoColumn {
         /// The columns that are there.
         found: Vec<String>,
     },
-    /// A column has no name.
-    #[error("the column has no name")]
-    NoColumnName,
-    /// Two columns have one name.
-    #[error("column {first} has the same name")]
-    ColumnTwice {
-        /// The number of the first of them.
-        first: usize,
-    },
-    /// A row has more or fewer fields than the header.
-    #[error("the row has {fields} fields, the header has {columns}")]
-    Ragged {
-        /// Fields of the row.
-        fields: usize,
-        /// Columns of the header.
-        columns: usize,
-    },
-    /// The bytes are no text.
-    #[error("the text is not UTF-8; save the file in that encoding")]
-    NotUtf8,
-    /// A quoted field has no end.
-    #[error("the quote opened here is never closed")]
-    QuoteNotClosed,
-    /// A quote stands in the middle of a field.
-    #[error("a quote within a field; put the whole field in quotes and write each one in it twice")]
-    StrayQuote,
-    /// A quoted field goes on after its end.
-    #[error("text after the closing quote; write a quote within a quoted field twice")]
-    TextAfterQuote,
     /// A name is not there.
     #[error("the cell is empty, expected a name")]
     NoName,

@@ -10,7 +10,6 @@ mod error;
 mod row;
 #[cfg(test)]
 mod tests;
-mod text;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,10 +19,13 @@ use shipworthy_schema::{ConversationId, ConversationScore, ModelName, PersonaId}
 use shipworthy_stats::StatsError;
 
 use crate::comparison::{ComparisonError, Evidence};
+pub use crate::csv_text::Place;
+use crate::csv_text::{
+    CsvFault, Records, cells, check_quotes, delimiter, unescaped, without_byte_order_mark,
+};
 use columns::Columns;
-pub use error::{Fault, Place, ScoreTableError};
+pub use error::{Fault, ScoreTableError};
 use row::Row;
-use text::{Lines, check_quotes, delimiter, without_byte_order_mark};
 
 /// Fewest personas that are compared. With two the interval of the difference is hardly ever
 /// narrower than the scale.
@@ -126,43 +128,30 @@ impl ScoreTable {
             names: Vec::new(),
         };
         let quotes = check_quotes(text, delimiter);
-        let mut reader = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .delimiter(delimiter)
-            .from_reader(text);
-        let mut records = reader
-            .byte_records()
-            .map(|record| record.expect("reading from memory cannot fail, and lengths may differ"))
-            .filter(|record| !record.iter().all(|cell| cell.trim_ascii().is_empty()));
-        let mut lines = Lines::new(text);
-        let mut line_of = |record: &csv::ByteRecord| {
-            let position = record.position().expect("a record read has a position");
-            lines.of_record(usize::try_from(position.byte()).unwrap_or(usize::MAX))
-        };
+        let mut records = Records::of(text, delimiter);
         let header = records.next();
         if let (Ok(()), None) = (&quotes, &header) {
             return Err(file.error(1, 0, Fault::Empty));
         }
-        let header = header.unwrap_or_default();
-        let header_line = if quotes.is_ok() { line_of(&header) } else { 1 };
-        let names = row::cells(&header)
-            .map(|cells| cells.into_iter().map(columns::unescaped))
+        let (header_line, header) = header.unwrap_or_else(|| (1, csv::ByteRecord::new()));
+        let names = cells(&header)
+            .map(|cells| cells.into_iter().map(unescaped))
             .map(|names| names.map(str::to_owned).collect::<Vec<_>>());
         if let Err((line, column, fault)) = quotes {
             if line > header_line {
                 file.names = names.unwrap_or_default();
             }
-            return Err(file.error(line, column - 1, fault));
+            return Err(file.error(line, column - 1, fault.into()));
         }
-        let names = names.map_err(|column| file.error(header_line, column, Fault::NotUtf8))?;
+        let names =
+            names.map_err(|(column, fault)| file.error(header_line, column, fault.into()))?;
         file.names.clone_from(&names);
         let columns = Columns::of(names)
             .map_err(|(column, name, fault)| file.error_named(header_line, column, name, fault))?;
         let mut rows = BTreeMap::new();
-        for record in records {
+        for (line, record) in records {
             let row = Row {
-                line: line_of(&record),
+                line,
                 columns: &columns,
                 options,
             };
@@ -189,7 +178,7 @@ impl ScoreTable {
             }
         }
         if rows.is_empty() {
-            return Err(file.error(header_line, 0, Fault::HeaderOnly));
+            return Err(file.error(header_line, 0, CsvFault::HeaderOnly.into()));
         }
         Self::checked(file, header_line, &columns, rows, options)
     }

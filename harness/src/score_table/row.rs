@@ -4,9 +4,10 @@ use shipworthy_schema::{
     ConversationId, ConversationScore, CriterionScore, ModelName, Outcome, PersonaId,
 };
 
-use super::columns::{Columns, unescaped};
+use super::columns::Columns;
 use super::error::Fault;
 use super::{PASS_THRESHOLD, TableOptions};
+use crate::csv_text::{row_cells, shortened, unescaped};
 
 /// The category of criteria from a table, which knows none.
 const CATEGORY: &str = "criteria";
@@ -25,15 +26,8 @@ impl Row<'_> {
     /// Returns the score a record holds.
     pub(super) fn score(&self, record: &csv::ByteRecord) -> Result<ConversationScore, Misfit> {
         let columns = self.columns;
-        let (fields, n_columns) = (record.len(), columns.names.len());
-        if fields != n_columns {
-            let fault = Fault::Ragged {
-                fields,
-                columns: n_columns,
-            };
-            return Err((fields.min(n_columns), fault));
-        }
-        let cells = cells(record).map_err(|column| (column, Fault::NotUtf8))?;
+        let cells = row_cells(record, columns.names.len())
+            .map_err(|(column, fault)| (column, Fault::from(fault)))?;
         let cell = |column: usize| unescaped(cells[column]);
         let note = columns.note.map(cell).unwrap_or_default();
         let overall =
@@ -90,12 +84,6 @@ impl Row<'_> {
     }
 }
 
-/// Returns the cells as text, or the index of the first that is none.
-pub(super) fn cells(record: &csv::ByteRecord) -> Result<Vec<&str>, usize> {
-    let text = |(idx, cell)| std::str::from_utf8(cell).map_err(|_| idx);
-    record.iter().enumerate().map(text).collect()
-}
-
 /// Returns what a cell with a score says; what is empty has the reason that the note gives.
 fn outcome(cell: &str, what: &str, note: &str) -> Result<Outcome, Fault> {
     if !cell.is_empty() {
@@ -144,14 +132,5 @@ fn repeat(cell: &str) -> Result<u32, Fault> {
         _ => Err(Fault::NotARepeat {
             text: shortened(cell),
         }),
-    }
-}
-
-/// Returns the first characters of a cell, enough to find it.
-fn shortened(cell: &str) -> String {
-    const CHARS: usize = 40;
-    match cell.char_indices().nth(CHARS) {
-        None => cell.to_owned(),
-        Some((end, _)) => format!("{}…", &cell[..end]),
     }
 }

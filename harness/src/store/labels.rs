@@ -4,17 +4,20 @@ use shipworthy_schema::HumanLabel;
 use super::{Store, StoreError};
 
 impl Store {
-    /// Commits what a person said of a conversation, in place of what the same person said before.
-    pub async fn put_label(&self, run: &str, label: &HumanLabel) -> Result<(), StoreError> {
-        let json = serde_json::to_string(label).expect("a label is plain data");
-        let (run, thread) = (run.to_owned(), label.conversation.to_string());
-        let rater = label.rater.clone();
+    /// Commits what people said of conversations, in place of what the same people said of the same
+    /// before: all of it or nothing.
+    pub async fn put_labels(&self, run: &str, labels: Vec<HumanLabel>) -> Result<(), StoreError> {
+        let run = run.to_owned();
         self.writer
             .write(move |connection| {
-                connection
-                    .prepare_cached("INSERT OR REPLACE INTO labels VALUES (?1, ?2, ?3, ?4)")?
-                    .execute(params![run, thread, rater, json])
-                    .map(drop)
+                let insert = "INSERT OR REPLACE INTO labels VALUES (?1, ?2, ?3, ?4)";
+                let mut insert = connection.prepare_cached(insert)?;
+                for label in labels {
+                    let json = serde_json::to_string(&label).expect("a label is plain data");
+                    let thread = label.conversation.to_string();
+                    insert.execute(params![run, thread, label.rater, json])?;
+                }
+                Ok(())
             })
             .await
     }

@@ -25,6 +25,7 @@ mod corpus;
 mod pages;
 
 // A headless browser.
+#[expect(dead_code, reason = "served pages are others'")]
 #[path = "../../../tests/support/browser.rs"]
 mod browser;
 
