@@ -9,6 +9,8 @@ pub mod chat;
 #[cfg(feature = "native")]
 mod compute_device;
 mod error;
+pub mod hub;
+pub mod jobs;
 pub mod likelihood;
 mod open;
 mod secret;

@@ -4,13 +4,10 @@
     reason = "helpers of tests are not in test functions"
 )]
 
-#[allow(dead_code, reason = "other tests use the rest")]
-#[path = "../../tests/support/fake_openai/mod.rs"]
-mod fake_openai;
+mod support;
 
 use std::time::Duration;
 
-use fake_openai::{Answer, FakeOpenAi, Faults, Options};
 use serde_json::{Value, json};
 use shipworthy_backends::{
     ChatError, ModelLocation, Neighbours, OpenError, OpenedModel, Secret, open,
@@ -19,6 +16,7 @@ use shipworthy_schema::{
     ChatReply, ChatRequest, Digest, FinishReason, Message, ModelSource, ResponseSchema, Role,
     Sampling, ServedIdentity, Usage,
 };
+use support::fake_openai::{Answer, FakeOpenAi, Faults, Options};
 use test_case::test_case;
 
 fn location(url: &str, model: Option<&str>, key: Option<&str>) -> ModelLocation {

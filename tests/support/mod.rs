@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub(crate) mod browser;
+pub(crate) mod connection;
+pub(crate) mod fake_hub;
 pub(crate) mod fake_openai;
 pub(crate) mod golden;
 pub(crate) mod hostile_texts;

@@ -13,7 +13,6 @@
 //! ```
 
 mod answer;
-mod connection;
 mod pick;
 mod recorded;
 mod replies;

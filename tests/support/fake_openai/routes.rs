@@ -9,9 +9,9 @@ use shipworthy_schema::Digest;
 use tokio::sync::watch;
 
 use super::answer::Answer;
-use super::connection::{Connection, Request};
 use super::recorded::Recorded;
 use super::{Options, replies};
+use crate::support::connection::{Connection, Request};
 
 /// What the server's connections share.
 pub(super) struct State {
