@@ -3,7 +3,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use shipworthy_schema::{ChatRequest, Digest, Message, ResponseSchema, Sampling};
+use shipworthy_schema::{ChatRequest, Message, ResponseSchema, Sampling};
 
 use crate::support::fake_openai::{FakeOpenAi, Options};
 use crate::support::project::{Done, Project};
@@ -103,8 +103,7 @@ fn possible_calls(body: &Value, threads: &[String]) -> Vec<Call> {
             sampling: sampling.clone(),
             response_schema: response_schema.clone(),
         };
-        let digest = Digest::of(&serde_json::to_vec(&request).unwrap());
-        (thread.clone(), digest.to_string())
+        (thread.clone(), request.digest().to_string())
     };
     let is_own = |thread: &&String| match body["model"].as_str().unwrap() {
         model @ ("base" | "tuned") => thread.starts_with(model),
