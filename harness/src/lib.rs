@@ -47,6 +47,7 @@ pub mod effort;
 pub mod operating_characteristics;
 pub mod pilot;
 pub mod sample_size;
+pub mod selection;
 
 pub mod tuning;
 

@@ -94,7 +94,7 @@ impl Simulation {
                 expected: "-1 to 1",
             });
         }
-        let people = People::of(self);
+        let people = People::of(self.personas, self.repeats);
         Ok(effects
             .iter()
             .map(|&effect| self.characteristic(&people, effect))
@@ -155,7 +155,7 @@ impl Simulation {
                 score.overall = Outcome::Scored { value };
             }
         }
-        let models = [people.baseline.clone(), people.candidate.clone()];
+        let models = people.models();
         let planned = self.personas * self.repeats;
         let evidence = Evidence {
             baseline: &people.baseline,
@@ -190,20 +190,21 @@ impl Counts {
 
 /// The two models and every conversation, scores still to be drawn: by persona, baseline and
 /// candidate in turn.
-struct People {
+#[derive(Clone)]
+pub(crate) struct People {
     baseline: ModelName,
     candidate: ModelName,
     scores: Vec<ConversationScore>,
 }
 
 impl People {
-    fn of(simulation: &Simulation) -> Self {
+    pub(crate) fn of(personas: u32, repeats: u32) -> Self {
         let name = |name| ModelName::new(name).expect("the name is a plain word");
         let (baseline, candidate) = (name("baseline"), name("candidate"));
         let mut scores = Vec::new();
-        for persona in 1..=simulation.personas {
+        for persona in 1..=personas {
             let persona = PersonaId::new(format!("p{persona}")).expect("the name is a plain word");
-            for repeat in 1..=simulation.repeats {
+            for repeat in 1..=repeats {
                 for model in [&baseline, &candidate] {
                     scores.push(ConversationScore {
                         conversation: ConversationId {
@@ -224,6 +225,23 @@ impl People {
             baseline,
             candidate,
             scores,
+        }
+    }
+
+    /// Returns the baseline and the candidate.
+    pub(crate) fn models(&self) -> [ModelName; 2] {
+        [self.baseline.clone(), self.candidate.clone()]
+    }
+
+    /// Returns every conversation's scores.
+    pub(crate) fn scores(&self) -> &[ConversationScore] {
+        &self.scores
+    }
+
+    /// Gives every conversation its score, in order.
+    pub(crate) fn set(&mut self, values: impl Iterator<Item = f64>) {
+        for (score, value) in self.scores.iter_mut().zip(values) {
+            score.overall = Outcome::Scored { value };
         }
     }
 }

@@ -1,7 +1,4 @@
 //! Prints how often the tests err when the truth is known, as a Markdown table.
-//!
-//! With a file named, writes the table between its two marks instead:
-//! `cargo run -p shipworthy-stats --example operating_characteristics -- docs/statistics.md`.
 
 #![expect(clippy::print_stdout, reason = "a program that prints a table")]
 
@@ -12,23 +9,9 @@ use std::fmt::Write;
 
 const REPLICATES: u32 = 20_000;
 const SEED: u64 = 20_261_121;
-const BEGIN: &str = "<!-- operating characteristics: begin (make golden) -->\n";
-const END: &str = "<!-- operating characteristics: end -->";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let table = table()?;
-    let Some(path) = std::env::args().nth(1) else {
-        print!("{table}");
-        return Ok(());
-    };
-    let text = std::fs::read_to_string(&path)?;
-    let (before, rest) = text
-        .split_once(BEGIN)
-        .ok_or("the file has no mark where the table begins")?;
-    let (_, after) = rest
-        .split_once(END)
-        .ok_or("the file has no mark where the table ends")?;
-    std::fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}"))?;
+    print!("{}", table()?);
     Ok(())
 }
 
