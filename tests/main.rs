@@ -17,6 +17,9 @@ mod faults;
 /// What calls take, and what a run may take.
 mod cost;
 
+/// Training data checked, converted, divided.
+mod data;
+
 /// `decision.json` against its published schema.
 mod decision_schema;
 

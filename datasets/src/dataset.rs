@@ -1,5 +1,5 @@
+use std::collections::HashSet;
 use std::collections::hash_map::DefaultHasher;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 
@@ -13,8 +13,9 @@ use crate::messages_file::MessagesFile;
 use crate::model_tokenizer::ModelTokenizer;
 use crate::preview::MaskPreview;
 use crate::rendering::Rendering;
-use crate::report::{DatasetReport, Loss, TemplateSource, TokenCounts};
-use crate::warning::{DatasetWarning, RenderNote};
+use crate::rendering_notes::RenderingNotes;
+use crate::report::{DatasetReport, Loss, TokenCounts};
+use crate::warning::DatasetWarning;
 
 /// Examples that are too long and named one by one.
 const NAMED: usize = 10;
@@ -63,14 +64,14 @@ impl TokenisedDataset {
             // Collected in the file's order, whichever thread is done first.
             let rendered: Vec<_> = some
                 .into_par_iter()
-                .map(|(line, found)| (line, found.map(|one| tokenizer.render(&one))))
+                .map(|(place, found)| (place, found.map(|one| tokenizer.render(&one))))
                 .collect();
-            for (line, rendered) in rendered {
+            for (place, rendered) in rendered {
                 builder.conversations += 1;
                 match rendered {
                     Err(found) => found.into_iter().for_each(|fault| faults.add(fault)),
                     Ok(Err(error)) => faults.add(Fault {
-                        line,
+                        place,
                         field: String::new(),
                         problem: Problem::Render(error),
                     }),
@@ -98,11 +99,7 @@ struct Builder<'a> {
     too_long: Vec<(String, usize)>,
     too_long_count: usize,
     longest: usize,
-    /// Notes with how many examples have them, and the first.
-    notes: BTreeMap<RenderNote, (usize, String)>,
-    end_of_turn: BTreeSet<String>,
-    template_names: BTreeSet<String>,
-    lacks_beginning: bool,
+    notes: RenderingNotes,
     /// Hashes of the examples' tokens.
     seen: HashSet<u64>,
     repeated: usize,
@@ -124,10 +121,7 @@ impl<'a> Builder<'a> {
             too_long: Vec::new(),
             too_long_count: 0,
             longest: 0,
-            notes: BTreeMap::new(),
-            end_of_turn: BTreeSet::new(),
-            template_names: BTreeSet::new(),
-            lacks_beginning: false,
+            notes: RenderingNotes::default(),
             seen: HashSet::new(),
             repeated: 0,
             first_repeated: None,
@@ -136,17 +130,7 @@ impl<'a> Builder<'a> {
 
     fn add(&mut self, mut rendering: Rendering) {
         let id = rendering.example.id.clone();
-        for note in std::mem::take(&mut rendering.notes) {
-            let entry = self.notes.entry(note).or_insert_with(|| (0, id.clone()));
-            entry.0 += 1;
-        }
-        self.end_of_turn.append(&mut rendering.end_of_turn);
-        if !self.template_names.contains(&rendering.template) {
-            self.template_names.insert(rendering.template.clone());
-        }
-        let first = rendering.example.tokens.first();
-        let beginning = self.tokenizer.beginning();
-        self.lacks_beginning |= beginning.is_some_and(|beginning| first != Some(&beginning));
+        self.notes.add(&mut rendering, self.tokenizer);
         let mut hasher = DefaultHasher::new();
         rendering.example.tokens.hash(&mut hasher);
         if !self.seen.insert(hasher.finish()) {
@@ -209,16 +193,12 @@ impl<'a> Builder<'a> {
             });
         };
         let warnings = self.warnings();
-        let tokens = TokenCounts::of(&self.examples);
+        let tokens = TokenCounts::of(self.examples.iter().map(|one| one.tokens.len()));
         let labelled = self
             .examples
             .iter()
             .map(TokenisedExample::labelled_count)
             .sum();
-        let has_tools = self.template_names.len() == 1
-            && !self
-                .template_names
-                .contains(self.tokenizer.template(false).name());
         let report = DatasetReport {
             path: self.path,
             conversations: self.conversations,
@@ -230,12 +210,7 @@ impl<'a> Builder<'a> {
             dropped: self.dropped,
             truncated: self.truncated,
             unlabelled: self.unlabelled,
-            template: TemplateSource {
-                file: self.tokenizer.template_file().to_owned(),
-                has_generation_blocks: self.tokenizer.template(has_tools).marks_generation(),
-                names: self.template_names.into_iter().collect(),
-                end_of_turn: self.end_of_turn.into_iter().collect(),
-            },
+            template: self.notes.template(self.tokenizer),
             warnings,
         };
         Ok(TokenisedDataset {
@@ -246,27 +221,7 @@ impl<'a> Builder<'a> {
     }
 
     fn warnings(&self) -> Vec<DatasetWarning> {
-        let mut warnings = self.tokenizer.warnings().to_vec();
-        let token_of = |id| self.tokenizer.tokenizer().id_to_token(id);
-        if let Some(token) = self.tokenizer.beginning().and_then(token_of)
-            && self.lacks_beginning
-        {
-            warnings.push(DatasetWarning::NoBeginningOfText { token });
-        }
-        let others = self.end_of_turn.iter();
-        let others = others.filter(|token| !self.tokenizer.stops_at(token));
-        warnings.extend(others.map(|token| DatasetWarning::NotAnEndOfSequence {
-            token: token.clone(),
-            eos_token: self.tokenizer.eos_token().map(str::to_owned),
-        }));
-        let notes = self.notes.iter();
-        warnings.extend(
-            notes.map(|(note, (examples, first))| DatasetWarning::Rendering {
-                note: note.clone(),
-                examples: *examples,
-                first: first.clone(),
-            }),
-        );
+        let mut warnings = self.notes.warnings(self.tokenizer);
         if let Some(first) = &self.first_repeated {
             warnings.push(DatasetWarning::Repeated {
                 examples: self.repeated,

@@ -17,6 +17,9 @@ pub enum DatasetError {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// What was made of it could not be written.
+    #[error("failed to write: {0}")]
+    Write(std::io::Error),
     /// There is nothing in it.
     #[error(
         "`{}` has no conversation; write one JSON object with `messages` on each line",

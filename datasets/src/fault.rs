@@ -1,10 +1,14 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use serde::{Serialize, Serializer};
 use thiserror::Error;
 
+use crate::formats::{Format, Unexpressed};
+use crate::place::Place;
 use crate::render_error::RenderError;
-use crate::visible_text::visible;
+use crate::role::Role;
+use crate::visible_text::{excerpt, visible};
 
 /// How many faults of a file are told one by one.
 pub(crate) const TOLD: usize = 20;
@@ -20,14 +24,15 @@ pub struct Faults {
     pub total: usize,
 }
 
-/// Something wrong in one line.
-#[derive(Debug)]
+/// Something wrong in one line or row.
+#[derive(Debug, Serialize)]
 pub struct Fault {
-    /// The line, from 1.
-    pub line: usize,
+    /// Where.
+    pub place: Place,
     /// Where in it: `messages[2].role`; empty for the line as a whole.
     pub field: String,
     /// What is wrong, and how to mend it.
+    #[serde(serialize_with = "as_text")]
     pub problem: Problem,
 }
 
@@ -49,6 +54,53 @@ pub enum Problem {
     /// It is no JSON.
     #[error("not JSON: {0}; every line is one JSON object")]
     NotJson(String),
+    /// An element of a list is no JSON.
+    #[error("not JSON: {0}; every element of the list is one JSON object")]
+    NotJsonElement(String),
+    /// A JSON list is cut off.
+    #[error("the list that begins the file has no end; the file may be cut off")]
+    EndlessList,
+    /// A JSON list is not all there is.
+    #[error("the file goes on behind its list; keep one list, or one object a line")]
+    BehindList,
+    /// A row of a table has other columns than its head.
+    #[error("{found} cells under {expected} columns; a comma or a quotation mark may be missing")]
+    Cells {
+        /// How many it has.
+        found: usize,
+        /// How many the head has.
+        expected: usize,
+    },
+    /// A table has too many columns.
+    #[error("{count} columns, more than the {limit} a table may have")]
+    Columns {
+        /// How many there are.
+        count: usize,
+        /// The most allowed.
+        limit: usize,
+    },
+    /// Two columns of a table have one name.
+    #[error("the column `{}` is there twice; rename one", excerpt(.0, 30))]
+    ColumnTwice(String),
+    /// The columns are those of no format.
+    #[error(
+        "no format has these columns, found {found}; rename them as `messages`, `conversations`, `instruction` and `output`, `prompt` and `completion`, or `prompt`, `chosen` and `rejected`"
+    )]
+    UnknownFormat {
+        /// What there is.
+        found: String,
+    },
+    /// A format cannot express what the row has.
+    #[error("{format} cannot express {what}")]
+    Inexpressible {
+        /// The format.
+        format: Format,
+        /// What, in words.
+        what: Unexpressed,
+    },
+    /// Two replies of which none can be preferred.
+    #[error("{0}")]
+    Preference(&'static str),
     /// The file is one JSON array.
     #[error(
         "the file is one JSON array; write each of its objects on a line of its own (`jq -c '.[]'` does)"
@@ -120,35 +172,39 @@ pub enum Problem {
     )]
     Weight,
     /// Another format of data.
-    #[error(
-        "{format}; `shipworthy data convert` is not there yet, so rewrite each line as {{\"messages\": [{{\"role\": \"user\", \"content\": \"…\"}}, {{\"role\": \"assistant\", \"content\": \"…\"}}]}}: {rule}"
-    )]
-    OtherFormat {
-        /// What it looks like.
-        format: &'static str,
-        /// What becomes what.
-        rule: &'static str,
-    },
+    #[error("{0}; convert it: `shipworthy data convert FILE --to messages`")]
+    OtherFormat(&'static str),
     /// The chat template cannot write it, or not so that the assistant's part is known.
     #[error(transparent)]
     Render(#[from] RenderError),
 }
 
-fn role_mend(role: &str) -> &'static str {
-    match role {
-        "human" | "Human" | "User" | "USER" | "prompter" => "write `user`",
-        "gpt" | "bot" | "model" | "chatgpt" | "ai" | "AI" | "Assistant" | "ASSISTANT" => {
-            "write `assistant`"
-        }
-        "System" | "SYSTEM" | "developer" => "write `system`",
-        "function" | "ipython" | "observation" => "write `tool`",
-        _ => "expected `system`, `user`, `assistant` or `tool`",
+fn as_text<S: Serializer>(problem: &Problem, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(problem)
+}
+
+impl Fault {
+    /// Puts what was found in one row where that is.
+    pub(crate) fn all(place: Place, found: Vec<(String, Problem)>) -> Vec<Self> {
+        let located = found.into_iter().map(|(field, problem)| Self {
+            place,
+            field,
+            problem,
+        });
+        located.collect()
+    }
+}
+
+fn role_mend(role: &str) -> String {
+    match Role::of_any_format(role) {
+        Some(role) => format!("write `{}`", role.name()),
+        None => "expected `system`, `user`, `assistant` or `tool`".to_owned(),
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "line {}", self.line)?;
+        write!(formatter, "{}", self.place)?;
         if !self.field.is_empty() {
             write!(formatter, ", `{}`", self.field)?;
         }
@@ -190,6 +246,18 @@ impl FaultList {
         if self.first.len() < TOLD {
             self.first.push(fault);
         }
+    }
+
+    /// Adds all that is wrong with one row.
+    pub(crate) fn add_row(&mut self, place: Place, found: Vec<(String, Problem)>) {
+        Fault::all(place, found)
+            .into_iter()
+            .for_each(|fault| self.add(fault));
+    }
+
+    /// Returns the first ones and how many there are.
+    pub(crate) fn into_parts(self) -> (Vec<Fault>, usize) {
+        (self.first, self.total)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -8,16 +8,38 @@
 mod example;
 
 mod bounded_lines;
-mod conversation;
 mod fault;
+mod json_value;
+mod place;
+mod rows;
+
+mod conversation;
 mod message_check;
 mod messages_file;
 mod other_format;
+mod role;
+mod turn_order;
+
+mod conversion;
+mod formats;
+
+mod chapters;
+mod clusters;
+mod deduplication;
+mod examination;
+mod fingerprint;
+mod min_hash;
+mod personal_data;
+mod row_index;
+mod size_guidance;
+mod split;
+mod words;
 
 mod mask;
 mod model_tokenizer;
 mod render_error;
 mod rendering;
+mod rendering_notes;
 mod special_texts;
 mod turns;
 
@@ -30,17 +52,31 @@ mod report;
 mod visible_text;
 mod warning;
 
+pub use chapters::{Chunk, ChunkOptions, Style, StylePrompts, chunk_row, chunks, read_chapter};
+pub use clusters::{DuplicateOf, Duplicates};
 pub use conversation::Conversation;
+pub use conversion::{ConversionOptions, ConversionReport, Counted, convert};
 pub use dataset::{DatasetOptions, TokenisedDataset};
+pub use deduplication::{Deduplication, deduplicate};
 pub use error::DatasetError;
+pub use examination::{
+    Cut, Examination, ExaminationOptions, FieldBalance, PersonalDataCount, Share, TokenReport,
+    examine,
+};
 pub use example::TokenisedExample;
 pub use excess_length::ExcessLength;
 pub use fault::{Fault, Faults, Problem};
+pub use formats::{Format, Note, Row, Unexpressed};
 pub use messages_file::read_messages;
 pub use model_tokenizer::{ModelTokenizer, TemplateOptions, TokenizerFault};
 pub use packing::pack;
+pub use personal_data::{PersonalData, pseudonymise};
+pub use place::Place;
 pub use preview::{MaskPreview, MaskedText};
 pub use render_error::RenderError;
 pub use rendering::Rendering;
 pub use report::{DatasetReport, Loss, TemplateSource, TokenCounts};
+pub use rows::RowFile;
+pub use size_guidance::SizeGuidance;
+pub use split::{Split, SplitOptions, split};
 pub use warning::{DatasetWarning, RenderNote};

@@ -1,44 +1,16 @@
 use serde_json::{Map, Value};
 
-use crate::conversation::kind;
 use crate::fault::Problem;
+use crate::json_value::kind;
+use crate::role::Role;
+use crate::turn_order;
 
 /// Messages a conversation may have; some templates take time with the square of their number.
-const MESSAGES: usize = 2_000;
+pub(crate) const MESSAGES: usize = 2_000;
 
 /// Messages and tools as a chat template takes them.
 type Checked = (Vec<Value>, Option<Vec<Value>>);
-type Found = Vec<(String, Problem)>;
-
-/// Who speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    System,
-    User,
-    Assistant,
-    Tool,
-}
-
-impl Role {
-    fn of(name: &str) -> Option<Self> {
-        match name {
-            "system" => Some(Self::System),
-            "user" => Some(Self::User),
-            "assistant" => Some(Self::Assistant),
-            "tool" => Some(Self::Tool),
-            _ => None,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::System => "system",
-            Self::User => "user",
-            Self::Assistant => "assistant",
-            Self::Tool => "tool",
-        }
-    }
-}
+pub(crate) type Found = Vec<(String, Problem)>;
 
 /// Checks a line's fields, nulls left out, and returns what a chat template takes of them.
 pub(crate) fn checked(mut fields: Map<String, Value>) -> Result<Checked, Found> {
@@ -97,7 +69,7 @@ pub(crate) fn checked(mut fields: Map<String, Value>) -> Result<Checked, Found> 
     }
     // Roles are put in order once all are known.
     if let Some(roles) = roles.into_iter().collect::<Option<Vec<Role>>>() {
-        order(&roles, &whole, &mut found);
+        turn_order::check(&roles, &whole, &mut found);
     }
     if found.is_empty() {
         Ok((whole, tools))
@@ -107,7 +79,7 @@ pub(crate) fn checked(mut fields: Map<String, Value>) -> Result<Checked, Found> 
 }
 
 /// Returns the tools; an empty list is none.
-fn tools(tools: Option<Value>, found: &mut Found) -> Option<Vec<Value>> {
+pub(crate) fn tools(tools: Option<Value>, found: &mut Found) -> Option<Vec<Value>> {
     let tools = match tools? {
         Value::Array(tools) => tools,
         other => {
@@ -135,10 +107,7 @@ fn role(message: &Map<String, Value>, place: &str, found: &mut Found) -> Option<
     let expected = "`system`, `user`, `assistant` or `tool`";
     let problem = match message.get("role") {
         None if message.contains_key("from") && message.contains_key("value") => {
-            Problem::OtherFormat {
-                format: "`from` and `value` look like ShareGPT",
-                rule: "`from` becomes `role` (`human` → `user`, `gpt` → `assistant`), `value` becomes `content`",
-            }
+            Problem::OtherFormat("`from` and `value` look like ShareGPT")
         }
         None => Problem::Missing { expected },
         Some(Value::String(name)) => match Role::of(name) {
@@ -155,7 +124,12 @@ fn role(message: &Map<String, Value>, place: &str, found: &mut Found) -> Option<
 }
 
 /// Checks what is said, and makes a text of a list with one text.
-fn content(message: &mut Map<String, Value>, role: Option<Role>, place: &str, found: &mut Found) {
+pub(crate) fn content(
+    message: &mut Map<String, Value>,
+    role: Option<Role>,
+    place: &str,
+    found: &mut Found,
+) {
     let field = format!("{place}.content");
     let calls = calls(message, role, place, found);
     if let Some(Value::Array(parts)) = message.get("content") {
@@ -289,69 +263,5 @@ fn one_text(parts: &[Value]) -> Result<String, Problem> {
         _ => Err(Problem::Parts(
             "a part that is no text cannot be learnt; only conversations in text are read",
         )),
-    }
-}
-
-fn order(roles: &[Role], messages: &[Value], found: &mut Found) {
-    let mut previous = None;
-    for (index, &role) in roles.iter().enumerate() {
-        let has_calls = index
-            .checked_sub(1)
-            .is_some_and(|before| messages[before].get("tool_calls").is_some());
-        if let Some((previous, mend)) = misplaced(role, previous, has_calls) {
-            let problem = Problem::OutOfOrder {
-                role: role.name(),
-                previous,
-                mend,
-            };
-            found.push((format!("messages[{index}].role"), problem));
-        }
-        previous = Some(role);
-    }
-    if !roles.contains(&Role::Assistant) {
-        found.push(("messages".to_owned(), Problem::NoAssistant));
-    } else if let Some(last) = roles.last().filter(|&&role| role != Role::Assistant) {
-        let problem = Problem::NoReply { role: last.name() };
-        found.push((format!("messages[{}].role", roles.len() - 1), problem));
-    }
-}
-
-/// Tells what is before a role that cannot stand there, and how to mend it.
-fn misplaced(
-    role: Role,
-    previous: Option<Role>,
-    has_calls: bool,
-) -> Option<(&'static str, &'static str)> {
-    use Role::{Assistant, System, Tool, User};
-    let beginning = "the beginning";
-    let begin = "a conversation begins with a user's message, after at most one system message";
-    match (previous, role) {
-        (Some(_), System) => Some((
-            "another message",
-            "there is one system message at most, and it is the first",
-        )),
-        (None, Assistant | Tool) => Some((beginning, begin)),
-        (Some(System), Assistant | Tool) => Some(("the system message", begin)),
-        (Some(User), User) => Some((
-            "a user's message",
-            "join the two, or add the reply between them",
-        )),
-        (Some(Tool), User) => Some((
-            "a tool's result",
-            "add what the assistant makes of the result",
-        )),
-        (Some(Assistant), Assistant) => Some((
-            "the assistant's message",
-            "join the two, or add what is said between them",
-        )),
-        (Some(User), Tool) => Some((
-            "a user's message",
-            "a tool answers an assistant's message with `tool_calls`",
-        )),
-        (Some(Assistant), Tool) if !has_calls => Some((
-            "an assistant's message without `tool_calls`",
-            "a tool answers a call; add the call",
-        )),
-        _ => None,
     }
 }

@@ -1,14 +1,11 @@
-use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use crate::bounded_lines::{BoundedLines, Line};
 use crate::conversation::Conversation;
 use crate::error::DatasetError;
 use crate::fault::{Fault, FaultList, Problem};
-
-/// Bytes a line may have: some four million tokens.
-const LINE_LIMIT: usize = 16 << 20;
+use crate::place::Place;
+use crate::rows::{JsonLines, file_name, open_file, text};
 
 /// Reads all conversations of a JSONL file, one object with `messages` a line.
 ///
@@ -37,78 +34,33 @@ pub fn read_messages(path: &Path) -> Result<Vec<Conversation>, DatasetError> {
 pub(crate) struct MessagesFile {
     path: PathBuf,
     name: String,
-    lines: BoundedLines<BufReader<File>>,
-    line: usize,
+    lines: JsonLines,
     /// Nothing more is read: the file is no JSONL at all, or cannot be read.
     is_over: bool,
 }
 
 impl MessagesFile {
     pub(crate) fn open(path: &Path) -> Result<Self, DatasetError> {
-        let failed = |source| DatasetError::Read {
+        let file = open_file(path).map_err(|source| DatasetError::Read {
             path: path.to_owned(),
             source,
-        };
-        let metadata = std::fs::metadata(path).map_err(failed)?;
-        if !metadata.is_file() {
-            // Opening a named pipe would wait for its writer.
-            return Err(failed(std::io::Error::other("not a file")));
-        }
-        let file = File::open(path).map_err(failed)?;
-        let name = path.file_name().unwrap_or(path.as_os_str());
+        })?;
         Ok(Self {
             path: path.to_owned(),
-            name: crate::visible_text::visible(&name.to_string_lossy()),
-            lines: BoundedLines::new(BufReader::with_capacity(1 << 16, file), LINE_LIMIT),
-            line: 0,
+            name: file_name(path),
+            lines: JsonLines::new(BufReader::with_capacity(1 << 16, file)),
             is_over: false,
         })
     }
 
-    fn parse(&mut self, line: Line) -> Option<Result<Conversation, Vec<Fault>>> {
-        let fault = |problem| {
-            Some(Err(vec![Fault {
-                line: self.line,
-                field: String::new(),
-                problem,
-            }]))
-        };
-        let Line::Whole(bytes) = line else {
-            return fault(Problem::TooLong { limit: LINE_LIMIT });
-        };
-        let text = match std::str::from_utf8(&bytes) {
-            Ok(text) => text,
-            Err(error) => {
-                let at = error.valid_up_to() + 1;
-                return fault(Problem::NotUtf8 { at });
-            }
-        };
-        let text = match self.line {
-            1 => text.strip_prefix('\u{feff}').unwrap_or(text),
-            _ => text,
-        };
-        let trimmed = text.trim();
-        if trimmed.is_empty() {
-            return None;
-        }
-        if self.line == 1 && is_array(trimmed) {
+    fn parse(&mut self, line: usize, bytes: &[u8]) -> Result<Conversation, Vec<(String, Problem)>> {
+        let whole = |problem| vec![(String::new(), problem)];
+        let text = text(bytes).map_err(whole)?;
+        if line == 1 && is_array(text.trim()) {
             self.is_over = true;
-            return Some(Err(vec![Fault {
-                line: 1,
-                field: String::new(),
-                problem: Problem::Array,
-            }]));
+            return Err(whole(Problem::Array));
         }
-        let place = format!("{}:{}", self.name, self.line);
-        let line = self.line;
-        Some(Conversation::parse(&place, text).map_err(|found| {
-            let located = found.into_iter().map(|(field, problem)| Fault {
-                line,
-                field,
-                problem,
-            });
-            located.collect()
-        }))
+        Conversation::parse(&format!("{}:{line}", self.name), text)
     }
 }
 
@@ -119,28 +71,28 @@ fn is_array(text: &str) -> bool {
 }
 
 impl Iterator for MessagesFile {
-    /// The line, from 1, and its conversation or what is wrong with it.
-    type Item = Result<(usize, Result<Conversation, Vec<Fault>>), DatasetError>;
+    /// Where it is, and the conversation or what is wrong with it.
+    type Item = Result<(Place, Result<Conversation, Vec<Fault>>), DatasetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while !self.is_over {
-            match self.lines.next_line() {
-                Ok(Some(line)) => {
-                    self.line += 1;
-                    if let Some(found) = self.parse(line) {
-                        return Some(Ok((self.line, found)));
-                    }
-                }
-                Ok(None) => self.is_over = true,
-                Err(source) => {
-                    self.is_over = true;
-                    return Some(Err(DatasetError::Read {
-                        path: self.path.clone(),
-                        source,
-                    }));
-                }
+        if self.is_over {
+            return None;
+        }
+        match self.lines.next_line() {
+            Ok(next) => next.map(|(line, bytes)| {
+                let found = bytes
+                    .map_err(|problem| vec![(String::new(), problem)])
+                    .and_then(|bytes| self.parse(line, &bytes));
+                let place = Place::Line(line);
+                Ok((place, found.map_err(|found| Fault::all(place, found))))
+            }),
+            Err(source) => {
+                self.is_over = true;
+                Some(Err(DatasetError::Read {
+                    path: self.path.clone(),
+                    source,
+                }))
             }
         }
-        None
     }
 }

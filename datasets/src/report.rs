@@ -2,7 +2,6 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::example::TokenisedExample;
 use crate::warning::DatasetWarning;
 
 /// What is told of a data set before training begins.
@@ -74,8 +73,8 @@ pub struct TemplateSource {
 
 impl TokenCounts {
     /// Counts lengths; percentiles by nearest rank.
-    pub(crate) fn of(examples: &[TokenisedExample]) -> Self {
-        let mut lengths: Vec<usize> = examples.iter().map(|one| one.tokens.len()).collect();
+    pub(crate) fn of(lengths: impl Iterator<Item = usize>) -> Self {
+        let mut lengths: Vec<usize> = lengths.collect();
         lengths.sort_unstable();
         let rank = |percent: usize| {
             let rank = (lengths.len() * percent).div_ceil(100);
@@ -104,17 +103,11 @@ mod tests {
 
     #[test]
     fn percentiles_are_by_nearest_rank() {
-        let example = |length: usize| TokenisedExample {
-            id: String::new(),
-            tokens: vec![0; length],
-            labelled: vec![true; length],
-        };
-        let examples: Vec<_> = (1..=40).rev().map(example).collect();
-        let counts = TokenCounts::of(&examples);
+        let counts = TokenCounts::of((1..=40).rev());
         assert_eq!((counts.total, counts.p50), (820, 20));
         assert_eq!((counts.p95, counts.max), (38, 40));
-        let one = TokenCounts::of(&examples[..1]);
+        let one = TokenCounts::of([40].into_iter());
         assert_eq!((one.p50, one.p95, one.max), (40, 40, 40));
-        assert_eq!(TokenCounts::of(&[]), TokenCounts::default());
+        assert_eq!(TokenCounts::of([].into_iter()), TokenCounts::default());
     }
 }

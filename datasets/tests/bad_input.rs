@@ -59,8 +59,8 @@ fn messages(list: &str) -> String {
 #[test_case(r#"{"messages":[]}"#, "line 1, `messages`: is empty; add messages or remove the line"; "no message")]
 #[test_case(r#"{"messages":["Hi"]}"#, "line 1, `messages[0]`: expected an object with `role` and `content`, found the text `Hi`"; "message is text")]
 #[test_case(r#"{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello"}],"tools":{}}"#, "line 1, `tools`: expected a list of objects, each a JSON schema of a function, found an object"; "tools")]
-#[test_case(r#"{"conversations":[{"from":"human","value":"Hi"}]}"#, "line 1: `conversations` looks like ShareGPT; `shipworthy data convert` is not there yet, so rewrite each line as {\"messages\": [{\"role\": \"user\", \"content\": \"…\"}, {\"role\": \"assistant\", \"content\": \"…\"}]}: `from` becomes `role` (`human` → `user`, `gpt` → `assistant`), `value` becomes `content`"; "sharegpt")]
-#[test_case(r#"{"instruction":"a","input":"b","output":"c"}"#, "line 1: `instruction` looks like Alpaca; `shipworthy data convert` is not there yet, so rewrite each line as {\"messages\": [{\"role\": \"user\", \"content\": \"…\"}, {\"role\": \"assistant\", \"content\": \"…\"}]}: `instruction` (and `input` below it) becomes the user's content, `output` the assistant's"; "alpaca")]
+#[test_case(r#"{"conversations":[{"from":"human","value":"Hi"}]}"#, "line 1: `conversations` looks like ShareGPT; convert it: `shipworthy data convert FILE --to messages`"; "sharegpt")]
+#[test_case(r#"{"instruction":"a","input":"b","output":"c"}"#, "line 1: `instruction` looks like Alpaca; convert it: `shipworthy data convert FILE --to messages`"; "alpaca")]
 fn lines(line: &str, expected: &str) {
     assert_eq!(
         error_of(line.as_bytes()),

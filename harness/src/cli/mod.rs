@@ -3,6 +3,7 @@
 mod byte_progress;
 mod call_times;
 mod compare;
+mod data;
 mod demo;
 mod doctor;
 mod dry_run;
@@ -19,6 +20,7 @@ mod label;
 mod label_terminal;
 mod merge;
 mod merge_runs;
+mod page;
 mod perplexity;
 mod personas;
 mod plan;
@@ -69,6 +71,7 @@ enum Command {
     Demo(demo::Demo),
     Init(init::Init),
     Personas(personas::Personas),
+    Data(data::Data),
     Train(train::Train),
     Perplexity(perplexity::Perplexity),
     Eval(eval::Eval),
@@ -91,6 +94,7 @@ impl Command {
             Self::Demo(demo) => demo.run(printer),
             Self::Init(init) => init.run(printer),
             Self::Personas(personas) => personas.run(printer),
+            Self::Data(data) => data.run(printer),
             Self::Train(train) => train.run(printer),
             Self::Perplexity(perplexity) => perplexity.run(printer),
             Self::Eval(eval) => eval.run(printer),

@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -116,52 +116,20 @@ struct Check {
 
 impl Check {
     fn run(&self, printer: &Printer) -> Outcome {
-        let unreadable = |path: &Path, source: std::io::Error| {
-            Failure::new(
-                Kind::Usage,
-                format!("failed to read `{}`: {source}", path.display()),
-            )
+        let file =
+            File::open(&self.training).map_err(|source| unreadable(&self.training, &source))?;
+        let search = Search {
+            personas: &self.personas,
+            spec: self.spec.as_deref(),
+            ngram: self.ngram,
         };
-        let text = std::fs::read_to_string(&self.personas)
-            .map_err(|source| unreadable(&self.personas, source))?;
-        let shown = self.personas.display().to_string();
-        let pool = PersonaPool::parse(&text, &shown)?;
-        let spec = self.spec(&pool)?;
-        if let Some(spec) = &spec {
-            pool.require_spec(&spec.spec_ref(), &shown)?;
-        } else {
-            printer.note(&format!(
-                "note: spec `{}` is not in the library, so every {} words in a row count; name its \
-                 file with --spec to tell shared vocabulary apart",
-                pool.spec().name,
-                self.ngram
-            ));
-        }
-        let training =
-            File::open(&self.training).map_err(|source| unreadable(&self.training, source))?;
-        let file = self.training.display().to_string();
-        let options = Options { ngram: self.ngram };
-        let report = leak::check(
-            &pool,
-            spec.as_ref(),
-            BufReader::new(training),
-            &file,
-            options,
-        )?;
+        let report = search.run(printer, &self.training, BufReader::new(file))?;
         self.show(printer, &report);
         Ok(if report.is_clean() {
             exit_code::SUCCESS
         } else {
             exit_code::DATA
         })
-    }
-
-    /// Returns the spec the people were drawn from, where it can be had.
-    fn spec(&self, pool: &PersonaPool) -> Result<Option<PersonaSpec>, Failure> {
-        match &self.spec {
-            Some(name) => Ok(Some(spec_by_name(name, Path::new(""))?)),
-            None => Ok(PersonaSpec::library(&pool.spec().name)),
-        }
     }
 
     fn show(&self, printer: &Printer, report: &LeakReport) {
@@ -219,4 +187,51 @@ impl Check {
                 .text("A match that training people share with them is vocabulary, not a leak.\n");
         }
     }
+}
+
+/// Whom to look for in training data.
+pub(super) struct Search<'a> {
+    /// The persona file.
+    pub(super) personas: &'a Path,
+    /// The spec they were drawn from, unless it is a library spec.
+    pub(super) spec: Option<&'a str>,
+    /// Words in a row from which a match counts.
+    pub(super) ngram: usize,
+}
+
+impl Search<'_> {
+    /// Looks into `lines` of JSON, those of the file `training`.
+    pub(super) fn run(
+        &self,
+        printer: &Printer,
+        training: &Path,
+        lines: impl BufRead,
+    ) -> Result<LeakReport, Failure> {
+        let text = std::fs::read_to_string(self.personas)
+            .map_err(|source| unreadable(self.personas, &source))?;
+        let shown = self.personas.display().to_string();
+        let pool = PersonaPool::parse(&text, &shown)?;
+        let spec = match self.spec {
+            Some(name) => Some(spec_by_name(name, Path::new(""))?),
+            None => PersonaSpec::library(&pool.spec().name),
+        };
+        if let Some(spec) = &spec {
+            pool.require_spec(&spec.spec_ref(), &shown)?;
+        } else {
+            printer.note(&format!(
+                "note: spec `{}` is not in the library, so every {} words in a row count; name its \
+                 file with --spec to tell shared vocabulary apart",
+                pool.spec().name,
+                self.ngram
+            ));
+        }
+        let options = Options { ngram: self.ngram };
+        let file = training.display().to_string();
+        Ok(leak::check(&pool, spec.as_ref(), lines, &file, options)?)
+    }
+}
+
+fn unreadable(path: &Path, source: &std::io::Error) -> Failure {
+    let path = path.display();
+    Failure::new(Kind::Usage, format!("failed to read `{path}`: {source}"))
 }

@@ -8,6 +8,7 @@ use super::error::{Failure, Kind};
 fn kind_of(source: &std::io::Error) -> Kind {
     match source.kind() {
         std::io::ErrorKind::NotFound => Kind::Usage,
+        std::io::ErrorKind::InvalidData => Kind::Data,
         _ => Kind::InputOutput,
     }
 }
@@ -50,6 +51,7 @@ impl From<DatasetError> for Failure {
     fn from(error: DatasetError) -> Self {
         let kind = match &error {
             DatasetError::Read { source, .. } => kind_of(source),
+            DatasetError::Write(_) => Kind::InputOutput,
             _ => Kind::Data,
         };
         Self::new(kind, error)

@@ -1,9 +1,9 @@
 use serde_json::Value;
 use shipworthy_models::AdapterDescription;
 
+use super::super::page::{Page, counted, listed, number, some};
 use super::chat::{show_template, training};
 use super::checkpoint::stored;
-use super::page::{Page, counted, listed, number, some};
 
 pub(super) fn show(adapter: &AdapterDescription, page: &mut Page) {
     page.title(None, &format!("a {} adapter", adapter.kind));

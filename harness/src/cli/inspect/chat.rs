@@ -1,6 +1,6 @@
 use shipworthy_models::{ChatDescription, SystemRole, TokenizerDescription, Training};
 
-use super::page::{Page, grouped, listed};
+use super::super::page::{Page, grouped, listed};
 
 /// Shows the tokenizer; `without_token`: rows of the embedding that no token has.
 pub(super) fn show_tokenizer(

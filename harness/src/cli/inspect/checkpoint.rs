@@ -1,8 +1,8 @@
 use indicatif::HumanBytes;
 use shipworthy_models::{CheckpointDescription, SizesDescription, WeightsDescription};
 
+use super::super::page::{Page, counted, grouped, listed, number, some};
 use super::chat::{show_template, show_tokenizer, training};
-use super::page::{Page, counted, grouped, listed, number, some};
 
 pub(super) fn show(checkpoint: &CheckpointDescription, page: &mut Page) {
     page.title(checkpoint.name.as_deref(), "a checkpoint");

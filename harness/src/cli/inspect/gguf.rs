@@ -1,8 +1,8 @@
 use indicatif::HumanBytes;
 use shipworthy_models::{ChatDescription, GgufDescription};
 
+use super::super::page::{Page, counted, grouped, listed, number};
 use super::chat::{show_template, show_tokenizer};
-use super::page::{Page, counted, grouped, listed, number};
 
 pub(super) fn show(file: &GgufDescription, chat: Option<&ChatDescription>, page: &mut Page) {
     let kind = match (&file.adapter, file.kind.as_deref()) {

@@ -9,7 +9,6 @@ mod adapter;
 mod chat;
 mod checkpoint;
 mod gguf;
-mod page;
 
 use std::path::PathBuf;
 
@@ -19,9 +18,9 @@ use shipworthy_models::{InspectError, InspectOptions, Inspection, Subject, inspe
 
 use super::byte_progress::ByteProgress;
 use super::error::{Failure, Kind};
+use super::page::Page;
 use super::printer::Printer;
 use super::{Outcome, exit_code};
-use page::Page;
 
 /// Tell what a checkpoint, an adapter or a GGUF file is, and what is doubtful about it
 ///

@@ -1,4 +1,4 @@
-mod preflight_text;
+pub(super) mod preflight_text;
 mod step_progress;
 
 use std::path::{Path, PathBuf};

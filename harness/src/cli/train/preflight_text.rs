@@ -130,7 +130,7 @@ fn data_rows(text: &mut String, key: &str, data: &DatasetReport) {
     );
 }
 
-fn example(text: &mut String, preview: &MaskPreview, color: bool) {
+pub(crate) fn example(text: &mut String, preview: &MaskPreview, color: bool) {
     let key = if color { "green" } else { "[in brackets]" };
     let _ = writeln!(text, "{}, what is learnt {key}:\n", one_line(&preview.id));
     let mut shown = String::new();

@@ -7,14 +7,14 @@ const VALUE: usize = 16;
 /// A page of rows `key  value`, in blocks, for a terminal.
 ///
 /// Values may be anybody's text; they are made inert here and nowhere else.
-pub(super) struct Page {
+pub(crate) struct Page {
     text: String,
     width: usize,
     ends_with_note: bool,
 }
 
 impl Page {
-    pub(super) fn new(width: usize) -> Self {
+    pub(crate) fn new(width: usize) -> Self {
         Self {
             text: String::new(),
             width: width.min(100),
@@ -23,7 +23,7 @@ impl Page {
     }
 
     /// Writes what the page is about.
-    pub(super) fn title(&mut self, name: Option<&str>, kind: &str) {
+    pub(crate) fn title(&mut self, name: Option<&str>, kind: &str) {
         let title = match name.filter(|name| !name.is_empty()) {
             Some(name) => format!("{name}: {kind}"),
             None => kind.to_owned(),
@@ -32,33 +32,33 @@ impl Page {
     }
 
     /// Begins a block.
-    pub(super) fn block(&mut self) {
+    pub(crate) fn block(&mut self) {
         if !self.text.is_empty() && !self.text.ends_with("\n\n") {
             self.text.push('\n');
         }
     }
 
     /// Writes a row.
-    pub(super) fn row(&mut self, key: &str, value: impl AsRef<str>) {
+    pub(crate) fn row(&mut self, key: &str, value: impl AsRef<str>) {
         let indent = VALUE - 2;
         self.wrapped(&format!("  {key:<indent$}"), value.as_ref(), VALUE);
     }
 
     /// Writes a row if there is a value.
-    pub(super) fn row_if(&mut self, key: &str, value: Option<impl AsRef<str>>) {
+    pub(crate) fn row_if(&mut self, key: &str, value: Option<impl AsRef<str>>) {
         if let Some(value) = value.filter(|value| !value.as_ref().is_empty()) {
             self.row(key, value);
         }
     }
 
     /// Writes where a model comes from.
-    pub(super) fn sources(&mut self, key: &str, sources: &[Source]) {
+    pub(crate) fn sources(&mut self, key: &str, sources: &[Source]) {
         let names: Vec<String> = sources.iter().filter_map(source).collect();
         self.row_if(key, Some(listed(&names)));
     }
 
     /// Writes what was found, in the order given.
-    pub(super) fn findings(&mut self, findings: &[Finding]) {
+    pub(crate) fn findings(&mut self, findings: &[Finding]) {
         for finding in findings {
             let Finding {
                 what, why, mend, ..
@@ -81,12 +81,12 @@ impl Page {
         }
     }
 
-    pub(super) fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         self.text
     }
 
     /// Writes `begin`, then `value` in lines that fit, the further ones behind `indent` spaces.
-    fn wrapped(&mut self, begin: &str, value: &str, indent: usize) {
+    pub(crate) fn wrapped(&mut self, begin: &str, value: &str, indent: usize) {
         self.text.push_str(begin);
         let mut column = begin.chars().count();
         let mut is_first = true;
@@ -143,7 +143,7 @@ fn source(source: &Source) -> Option<String> {
 }
 
 /// Returns the first few of a list, and how many there are besides.
-pub(super) fn listed<S: AsRef<str>>(items: &[S]) -> String {
+pub(crate) fn listed<S: AsRef<str>>(items: &[S]) -> String {
     const MOST: usize = 12;
     let shown = &items[..items.len().min(MOST)];
     let mut text = shown
@@ -158,7 +158,7 @@ pub(super) fn listed<S: AsRef<str>>(items: &[S]) -> String {
 }
 
 /// Returns a number with commas between thousands.
-pub(super) fn grouped(number: impl Into<u64>) -> String {
+pub(crate) fn grouped(number: impl Into<u64>) -> String {
     let digits = number.into().to_string();
     let mut text = String::new();
     for (idx, digit) in digits.chars().enumerate() {
@@ -171,7 +171,7 @@ pub(super) fn grouped(number: impl Into<u64>) -> String {
 }
 
 /// Returns a number exactly, and like `1.24B` where that is shorter.
-pub(super) fn counted(number: u64) -> String {
+pub(crate) fn counted(number: u64) -> String {
     let exact = grouped(number);
     let units = [(1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")];
     let unit = units.iter().find(|(unit, _)| number as f64 >= *unit);
@@ -190,7 +190,7 @@ pub(super) fn counted(number: u64) -> String {
 }
 
 /// Returns a number as people write it: without a fraction if it has none, short if it has.
-pub(super) fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     if value.fract() == 0.0 && (0.0..1e15).contains(&value) {
         #[expect(
             clippy::cast_possible_truncation,
@@ -205,7 +205,7 @@ pub(super) fn number(value: f64) -> String {
 }
 
 /// Returns `1 file` or `2 files`.
-pub(super) fn some(count: u64, one: &str) -> String {
+pub(crate) fn some(count: u64, one: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{} {one}{plural}", grouped(count))
 }

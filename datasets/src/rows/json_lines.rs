@@ -1,0 +1,49 @@
+use std::fs::File;
+use std::io::{self, BufReader};
+
+use super::{Fields, ROW_LIMIT, object};
+use crate::bounded_lines::{BoundedLines, Line};
+use crate::fault::Problem;
+use crate::place::Place;
+
+/// Lines with something on them.
+pub(crate) struct JsonLines {
+    lines: BoundedLines<BufReader<File>>,
+    line: usize,
+}
+
+impl JsonLines {
+    pub(crate) fn new(reader: BufReader<File>) -> Self {
+        Self {
+            lines: BoundedLines::new(reader, ROW_LIMIT),
+            line: 0,
+        }
+    }
+
+    pub(super) fn next_row(&mut self) -> io::Result<Option<(Place, Fields)>> {
+        let next = self.next_line()?;
+        Ok(next.map(|(line, bytes)| {
+            let fields = bytes.and_then(|bytes| object(&bytes, Problem::NotJson));
+            (Place::Line(line), fields)
+        }))
+    }
+
+    /// Returns the next line that is not blank and its number, without a byte order mark.
+    pub(crate) fn next_line(&mut self) -> io::Result<Option<(usize, Result<Vec<u8>, Problem>)>> {
+        while let Some(line) = self.lines.next_line()? {
+            self.line += 1;
+            let Line::Whole(mut bytes) = line else {
+                let limit = ROW_LIMIT;
+                return Ok(Some((self.line, Err(Problem::TooLong { limit }))));
+            };
+            let mark = "\u{feff}".as_bytes();
+            if self.line == 1 && bytes.starts_with(mark) {
+                bytes.drain(..mark.len());
+            }
+            if !bytes.trim_ascii().is_empty() {
+                return Ok(Some((self.line, Ok(bytes))));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,161 @@
+//! Rows of a file, one after another: JSON Lines, a JSON list, CSV, TSV or Parquet.
+
+mod json_lines;
+mod json_list;
+mod parquet_rows;
+mod table_rows;
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use crate::error::DatasetError;
+use crate::fault::Problem;
+use crate::json_value::{json_value, kind};
+use crate::place::Place;
+use crate::visible_text::visible;
+pub(crate) use json_lines::JsonLines;
+use json_list::JsonList;
+use parquet_rows::ParquetRows;
+use table_rows::TableRows;
+
+/// Bytes a row of a text file may have: some four million tokens.
+pub(crate) const ROW_LIMIT: usize = 16 << 20;
+
+/// The fields of a row, or what is wrong with it as a whole.
+pub(crate) type Fields = Result<Map<String, Value>, Problem>;
+
+/// The rows of a file; no more than a few of them are in memory.
+///
+/// What kind of file it is follows from its name (`.csv`, `.tsv`, `.parquet`), else from its first
+/// byte: `[` begins a JSON list, and all else is one JSON object a line.
+pub struct RowFile {
+    path: PathBuf,
+    name: String,
+    rows: Rows,
+    /// Nothing more is read: the file is broken here.
+    is_over: bool,
+}
+
+enum Rows {
+    Lines(JsonLines),
+    List(JsonList),
+    Table(TableRows),
+    Parquet(ParquetRows),
+}
+
+impl RowFile {
+    /// Opens a file; errors if it cannot be read or is no Parquet file though its name says so.
+    pub fn open(path: &Path) -> Result<Self, DatasetError> {
+        let failed = |source| DatasetError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let file = open_file(path).map_err(failed)?;
+        let extension = path.extension().map(|name| name.to_ascii_lowercase());
+        let rows = match extension.as_ref().and_then(|name| name.to_str()) {
+            Some("parquet") => Rows::Parquet(ParquetRows::open(file).map_err(|message| {
+                failed(std::io::Error::new(
+                    std::io::ErrorKind::InvalidData,
+                    message,
+                ))
+            })?),
+            Some("csv") => Rows::Table(TableRows::new(file, b',')),
+            Some("tsv") => Rows::Table(TableRows::new(file, b'\t')),
+            _ => {
+                let mut reader = BufReader::with_capacity(1 << 16, file);
+                if begins_list(reader.fill_buf().map_err(failed)?) {
+                    Rows::List(JsonList::new(reader))
+                } else {
+                    Rows::Lines(JsonLines::new(reader))
+                }
+            }
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            name: file_name(path),
+            rows,
+            is_over: false,
+        })
+    }
+
+    /// Returns the file's name, safe for a terminal.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Iterator for RowFile {
+    /// Where a row is, and its fields or what is wrong with it.
+    type Item = Result<(Place, Result<Map<String, Value>, Problem>), DatasetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
+        let next = match &mut self.rows {
+            Rows::Lines(lines) => lines.next_row(),
+            Rows::List(list) => list.next_row(),
+            Rows::Table(table) => table.next_row(),
+            Rows::Parquet(parquet) => parquet.next_row(),
+        };
+        match next {
+            Ok(None) => {
+                self.is_over = true;
+                None
+            }
+            Ok(Some(row)) => Some(Ok(row)),
+            Err(source) => {
+                self.is_over = true;
+                Some(Err(DatasetError::Read {
+                    path: self.path.clone(),
+                    source,
+                }))
+            }
+        }
+    }
+}
+
+/// Opens a regular file: opening a named pipe would wait for its writer.
+pub(crate) fn open_file(path: &Path) -> std::io::Result<File> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("not a file"));
+    }
+    File::open(path)
+}
+
+/// Returns a file's name for places, safe for a terminal.
+pub(crate) fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    visible(&name.to_string_lossy())
+}
+
+/// Tells whether the first byte of a text, a byte order mark and blanks aside, begins a list.
+fn begins_list(start: &[u8]) -> bool {
+    let start = start.strip_prefix("\u{feff}".as_bytes()).unwrap_or(start);
+    start.trim_ascii_start().first() == Some(&b'[')
+}
+
+/// Reads a row's fields from the bytes of one JSON object.
+fn object(bytes: &[u8], not_json: fn(String) -> Problem) -> Fields {
+    match json_value(text(bytes)?).map_err(not_json)? {
+        Value::Object(fields) => Ok(fields),
+        other => Err(Problem::Kind {
+            expected: "an object",
+            found: kind(&other),
+        }),
+    }
+}
+
+pub(crate) fn text(bytes: &[u8]) -> Result<&str, Problem> {
+    std::str::from_utf8(bytes).map_err(|error| Problem::NotUtf8 {
+        at: error.valid_up_to() + 1,
+    })
+}
