@@ -90,6 +90,13 @@ mod shards;
 /// The two kinds of user simulator over HTTP.
 mod simulators;
 
+/// TRL in a Python of this machine's, as far as that goes without its packages.
+mod trl;
+
+/// The same with its packages; `make interop` runs these.
+#[cfg(feature = "interop")]
+mod trl_runs;
+
 /// Every verdict: report, JSON and exit code say the same.
 mod verdicts;
 

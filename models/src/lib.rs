@@ -32,6 +32,8 @@ mod tokenizer;
 
 mod weights;
 
+pub mod value_counts;
+
 mod merge;
 
 mod chat_template;

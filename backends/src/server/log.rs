@@ -18,8 +18,8 @@ const SHOWN_LINES: usize = 12;
 /// Characters of a line that an error shows.
 const SHOWN_CHARACTERS: usize = 240;
 
-/// What a server writes, without secrets.
-pub(super) struct Log {
+/// What a process writes, without secrets.
+pub(crate) struct Log {
     secrets: Vec<Secret>,
     inner: Mutex<Inner>,
 }
@@ -32,7 +32,7 @@ struct Inner {
 
 impl Log {
     /// Opens the log at `path`, to be continued if it is not long yet.
-    pub(super) fn open(path: &Path, secrets: Vec<Secret>) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path, secrets: Vec<Secret>) -> io::Result<Self> {
         if let Some(directory) = path.parent() {
             std::fs::create_dir_all(directory)?;
         }
@@ -70,7 +70,7 @@ impl Log {
     }
 
     /// Takes one line; a full disk must not stop the server, so failures are passed over.
-    pub(super) fn line(&self, line: &str) {
+    pub(crate) fn line(&self, line: &str) {
         let redact = |line: String, secret: &Secret| secret.redact(&line);
         let line = self.secrets.iter().fold(line.to_owned(), redact);
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
@@ -95,7 +95,7 @@ impl Log {
     }
 
     /// Returns the last lines that are not blank.
-    pub(super) fn last_lines(&self) -> Vec<String> {
+    pub(crate) fn last_lines(&self) -> Vec<String> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.last.iter().cloned().collect()
     }

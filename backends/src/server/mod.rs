@@ -15,9 +15,20 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::time::Instant;
 
-use self::log::Log;
+pub(crate) use self::log::Log;
 use self::supervisor::{State, Supervisor};
 use crate::Secret;
+
+/// The script that stands between this program and what it starts.
+pub(crate) const GROUP_WRAPPER: &str = include_str!("wrapper.sh");
+
+/// What the script says last, before the exit code.
+const EXIT_CODE: &str = "shipworthy: the process ended with exit code ";
+
+/// Returns the exit code that a line of the script tells, if it tells one.
+pub(crate) fn exit_code(line: &str) -> Option<i32> {
+    line.strip_prefix(EXIT_CODE)?.trim().parse().ok()
+}
 
 /// Time between two questions whether a server is ready.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -4,11 +4,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::ServerSpec;
 use super::log::Log;
-
-/// The script that stands between this program and the server.
-const WRAPPER: &str = include_str!("wrapper.sh");
+use super::{GROUP_WRAPPER, ServerSpec};
 
 /// The wait before a server is started again; it doubles from time to time.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -117,7 +114,7 @@ impl Watched {
     fn spawn(&mut self) -> io::Result<Child> {
         let mut command = Command::new("/bin/sh");
         command
-            .args(["-c", WRAPPER, "shipworthy-server"])
+            .args(["-c", GROUP_WRAPPER, "shipworthy-server"])
             .args(&self.command)
             .current_dir(match self.spec.directory.as_os_str() {
                 here if here.is_empty() => ".".as_ref(),

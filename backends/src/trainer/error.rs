@@ -67,6 +67,14 @@ pub enum TrainError {
         /// When, and what saves how much.
         detail: String,
     },
+    /// The program that trains ended with an error.
+    #[error("{detail}")]
+    Program {
+        /// What it said last, and where its log is.
+        detail: String,
+        /// How to mend it; empty if nobody knows.
+        mend: &'static str,
+    },
     /// Computing failed.
     #[error("{detail}")]
     Computation {

@@ -7,19 +7,27 @@ mod forecast_input;
 mod job;
 #[cfg_attr(not(feature = "native"), path = "native_disabled.rs")]
 mod native;
+mod trl;
 
 use std::sync::atomic::AtomicBool;
 
 use shipworthy_schema::finetune::TrainerKind;
-use shipworthy_schema::{TrainingEvent, TrainingPlan};
+use shipworthy_schema::{TrainerVersion, TrainingEvent, TrainingPlan};
 
 pub use error::TrainError;
 pub use forecast::{forecast_memory, forecast_values};
 pub use forecast_input::{ForecastBatch, ForecastModel};
 pub use job::{Resume, TrainingJob};
+pub use trl::{
+    LogitsHeld, ScriptData, ScriptPlace, ScriptResume, TRL_CHUNK, forecast_trl_memory,
+    script_requirements, training_script, trl_values,
+};
 
 /// Something that fine-tunes models.
 pub trait Trainer: Send + Sync {
+    /// Returns what trains, and its version.
+    fn version(&self) -> TrainerVersion;
+
     /// Returns what training would do and take; nothing is computed or written.
     fn plan(&self, job: &TrainingJob) -> Result<TrainingPlan, TrainError>;
 
@@ -42,5 +50,6 @@ pub struct TrainingWatch<'a> {
 pub fn open_trainer(kind: TrainerKind) -> Result<Box<dyn Trainer>, TrainError> {
     match kind {
         TrainerKind::Native => native::open(),
+        TrainerKind::Trl => Ok(trl::open()),
     }
 }

@@ -27,6 +27,7 @@ impl From<TuningError> for Failure {
             TuningError::Tokenizer { source, .. } => source.into(),
             TuningError::Data { source, .. } => source.into(),
             TuningError::Setting { source, .. } | TuningError::Train(source) => source.into(),
+            TuningError::Preference { .. } => Self::new(Kind::Data, ""),
             TuningError::Output { .. } => Self::new(Kind::InputOutput, ""),
             TuningError::Digest { source, .. } => Self::new(kind_of(&source), ""),
             TuningError::Write(error) => error.into(),
@@ -71,6 +72,14 @@ impl From<TrainError> for Failure {
             TrainError::InputOutput { .. } => Self::new(Kind::InputOutput, error),
             TrainError::OutOfMemory { .. } => Self::new(Kind::Usage, error)
                 .hint("`shipworthy plan training` shows what every setting would save"),
+            TrainError::Program { mend, .. } => {
+                let failure = Self::new(Kind::Unavailable, error);
+                if mend.is_empty() {
+                    failure
+                } else {
+                    failure.hint(mend)
+                }
+            }
             TrainError::Computation { .. } => Self::new(Kind::Internal, error),
         }
     }

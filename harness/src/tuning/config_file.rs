@@ -26,7 +26,15 @@ impl TuningConfig {
         })?;
         let (written, places) = FinetuneConfig::parse(&text, &file.display().to_string())?;
         let directory = directory_of(file);
-        let opened = with_paths(&written, |path| directory.join(path));
+        let mut opened = with_paths(&written, |path| directory.join(path));
+        opened.python = written.python.as_deref().map(|python| {
+            // A bare name is looked for in PATH.
+            if python.components().count() > 1 {
+                directory.join(python)
+            } else {
+                python.to_owned()
+            }
+        });
         Ok(Self {
             written,
             opened,
@@ -39,14 +47,21 @@ impl TuningConfig {
     pub(super) fn for_output(&self) -> std::io::Result<FinetuneConfig> {
         let output = std::path::absolute(&self.opened.output_dir)?;
         let output = output.canonicalize().unwrap_or(output);
-        Ok(with_paths(&self.opened, |path| {
+        let mut config = with_paths(&self.opened, |path| {
             // What is not there yet has no canonical path; the output directory is.
             let absolute = path
                 .canonicalize()
                 .or_else(|_| std::path::absolute(path))
                 .unwrap_or_else(|_| path.to_owned());
             relative_path(&output, &absolute)
-        }))
+        });
+        if let Some(python) = &mut config.python
+            && python.components().count() > 1
+        {
+            // Not where its links lead: there it would be another environment's.
+            *python = relative_path(&output, &std::path::absolute(&*python)?);
+        }
+        Ok(config)
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) struct Course {
     eval_dataset: Option<DatasetRef>,
     init_adapter: Option<DatasetRef>,
     plan: TrainingPlan,
+    trainer: TrainerVersion,
     warnings: Vec<TrainingWarning>,
     records: Option<TrainingRecords>,
     best: Option<BestStep>,
@@ -40,6 +41,7 @@ impl Course {
     pub(super) fn new(
         config: TuningConfig,
         plan: TrainingPlan,
+        trainer: TrainerVersion,
         family: String,
         warnings: Vec<TrainingWarning>,
     ) -> Result<Self, TuningError> {
@@ -70,6 +72,7 @@ impl Course {
             eval_dataset,
             init_adapter,
             plan,
+            trainer,
             warnings,
             records: None,
             best: None,
@@ -190,10 +193,7 @@ impl Course {
         ));
         let report = TrainingReport {
             format: TrainingReport::FORMAT,
-            trainer: TrainerVersion {
-                name: "native".to_owned(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-            },
+            trainer: self.trainer.clone(),
             output_dir: self.config.written.output_dir.display().to_string(),
             config: self.config_map(),
             base: self.base.clone(),

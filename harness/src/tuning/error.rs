@@ -54,6 +54,18 @@ pub enum TuningError {
         /// What is wrong.
         source: DatasetError,
     },
+    /// A row of preferences is none.
+    #[error("{place}: `{}`: line {line}: {detail}", path.display())]
+    Preference {
+        /// The key that names the file.
+        place: Place,
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong, and what is expected.
+        detail: String,
+    },
     /// What is held out is what is learnt.
     #[error(
         "{place}: the same file as `dataset`, so its loss would say nothing of other conversations; hold some out"

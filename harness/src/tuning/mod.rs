@@ -7,8 +7,10 @@ mod base_model;
 mod config_file;
 mod course;
 mod error;
+mod hardware;
 mod init_adapter;
 mod output_files;
+mod preferences;
 mod preflight;
 mod relative_path;
 mod run;
@@ -17,6 +19,7 @@ mod warnings;
 
 pub use config_file::TuningConfig;
 pub use error::TuningError;
+pub use hardware::{FLAVOURS, Flavour, PRICES_AS_OF, usable_bytes};
 pub use output_files::{CONFIG, LINEAGE, METRICS, REPORT};
 pub use preflight::Preflight;
 pub use run::{RunWatch, run};

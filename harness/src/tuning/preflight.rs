@@ -6,12 +6,12 @@ use shipworthy_datasets::{
     TokenisedDataset, pack,
 };
 use shipworthy_models::Checkpoint;
-use shipworthy_schema::finetune::{ExcessLengthStrategy, FinetuneConfig};
+use shipworthy_schema::finetune::{ExcessLengthStrategy, FinetuneConfig, Objective};
 use shipworthy_schema::{TokenCounts, TrainingDataReport, TrainingPlan, TrainingWarning};
 
 use super::config_file::TuningConfig;
 use super::error::TuningError;
-use super::{init_adapter, warnings};
+use super::{init_adapter, preferences, warnings};
 
 /// Everything that is known before the first step: data read, rendered and counted, model looked at.
 pub struct Preflight {
@@ -58,6 +58,10 @@ impl Preflight {
                     place: config.places.value_of("model"),
                     source,
                 })?;
+        let read = match opened.objective {
+            Objective::Sft => read,
+            Objective::Dpo => preferences::read,
+        };
         let data = read(&config, "dataset", &opened.dataset, &tokenizer)?;
         let eval_data = match &opened.eval_dataset {
             None => None,
@@ -150,7 +154,8 @@ fn open_model(config: &TuningConfig) -> Result<Checkpoint, TuningError> {
     })
 }
 
-fn read(
+/// Reads a file of conversations.
+pub(super) fn read(
     config: &TuningConfig,
     key: &str,
     path: &Path,

@@ -64,7 +64,7 @@ fn train(preflight: Preflight, watch: &mut RunWatch<'_>) -> Result<TrainingRepor
         trainer,
         ..
     } = preflight;
-    let mut course = Course::new(config, plan, family, warnings)?;
+    let mut course = Course::new(config, plan, trainer.version(), family, warnings)?;
     job.base_digest.clone_from(&course.base.digest);
     let (events, inbox) = mpsc::channel();
     let stop = watch.stop;

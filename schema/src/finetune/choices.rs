@@ -13,6 +13,23 @@ pub enum TrainerKind {
     /// This program, in this process.
     #[default]
     Native,
+    /// TRL, in a Python on this machine, by a script that this program writes.
+    Trl,
+}
+
+impl TrainerKind {
+    /// Returns its name as the configuration spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Trl => "trl",
+        }
+    }
+
+    /// Tells whether it runs a script that this program writes.
+    pub fn runs_script(self) -> bool {
+        self == Self::Trl
+    }
 }
 
 /// What is trained on.

@@ -1,4 +1,4 @@
-use super::{FinetuneConfig, Method, Places};
+use super::{Distributed, FinetuneConfig, Method, Objective, Places, ReportTo};
 use crate::yaml::YamlError;
 
 /// Keys of low-rank adapters.
@@ -16,13 +16,44 @@ const OF_ADAPTERS: [&str; 8] = [
 /// The key of weights in 4 bits.
 const OF_QLORA: &str = "bnb_4bit_use_double_quant";
 
-/// Tells whether a key means anything for a method.
-pub(super) fn goes_with(key: &str, method: Method) -> bool {
-    match method {
+/// Keys of trainers that run a script.
+const OF_SCRIPTS: [&str; 10] = [
+    "python",
+    "num_processes",
+    "distributed",
+    "cpu_offload",
+    "report_to",
+    "project",
+    "run_name",
+    "trackio_space_id",
+    "hub_model_id",
+    "hub_strategy",
+];
+
+/// Keys of the trainer in this process.
+const OF_NATIVE: [&str; 1] = ["loss_chunk"];
+
+/// Tells whether a key means anything for what the others say.
+pub(super) fn goes_with(key: &str, config: &FinetuneConfig) -> bool {
+    let is_script = config.trainer.runs_script();
+    let of_method = match config.method {
         Method::Qlora => true,
         Method::Lora => key != OF_QLORA,
         Method::Full => key != OF_QLORA && !OF_ADAPTERS.contains(&key),
-    }
+    };
+    of_method
+        && match key {
+            "objective" => is_script,
+            "beta" => is_script && config.objective == Objective::Dpo,
+            "distributed" => is_script && config.num_processes > 1,
+            "cpu_offload" => {
+                is_script && config.num_processes > 1 && config.distributed != Distributed::Ddp
+            }
+            "hub_strategy" | "hub_private_repo" => is_script && config.hub_model_id.is_some(),
+            key if OF_SCRIPTS.contains(&key) => is_script,
+            key if OF_NATIVE.contains(&key) => !is_script,
+            _ => true,
+        }
 }
 
 /// Finds keys that do not go together.
@@ -45,19 +76,20 @@ pub(super) fn check(config: &FinetuneConfig, places: &Places) -> Result<(), Yaml
         }
     };
     for key in OF_ADAPTERS {
-        if !goes_with(key, config.method) {
+        if !goes_with(key, config) {
             needs(
                 key,
                 "goes with `method: lora` and `qlora`; leave it out or change `method`",
             )?;
         }
     }
-    if !goes_with(OF_QLORA, config.method) {
+    if !goes_with(OF_QLORA, config) {
         needs(
             OF_QLORA,
             "goes with `method: qlora`; leave it out or change `method`",
         )?;
     }
+    check_script_keys(config, places)?;
     if config.eval_dataset.is_none() {
         for key in ["eval_steps", "early_stopping_patience"] {
             needs(
@@ -67,4 +99,80 @@ pub(super) fn check(config: &FinetuneConfig, places: &Places) -> Result<(), Yaml
         }
     }
     Ok(())
+}
+
+/// Finds keys that the trainer does nothing with, and keys that lack another.
+fn check_script_keys(config: &FinetuneConfig, places: &Places) -> Result<(), YamlError> {
+    let needs = |keys: &[&str], message: &str| {
+        let given = keys.iter().find(|key| places.has(key));
+        given.map_or(Ok(()), |key| Err(places.key(key).error(message)))
+    };
+    if !config.trainer.runs_script() {
+        if config.objective != Objective::Sft {
+            let message =
+                "needs `trainer: trl`: the native trainer learns replies, not preferences";
+            return Err(places.key("objective").error(message));
+        }
+        needs(
+            &OF_SCRIPTS,
+            "goes with `trainer: trl`; leave it out or change `trainer`",
+        )?;
+        return needs(
+            &["hub_private_repo", "beta"],
+            "goes with `trainer: trl`; leave it out or change `trainer`",
+        );
+    }
+    needs(
+        &OF_NATIVE,
+        "goes with `trainer: native`; leave it out: TRL computes the loss in chunks of its own",
+    )?;
+    if config.objective != Objective::Dpo {
+        needs(&["beta"], "goes with `objective: dpo`; leave it out")?;
+    }
+    if config.num_processes == 1 {
+        needs(
+            &["distributed", "cpu_offload"],
+            "needs `num_processes` above 1: one process shares nothing",
+        )?;
+    }
+    if config.distributed == Distributed::Ddp {
+        needs(
+            &["cpu_offload"],
+            "goes with `distributed: fsdp`, `zero2` and `zero3`; with `ddp` nothing is moved",
+        )?;
+    }
+    if config.hub_model_id.is_none() {
+        needs(
+            &["hub_strategy", "hub_private_repo"],
+            "needs `hub_model_id`: the repository to push to",
+        )?;
+    }
+    if config.report_to != ReportTo::Trackio {
+        needs(
+            &["project", "run_name", "trackio_space_id"],
+            "needs `report_to: trackio`",
+        )?;
+    }
+    for (key, id) in [
+        ("hub_model_id", &config.hub_model_id),
+        ("trackio_space_id", &config.trackio_space_id),
+    ] {
+        if let Some(id) = id
+            && !is_repository(id)
+        {
+            let message = format!("`{id}` is no repository; write it as `owner/name`");
+            return Err(places.value_of(key).error(message));
+        }
+    }
+    Ok(())
+}
+
+/// Tells whether a text is `owner/name` in the letters that the Hub allows.
+fn is_repository(id: &str) -> bool {
+    let is_part = |part: &str| {
+        let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        !part.is_empty() && part.len() <= 96 && part.chars().all(letter) && part != ".."
+    };
+    id.split_once('/')
+        .is_some_and(|(owner, name)| is_part(owner) && is_part(name))
 }

@@ -2,7 +2,7 @@ use super::Places;
 use crate::yaml::YamlError;
 
 /// What a key of other programs is called here, or what to write instead.
-const ELSEWHERE: [(&str, &str); 47] = [
+const ELSEWHERE: [(&str, &str); 53] = [
     ("adam_beta1", "leave it out: it is 0.9, as in transformers"),
     (
         "adam_beta2",
@@ -32,6 +32,7 @@ const ELSEWHERE: [(&str, &str); 47] = [
         "this is called `dataset`, and is a JSON Lines file",
     ),
     ("dataset_path", "this is called `dataset`"),
+    ("deepspeed", "write `distributed: zero2` or `zero3`"),
     ("dropout", "this is called `lora_dropout`"),
     ("epochs", "this is called `num_train_epochs`"),
     (
@@ -46,11 +47,13 @@ const ELSEWHERE: [(&str, &str); 47] = [
         "fp16",
         "write `dtype: bfloat16`, or leave it out: float16 overflows while training",
     ),
+    ("fsdp", "write `distributed: fsdp`"),
     (
         "gradient_accumulation",
         "this is called `gradient_accumulation_steps`",
     ),
     ("gradient_clipping", "this is called `max_grad_norm`"),
+    ("hub_repo", "this is called `hub_model_id`"),
     (
         "learning_rate_scheduler",
         "this is called `lr_scheduler_type`",
@@ -80,13 +83,19 @@ const ELSEWHERE: [(&str, &str); 47] = [
     ("optimizer", "this is called `optim`"),
     ("output", "this is called `output_dir`"),
     ("patience", "this is called `early_stopping_patience`"),
+    (
+        "push_to_hub",
+        "leave it out, and give `hub_model_id`: the repository to push to",
+    ),
     ("r", "this is called `lora_r`"),
     ("rank", "this is called `lora_r`"),
+    ("rl", "write `objective: dpo`"),
     (
         "save_strategy",
         "leave it out, and give `save_steps`; without it every pass ends with a checkpoint",
     ),
     ("sequence_len", "this is called `max_length`"),
+    ("stage", "write `objective: sft` or `dpo`"),
     ("target_module", "this is called `target_modules`"),
     ("torch_dtype", "this is called `dtype`"),
     ("train_dataset", "this is called `dataset`"),

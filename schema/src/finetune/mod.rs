@@ -7,6 +7,7 @@ mod consistency;
 mod key_names;
 mod places;
 mod ranges;
+mod script_choices;
 
 use std::path::PathBuf;
 
@@ -21,12 +22,17 @@ pub use choices::{
     TrainerKind,
 };
 pub use places::Places;
+pub use script_choices::{Distributed, HubStrategy, Objective, ReportTo};
 
 /// The share of steps that warm up where the file says nothing of it.
 const WARMUP_RATIO: f64 = 0.1;
 
 /// Passes over the data where the file says nothing of them.
 const NUM_TRAIN_EPOCHS: f64 = 3.0;
+
+/// The highest learning rate of preferences where the file says nothing of it: of adapters, of all weights.
+const DPO_LEARNING_RATE: f64 = 5e-6;
+const DPO_LEARNING_RATE_FULL: f64 = 1e-6;
 
 /// What is trained, on what, how and where to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -52,6 +58,12 @@ pub struct FinetuneConfig {
     /// What it trains on.
     #[serde(default)]
     pub device: DeviceChoice,
+    /// What the model learns; preferences need `trainer: trl`, and rows of `prompt`, `chosen` and `rejected`.
+    #[serde(default)]
+    pub objective: Objective,
+    /// How strongly the model is held to the reference while it learns preferences (`dpo`), above 0.
+    #[serde(default = "beta", deserialize_with = "ranges::above_zero")]
+    pub beta: f64,
     /// What is trained: small matrices beside the weights, or the weights.
     #[serde(default)]
     pub method: Method,
@@ -202,6 +214,41 @@ pub struct FinetuneConfig {
     /// A `checkpoint-N` of the same configuration, to go on from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume_from_checkpoint: Option<PathBuf>,
+
+    /// The Python that runs the script (`trl`), with its packages installed; `uv run` if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<PathBuf>,
+    /// Processes that share a run, one for each card (`trl`).
+    #[serde(default = "one", deserialize_with = "ranges::whole::<_, 1, 1024>")]
+    pub num_processes: u32,
+    /// How they share it (`trl`).
+    #[serde(default)]
+    pub distributed: Distributed,
+    /// Whether optimiser states, and weights where they are shared, are kept in the host's memory
+    /// (`fsdp`, `zero2`, `zero3`).
+    #[serde(default)]
+    pub cpu_offload: bool,
+    /// Where metrics are sent (`trl`).
+    #[serde(default)]
+    pub report_to: ReportTo,
+    /// The project that they belong to there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// What the run's name there begins with; time and a random part follow, so that no two are the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_name: Option<String>,
+    /// The Space that shows them, as `owner/name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trackio_space_id: Option<String>,
+    /// The repository on the Hub that the result is pushed to, as `owner/name` (`trl`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hub_model_id: Option<String>,
+    /// What is pushed, and when.
+    #[serde(default)]
+    pub hub_strategy: HubStrategy,
+    /// Whether a repository that is made for it is private.
+    #[serde(default = "yes")]
+    pub hub_private_repo: bool,
 }
 
 impl FinetuneConfig {
@@ -216,6 +263,12 @@ impl FinetuneConfig {
         if config.warmup_steps.is_none() {
             config.warmup_ratio.get_or_insert(WARMUP_RATIO);
         }
+        if config.objective == Objective::Dpo && !places.has("learning_rate") {
+            config.learning_rate = match config.method {
+                Method::Full => DPO_LEARNING_RATE_FULL,
+                Method::Lora | Method::Qlora => DPO_LEARNING_RATE,
+            };
+        }
         if config.max_steps.is_none() {
             config.num_train_epochs.get_or_insert(NUM_TRAIN_EPOCHS);
         }
@@ -227,13 +280,13 @@ impl FinetuneConfig {
         serde_saphyr::to_string(&self.to_map()).expect("a configuration is plain data")
     }
 
-    /// Returns the keys that mean anything for the method, with their values.
+    /// Returns the keys that mean anything for the method and the trainer, with their values.
     pub fn to_map(&self) -> Map<String, Value> {
         let value = serde_json::to_value(self).expect("a configuration is plain data");
         let Value::Object(mut keys) = value else {
             return Map::new();
         };
-        keys.retain(|key, _| consistency::goes_with(key, self.method));
+        keys.retain(|key, _| consistency::goes_with(key, self));
         keys
     }
 
@@ -279,6 +332,10 @@ fn learning_rate() -> f64 {
 
 fn max_grad_norm() -> f64 {
     1.0
+}
+
+fn beta() -> f64 {
+    0.1
 }
 
 fn max_length() -> u32 {
@@ -388,6 +445,39 @@ mod tests {
     fn mistakes_are_located(more: &str, expected: &str) {
         let error = parsed(more).unwrap_err();
         assert!(error.starts_with(expected), "{error}");
+    }
+
+    #[test_case("objective: dpo", "f.yaml:4:1: field `objective`: needs `trainer: trl`"; "preferences here")]
+    #[test_case("hub_model_id: a/b", "f.yaml:4:1: field `hub_model_id`: goes with `trainer: trl`"; "a push from here")]
+    #[test_case("trainer: trl\nbeta: 0.2", "f.yaml:5:1: field `beta`: goes with `objective: dpo`"; "beta of no preferences")]
+    #[test_case("trainer: trl\nloss_chunk: 2", "f.yaml:5:1: field `loss_chunk`: goes with `trainer: native`"; "chunks of others")]
+    #[test_case("trainer: trl\ndistributed: fsdp", "f.yaml:5:1: field `distributed`: needs `num_processes`"; "shared with nobody")]
+    #[test_case("trainer: trl\nnum_processes: 2\ncpu_offload: true", "f.yaml:6:1: field `cpu_offload`: goes with `distributed: fsdp`, `zero2` and `zero3`"; "nothing to move")]
+    #[test_case("trainer: trl\nhub_model_id: x", "f.yaml:5:15: field `hub_model_id`: `x` is no repository; write it as `owner/name`"; "no owner")]
+    #[test_case("trainer: trl\nhub_strategy: end", "f.yaml:5:1: field `hub_strategy`: needs `hub_model_id`"; "a push nowhere")]
+    #[test_case("trainer: trl\nrun_name: a", "f.yaml:5:1: field `run_name`: needs `report_to: trackio`"; "a name for nobody")]
+    fn what_trainers_cannot_do_is_located(more: &str, expected: &str) {
+        let error = parsed(more).unwrap_err();
+        assert!(error.starts_with(expected), "{error}");
+    }
+
+    #[test]
+    fn preferences_are_learnt_slowly() {
+        let config = parsed("trainer: trl\nobjective: dpo").unwrap();
+        assert_eq!((config.learning_rate, config.beta), (5e-6, 0.1));
+        let config = parsed("trainer: trl\nobjective: dpo\nmethod: full").unwrap();
+        assert_eq!(config.learning_rate, 1e-6);
+        let config = parsed("trainer: trl\nobjective: dpo\nlearning_rate: 1e-5").unwrap();
+        assert_eq!(config.learning_rate, 1e-5);
+    }
+
+    #[test]
+    fn keys_of_scripts_are_not_told_of_other_trainers() {
+        let keys = parsed("").unwrap().to_map();
+        assert!(!keys.contains_key("hub_strategy") && keys.contains_key("loss_chunk"));
+        let keys = parsed("trainer: trl").unwrap().to_map();
+        assert!(keys.contains_key("num_processes") && !keys.contains_key("loss_chunk"));
+        assert!(!keys.contains_key("hub_strategy") && !keys.contains_key("beta"));
     }
 
     #[test_case("", "f.yaml:1:1: there is nothing in it"; "empty")]

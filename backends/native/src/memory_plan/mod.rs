@@ -12,7 +12,8 @@ mod weights;
 pub use knob::Knob;
 pub use plain_loss::plain_logits_bytes;
 pub use question::{MemoryQuestion, OptimizerStates, Place, Trained};
-pub use weights::{PROJECTIONS, trainable_values, values};
+pub use shipworthy_models::value_counts::PROJECTIONS;
+pub use weights::{trainable_values, values};
 
 /// Which memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,10 +1,11 @@
 use super::question::{MemoryQuestion, Place, Trained};
-use super::weights::{
-    Values, has_head_norms, hidden_norms, keys, projections, queries, table, targets,
-};
+use super::weights::targets;
 use super::{Memory, MemoryPart, Phase, weights};
 use crate::ops::gated::SLOPE_ROWS;
 use shipworthy_models::Activation;
+use shipworthy_models::value_counts::{
+    ValueCounts, has_head_norms, hidden_norms, keys, projections, queries, table,
+};
 
 /// Bytes of an NF4 weight with and without quantised scales: four bits, and a scale for every 64,
 /// which has 32 bits or 8 and a scale of its own for every 256.
@@ -34,7 +35,7 @@ pub(super) fn all(question: &MemoryQuestion<'_>) -> Vec<MemoryPart> {
 /// A question's numbers, as the parts need them.
 struct Sizes<'a> {
     question: &'a MemoryQuestion<'a>,
-    values: Values,
+    values: ValueCounts,
     /// The memory that is computed in.
     memory: Memory,
     /// Bytes of a value of an activation.
@@ -54,7 +55,7 @@ impl<'a> Sizes<'a> {
         };
         Self {
             question,
-            values: Values::of(question.family, model),
+            values: ValueCounts::of(question.family, model),
             memory,
             width,
             tokens: question.batch_tokens,

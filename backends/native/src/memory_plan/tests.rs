@@ -1,7 +1,8 @@
+use shipworthy_models::value_counts::ValueCounts;
 use shipworthy_models::{Family, HyperParameters, ModelConfig};
 use test_case::test_case;
 
-use super::weights::{Values, trained_values};
+use super::weights::trained_values;
 use super::*;
 
 const LLAMA_3_8B: &str = r#"{"model_type":"llama","vocab_size":128256,"hidden_size":4096,"intermediate_size":14336,"num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":8,"max_position_embeddings":8192}"#;
@@ -47,7 +48,7 @@ fn question((family, model): &(Family, HyperParameters)) -> MemoryQuestion<'_> {
 #[test_case(GEMMA_3_1B, 999_885_952; "Gemma 3 1B")]
 fn values_are_those_of_published_models(text: &str, expected: u64) {
     let (family, model) = model(text);
-    assert_eq!(Values::of(family, &model).all(), expected);
+    assert_eq!(ValueCounts::of(family, &model).all(), expected);
 }
 
 #[test]

@@ -18,7 +18,7 @@ use shipworthy_native::{
     TrainingJob as NativeJob, Watch, latest_checkpoint,
 };
 use shipworthy_schema::finetune::{Bias, FinetuneConfig, Method, TargetModules};
-use shipworthy_schema::{ForecastDevice, MemoryForecast, MemoryPart, TrainingPlan};
+use shipworthy_schema::{ForecastDevice, MemoryForecast, MemoryPart, TrainerVersion, TrainingPlan};
 
 use super::forecast::{forecast_memory, forecast_values};
 use super::{ForecastBatch, ForecastModel};
@@ -38,6 +38,13 @@ pub(super) fn open() -> Result<Box<dyn Trainer>, TrainError> {
 struct NativeTrainer;
 
 impl Trainer for NativeTrainer {
+    fn version(&self) -> TrainerVersion {
+        TrainerVersion {
+            name: "native".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
     fn plan(&self, job: &TrainingJob) -> Result<TrainingPlan, TrainError> {
         let compute = compute(&job.config)?;
         let checkpoint = Checkpoint::open(&job.config.model)?;

@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Map, Value, json};
 use shipworthy_backends::trainer::{
-    ForecastBatch, ForecastModel, TrainError, forecast_memory, forecast_values,
+    ForecastBatch, ForecastModel, LogitsHeld, TrainError, forecast_memory, forecast_trl_memory,
+    forecast_values, trl_values,
 };
-use shipworthy_harness::tuning::{CONFIG, TuningConfig};
-use shipworthy_models::ModelConfig;
+use shipworthy_harness::tuning::{CONFIG, FLAVOURS, TuningConfig};
+use shipworthy_models::{HyperParameters, ModelConfig};
 use shipworthy_schema::ForecastDevice;
-use shipworthy_schema::finetune::FinetuneConfig;
+use shipworthy_schema::finetune::{FinetuneConfig, TrainerKind};
 
-use super::training_page::{Length, Shown};
+use super::training_page::{Length, Rental, Shown};
 use super::training_steps::Steps;
 use crate::cli::error::{Failure, Kind};
 use crate::cli::printer::Printer;
@@ -43,6 +44,9 @@ pub(crate) struct PlanTraining {
 #[derive(Args)]
 #[command(next_help_heading = "Instead of what the configuration says")]
 struct Settings {
+    /// native or trl
+    #[arg(long)]
+    trainer: Option<String>,
     /// lora, qlora or full
     #[arg(long)]
     method: Option<String>,
@@ -86,6 +90,7 @@ impl Settings {
             list => names(list),
         };
         let keys = [
+            ("trainer", self.trainer.as_ref().map(|value| json!(value))),
             ("method", self.method.as_ref().map(|value| json!(value))),
             ("lora_r", self.lora_r.map(Value::from)),
             ("target_modules", self.target_modules.as_ref().map(targets)),
@@ -139,15 +144,37 @@ impl PlanTraining {
             Some(steps) => steps.batch,
             None => full(config.max_length),
         };
+        let forecast = |batch: &ForecastBatch, device| match config.trainer {
+            TrainerKind::Native => forecast_memory(&config, &for_model, batch, device),
+            TrainerKind::Trl => {
+                let held = LogitsHeld::Trl;
+                Ok(forecast_trl_memory(
+                    &config, &for_model, batch, device, held,
+                ))
+            }
+        };
         let lengths = lengths(config.max_length).into_iter().map(|tokens| {
-            let cuda = ForecastDevice::Cuda;
-            let cuda = forecast_memory(&config, &for_model, &full(tokens), cuda)?;
-            Ok(Length { tokens, cuda })
+            let device = ForecastDevice::Cuda;
+            let held = LogitsHeld::AllAtOnce;
+            let at_once = forecast_trl_memory(&config, &for_model, &full(tokens), device, held);
+            Ok(Length {
+                tokens,
+                cuda: forecast(&full(tokens), device)?,
+                at_once_bytes: at_once.peak_bytes,
+            })
         });
         let lengths = lengths.collect::<Result<Vec<_>, TrainError>>()?;
-        let cuda = forecast_memory(&config, &for_model, &batch, ForecastDevice::Cuda)?;
-        let cpu = forecast_memory(&config, &for_model, &batch, ForecastDevice::Cpu)?;
-        let (trained, values) = forecast_values(&config, &for_model)?;
+        let cuda = forecast(&batch, ForecastDevice::Cuda)?;
+        let cpu = forecast(&batch, ForecastDevice::Cpu)?;
+        let (trained, values) = match config.trainer {
+            TrainerKind::Native => forecast_values(&config, &for_model)?,
+            TrainerKind::Trl => trl_values(&config, &for_model),
+        };
+        let rentals = if config.trainer.runs_script() {
+            rentals(&config, &model, &sizes, cuda.peak_bytes, steps.as_ref())
+        } else {
+            Vec::new()
+        };
         let shown = Shown {
             config: &config,
             family: model.family().name(),
@@ -159,6 +186,7 @@ impl PlanTraining {
             lengths: &lengths,
             batch,
             steps: steps.as_ref(),
+            rentals: &rentals,
         };
         printer.value(&shown.value());
         printer.text(&shown.text(printer.width()));
@@ -221,4 +249,33 @@ fn lengths(configured: u32) -> Vec<u32> {
     lengths.sort_unstable();
     lengths.dedup();
     lengths
+}
+
+/// Returns what a run takes on each hardware that has a card for every process.
+fn rentals(
+    config: &FinetuneConfig,
+    model: &ModelConfig,
+    sizes: &HyperParameters,
+    peak_bytes: u64,
+    steps: Option<&Steps>,
+) -> Vec<Rental> {
+    let flavours = FLAVOURS.into_iter();
+    let flavours = flavours.filter(|flavour| flavour.cards == config.num_processes);
+    flavours
+        .map(|flavour| {
+            let fits = flavour.fits(peak_bytes);
+            let tokens = steps.map(|steps| {
+                let passes = steps.in_all as f64 / steps.per_epoch.max(1) as f64;
+                steps.tokens as f64 * passes
+            });
+            let hours = tokens
+                .filter(|_| fits)
+                .map(|tokens| flavour.hours(config, model.family(), sizes, tokens));
+            Rental {
+                flavour,
+                fits,
+                hours,
+            }
+        })
+        .collect()
 }

@@ -4,7 +4,8 @@
 )]
 
 use serde_json::{Value, json};
-use shipworthy_backends::trainer::ForecastBatch;
+use shipworthy_backends::trainer::{ForecastBatch, TRL_CHUNK};
+use shipworthy_harness::tuning::{Flavour, PRICES_AS_OF, usable_bytes};
 use shipworthy_reports::table;
 use shipworthy_schema::finetune::{FinetuneConfig, Method};
 use shipworthy_schema::{ForecastPart, MemoryForecast};
@@ -13,8 +14,6 @@ use super::training_steps::Steps;
 
 /// Memory that cards are sold with, in GiB.
 const CARDS: [u64; 8] = [10, 12, 16, 24, 32, 40, 48, 80];
-/// Share of it that a program gets: the driver, error correction and the display take the rest.
-const USABLE: f64 = 0.92;
 
 /// What is said about the memory and the steps of a training run.
 pub(super) struct Shown<'a> {
@@ -29,12 +28,25 @@ pub(super) struct Shown<'a> {
     /// The batch that `cuda` and `cpu` are for.
     pub(super) batch: ForecastBatch,
     pub(super) steps: Option<&'a Steps>,
+    /// Hardware by the hour; empty where nobody knows how long it takes there.
+    pub(super) rentals: &'a [Rental],
+}
+
+/// What a run takes on hardware that is paid by the hour.
+pub(super) struct Rental {
+    pub(super) flavour: Flavour,
+    /// Whether the memory suffices.
+    pub(super) fits: bool,
+    /// An estimate, where the data is known.
+    pub(super) hours: Option<f64>,
 }
 
 /// What another length of examples takes.
 pub(super) struct Length {
     pub(super) tokens: u32,
     pub(super) cuda: MemoryForecast,
+    /// The peak of a trainer that has all logits at once.
+    pub(super) at_once_bytes: u64,
 }
 
 impl Shown<'_> {
@@ -56,10 +68,26 @@ impl Shown<'_> {
                 "loss_bytes": loss_bytes(&length.cuda),
                 "peak_bytes": length.cuda.peak_bytes,
                 "card_gib": card(length.cuda.peak_bytes),
+                "plain_peak_bytes": length.at_once_bytes,
+                "plain_card_gib": card(length.at_once_bytes),
+            })
+        };
+        let rental = |rental: &Rental| {
+            json!({
+                "flavour": rental.flavour.name,
+                "cards": rental.flavour.cards,
+                "card_gib": rental.flavour.card_gib,
+                "usd_per_hour": rental.flavour.usd_per_hour,
+                "fits": rental.fits,
+                "hours": rental.hours,
+                "usd": rental.hours.map(|hours| hours * rental.flavour.usd_per_hour),
             })
         };
         json!({
             "format": 1,
+            "trainer": self.config.trainer.name(),
+            "prices_as_of": PRICES_AS_OF,
+            "flavours": self.rentals.iter().map(rental).collect::<Vec<_>>(),
             "family": self.family,
             "parameters": self.values,
             "trainable_parameters": self.trained,
@@ -122,9 +150,14 @@ impl Shown<'_> {
             "\nLogits, in GB: all at once (tokens × {} × 4 bytes, one copy of about three), and as here, \
              {} at a time\n{}",
             self.vocab_size,
-            config.loss_chunk,
+            if config.trainer.runs_script() {
+                TRL_CHUNK
+            } else {
+                config.loss_chunk
+            },
             self.by_length(width)
         );
+        text += &self.rented(width);
         text += &knobs("a card", self.cuda, width);
         text += &knobs("the processor", self.cpu, width);
         text
@@ -178,6 +211,33 @@ impl Shown<'_> {
         table(["Part", "Card", "its host", "Processor"], &rows, width)
     }
 
+    /// What a run costs elsewhere, or nothing.
+    fn rented(&self, width: usize) -> String {
+        if self.rentals.is_empty() {
+            return String::new();
+        }
+        let row = |rental: &Rental| {
+            let flavour = &rental.flavour;
+            let usd = rental.hours.map(|hours| hours * flavour.usd_per_hour);
+            [
+                flavour.name.to_owned(),
+                format!("{} × {} GB", flavour.cards, flavour.card_gib),
+                if rental.fits { "yes" } else { "no" }.to_owned(),
+                format!("{:.2}", flavour.usd_per_hour),
+                rental
+                    .hours
+                    .map_or_else(String::new, |hours| format!("{hours:.1}")),
+                usd.map_or_else(String::new, |usd| format!("{usd:.2}")),
+            ]
+        };
+        let rows: Vec<_> = self.rentals.iter().map(row).collect();
+        let heads = ["Flavour", "Cards", "Fits", "$ an hour", "Hours", "$"];
+        format!(
+            "\nHugging Face Jobs, prices of {PRICES_AS_OF}; hours are an estimate: a third of the cards' peak\n{}",
+            table(heads, &rows, width)
+        )
+    }
+
     fn by_length(&self, width: usize) -> String {
         let row = |length: &Length| {
             let configured = length.tokens == self.config.max_length;
@@ -222,14 +282,10 @@ fn knobs(place: &str, forecast: &MemoryForecast, width: usize) -> String {
 }
 
 /// Returns the smallest card that suffices, in GiB as it is sold.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a size"
-)]
 fn card(peak_bytes: u64) -> Option<u64> {
-    let usable = |gib: u64| ((gib << 30) as f64 * USABLE) as u64;
-    CARDS.into_iter().find(|gib| usable(*gib) >= peak_bytes)
+    CARDS
+        .into_iter()
+        .find(|gib| usable_bytes(*gib) >= peak_bytes)
 }
 
 fn gigabytes(bytes: u64) -> String {
