@@ -17,6 +17,7 @@ mod init;
 mod inspect;
 mod label;
 mod label_terminal;
+mod live_table;
 mod merge;
 mod merge_runs;
 mod perplexity;
@@ -32,6 +33,7 @@ mod stop_signal;
 mod template;
 mod train;
 mod tuning_error;
+mod watching;
 
 use std::io::IsTerminal as _;
 use std::panic::AssertUnwindSafe;
