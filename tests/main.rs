@@ -41,6 +41,12 @@ mod labelling_page;
 /// The same in a spreadsheet.
 mod label_sheet;
 
+/// What is seen of a run that goes on, in a terminal.
+mod live_view;
+
+/// The same in a browser.
+mod watch_page;
+
 /// Looks before the end, and at people already used.
 mod looks;
 

@@ -197,7 +197,7 @@ impl Asking {
                 }
                 .into());
             }
-            self.tell(speaker.role, &stored.reply, true);
+            self.tell(speaker, &stored.reply, true);
             return Ok(stored.reply.clone());
         }
         let known = match (&self.known, &speaker.known_as) {
@@ -233,7 +233,7 @@ impl Asking {
         if let Some(held) = held {
             held.pay(reply.usage);
         }
-        self.tell(speaker.role, &reply, source.is_some());
+        self.tell(speaker, &reply, source.is_some());
         Ok(reply)
     }
 
@@ -374,6 +374,7 @@ impl Asking {
         }
         self.emit(Event::CallRetried {
             role: speaker.role,
+            model: speaker.planned.name.clone(),
             error: error.to_string(),
         });
         if settled.is_away {
@@ -417,10 +418,12 @@ impl Asking {
         }
     }
 
-    fn tell(&self, role: CallRole, reply: &ChatReply, stored: bool) {
+    fn tell(&self, speaker: &Speaker, reply: &ChatReply, stored: bool) {
         (self.listener)(Event::CallFinished {
-            role,
+            role: speaker.role,
+            model: speaker.planned.name.clone(),
             usage: reply.usage,
+            places: (!stored).then(|| speaker.server.used()),
             stored,
         });
     }

@@ -110,7 +110,6 @@ impl<'a> Engine<'a> {
             .collect();
         self.asking.emit(Event::SimulationStarted {
             conversations: count(speeches.len() * self.arms.len()),
-            already_done: count(done.len()),
         });
         let mut lanes: Vec<Lane<'_>> = self
             .arms
@@ -144,8 +143,15 @@ impl<'a> Engine<'a> {
                         repeat,
                     };
                     match done.remove(&id.to_string()).unwrap_or_default() {
-                        (Some(held), Some(scores)) => pairs.push((held, scores)),
-                        (Some(held), None) => scoring.push(self.score(persona, held, None)),
+                        (Some(held), Some(scores)) => {
+                            self.tell_held(&held, true);
+                            self.tell_scored(&scores, true);
+                            pairs.push((held, scores));
+                        }
+                        (Some(held), None) => {
+                            self.tell_held(&held, true);
+                            scoring.push(self.score(persona, held, None));
+                        }
                         (None, _) => {
                             let key = self.reuse.conversation_key(&id, persona);
                             if let Some(known) = self.known_conversation(key.as_ref())? {
@@ -238,9 +244,24 @@ impl<'a> Engine<'a> {
         if let (Some(tracer), Some(start)) = (asking.tracer(), start) {
             tracer.conversation(&conversation, start);
         }
-        let (id, termination) = (conversation.id.clone(), conversation.termination);
-        asking.emit(Event::ConversationFinished { id, termination });
+        self.tell_held(&conversation, false);
         Ok(conversation)
+    }
+
+    fn tell_held(&self, conversation: &Conversation, stored: bool) {
+        self.asking.emit(Event::ConversationFinished {
+            id: conversation.id.clone(),
+            termination: conversation.termination,
+            stored,
+        });
+    }
+
+    fn tell_scored(&self, scores: &ConversationScore, stored: bool) {
+        self.asking.emit(Event::ConversationScored {
+            id: scores.conversation.clone(),
+            overall: scores.overall.clone(),
+            stored,
+        });
     }
 
     /// Returns the conversation that an earlier run held under `key`.
@@ -265,14 +286,14 @@ impl<'a> Engine<'a> {
         let (store, run) = (asking.store(), asking.run());
         if let Some((key, known)) = known {
             store.adopt_conversation(run, &known, &key).await?;
-            let (id, termination) = (conversation.id.clone(), conversation.termination);
-            asking.emit(Event::ConversationFinished { id, termination });
+            self.tell_held(&conversation, true);
         }
         let key = self.reuse.score_key(persona, &conversation);
         let known = match key.as_ref().filter(|_| self.looks_back) {
             Some(key) => store.known_score(run, key)?.map(|known| (key, known)),
             None => None,
         };
+        let is_known = known.is_some();
         let scores = if let Some((key, known)) = known {
             store.adopt_score(run, &known, key).await?;
             known.value
@@ -286,8 +307,7 @@ impl<'a> Engine<'a> {
             scores
         };
         asking.leave(&conversation.id.to_string());
-        let (id, overall) = (scores.conversation.clone(), scores.overall.clone());
-        asking.emit(Event::ConversationScored { id, overall });
+        self.tell_scored(&scores, is_known);
         Ok((conversation, scores))
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use shipworthy_rubrics::Rubric;
 use shipworthy_schema::yaml::YamlError;
 use shipworthy_schema::{
-    Conversation, ConversationScore, Digest, Evaluation, JudgedPair, ModelName, ModelSource,
+    Conversation, ConversationScore, Digest, Evaluation, Event, JudgedPair, ModelName, ModelSource,
     Persona, Plan, Regression, ServedIdentity,
 };
 use thiserror::Error;
@@ -268,6 +268,7 @@ async fn evaluate_until(
     let Some(_lock) = store.lock_run(&run)? else {
         return Err(EvaluationError::Busy { run });
     };
+    listener(Event::RunStarted { run: run.clone() });
     let reuse = Reuse::new(&plan, &reuse, &found);
     let speakers = reuse.speakers();
     store.put_speakers(&run, &speakers)?;

@@ -15,6 +15,7 @@ pub mod asking;
 pub mod budget;
 pub mod halt;
 mod known_replies;
+pub mod progress;
 pub mod reuse;
 pub mod scoring;
 pub mod simulation;
@@ -54,6 +55,7 @@ pub mod tuning;
 mod human_check;
 pub mod labelling;
 pub mod loopback;
+pub mod watching;
 
 pub mod run_directory;
 mod warnings;

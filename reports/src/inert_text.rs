@@ -25,6 +25,20 @@ pub fn one_line(text: &str) -> String {
     line
 }
 
+/// Returns `text` with its lines, and with every character that is invisible and changes how others are
+/// shown as `<U+202E>`, for pages whose script makes text of it.
+pub fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.replace("\r\n", "\n").chars() {
+        if is_unsafe(c) && !matches!(c, '\n' | '\t') {
+            shown.push_str(&format!("<U+{:04X}>", u32::from(c)));
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
 /// Returns the first `max_chars` characters of `text`, with an ellipsis where something is left
 /// out; a cut falls between words if one ends in the last quarter.
 pub(crate) fn cut(text: &str, max_chars: usize) -> String {
@@ -91,7 +105,7 @@ pub(crate) fn is_unsafe(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{cut, inert_json, one_line};
+    use super::{cut, inert_json, one_line, visible};
     use test_case::test_case;
 
     #[test_case("plain text, zoë 👩‍🚀", "plain text, zoë 👩‍🚀"; "harmless text stays")]
@@ -117,5 +131,11 @@ mod tests {
         assert!(json.is_ascii(), "{json}");
         assert!(!json.contains("##"), "{json}");
         assert_eq!(serde_json::from_str::<String>(&json).unwrap(), value);
+    }
+
+    #[test]
+    fn pages_show_what_is_invisible_and_keep_lines() {
+        let text = "a\r\n\tb\u{202e}c\u{1b}\n\u{200d}";
+        assert_eq!(visible(text), "a\n\tb<U+202E>c<U+001B>\n\u{200d}");
     }
 }

@@ -53,7 +53,7 @@ pub use cost_text::amount_text;
 pub use decision_json::decision_json;
 pub use github_annotations::github_annotations;
 pub use html::html;
-pub use inert_text::{inert_json, one_line};
+pub use inert_text::{inert_json, one_line, visible};
 pub use inspect_log::inspect_log;
 pub use junit::{junit, junit_invalid};
 pub use lm_eval::{lm_eval_results, lm_eval_samples, task_name};

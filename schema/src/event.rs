@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{ConversationId, Outcome, Termination, Usage};
+use crate::{ConversationId, ModelName, Outcome, Termination, Usage};
 
 /// Whose call it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -14,23 +14,40 @@ pub enum CallRole {
     Judge,
 }
 
-/// Something that happened during an evaluation; the progress bar and the log read these.
+/// How many calls a server has at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerPlaces {
+    /// Calls under way.
+    pub in_use: u32,
+    /// The most that it is given now.
+    pub limit: u32,
+}
+
+/// Something that happened during an evaluation; the live view and the log read these.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
 pub enum Event {
-    /// Conversations begin.
+    /// The run has a name.
+    RunStarted {
+        /// Its id.
+        run: String,
+    },
+    /// Conversations begin, or go on after a look at them; all that are planned so far end from here
+    /// on, the ones that ended before as stored.
     SimulationStarted {
-        /// Conversations planned.
+        /// Conversations planned so far, with all models.
         conversations: u32,
-        /// Of these, finished in an earlier process.
-        already_done: u32,
     },
     /// A model answered.
     CallFinished {
         /// Whose call.
         role: CallRole,
+        /// The model's name in the project.
+        model: ModelName,
         /// Tokens.
         usage: Usage,
+        /// Its server after the call; `None` where no call was made.
+        places: Option<ServerPlaces>,
         /// Whether the reply came from the store instead of a model.
         stored: bool,
     },
@@ -38,6 +55,8 @@ pub enum Event {
     CallRetried {
         /// Whose call.
         role: CallRole,
+        /// The model's name in the project.
+        model: ModelName,
         /// What went wrong.
         error: String,
     },
@@ -59,6 +78,8 @@ pub enum Event {
         id: ConversationId,
         /// Why.
         termination: Termination,
+        /// Whether it was held before, by this run or an earlier one.
+        stored: bool,
     },
     /// A conversation has its scores.
     ConversationScored {
@@ -66,6 +87,8 @@ pub enum Event {
         id: ConversationId,
         /// Overall score.
         overall: Outcome,
+        /// Whether it had them before, from this run or an earlier one.
+        stored: bool,
     },
     /// Pairs of whole conversations are judged from now on.
     PairsStarted {

@@ -48,7 +48,7 @@ pub use cost::{CallSums, Cost, CostPart, Currency, Tally};
 pub use decision::{Decision, Reason, Verdict};
 pub use digest::Digest;
 pub use evaluation::Evaluation;
-pub use event::{CallRole, Event};
+pub use event::{CallRole, Event, ServerPlaces};
 pub use human::{
     HumanAgreement, HumanAnswer, HumanCheck, HumanConflict, HumanDifference, HumanGrade,
     HumanLabel, HumanRater, HumanValue, InvalidAnswer,

@@ -120,6 +120,16 @@ pub enum SimulatorPlan {
     },
 }
 
+impl SimulatorPlan {
+    /// Returns the model that plays, if one does.
+    pub fn model(&self) -> Option<&ModelRef> {
+        match self {
+            Self::RuleBased { .. } => None,
+            Self::Llm { model, .. } => Some(model),
+        }
+    }
+}
+
 /// A rubric by name and content.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RubricRef {

@@ -114,6 +114,12 @@ impl Browser {
         reason = "parameters are written where they are passed"
     )]
     pub(crate) fn call(&mut self, method: &str, parameters: Value) -> Value {
+        self.try_call(method, &parameters)
+            .unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// Calls a method of the protocol and returns its result or its error.
+    fn try_call(&mut self, method: &str, parameters: &Value) -> Result<Value, Value> {
         self.n_calls += 1;
         let mut message = json!({"id": self.n_calls, "method": method, "params": parameters});
         if let Some(session) = &self.session {
@@ -130,8 +136,10 @@ impl Browser {
                 .recv_timeout(left)
                 .unwrap_or_else(|error| panic!("{method}: {error}"));
             if answer["id"] == self.n_calls {
-                assert!(answer["error"].is_null(), "{method}: {answer}");
-                return answer["result"].clone();
+                return match &answer["error"] {
+                    Value::Null => Ok(answer["result"].clone()),
+                    error => Err(error.clone()),
+                };
             }
             self.events.push(answer);
         }
@@ -156,14 +164,20 @@ impl Browser {
 
     /// Returns what an expression comes to in the page.
     pub(crate) fn ask(&mut self, expression: &str) -> Value {
+        self.try_ask(expression)
+            .unwrap_or_else(|error| panic!("{expression}: {error}"))
+    }
+
+    /// Returns what an expression comes to, or why there was no page to ask.
+    fn try_ask(&mut self, expression: &str) -> Result<Value, Value> {
         let parameters =
             json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
-        let answer = self.call("Runtime.evaluate", parameters);
+        let answer = self.try_call("Runtime.evaluate", &parameters)?;
         assert!(
             answer["exceptionDetails"].is_null(),
             "{expression}: {answer}"
         );
-        answer["result"]["value"].clone()
+        Ok(answer["result"]["value"].clone())
     }
 
     /// Returns the text that an expression comes to.
@@ -175,10 +189,10 @@ impl Browser {
             .to_owned()
     }
 
-    /// Waits until an expression is true.
+    /// Waits until an expression is true, if need be in a page that takes this one's place.
     pub(crate) fn wait_for(&mut self, expression: &str) {
         let until = Instant::now() + PATIENCE;
-        while self.ask(expression) != true {
+        while self.try_ask(expression) != Ok(json!(true)) {
             assert!(Instant::now() < until, "never true: {expression}");
             std::thread::sleep(Duration::from_millis(20));
         }

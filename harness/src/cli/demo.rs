@@ -33,6 +33,7 @@ impl Demo {
             is_fresh: false,
             shard: None,
             candidates_only: false,
+            watch: false,
             exit_zero: self.exit_zero,
         };
         eval::evaluate_project(printer, &config, &options)

@@ -1,5 +1,5 @@
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
@@ -7,6 +7,7 @@ use shipworthy_harness::config::Config;
 use shipworthy_harness::evaluation::{Done, EvaluationError, Start, evaluate};
 use shipworthy_harness::halt::{Halt, HaltReason};
 use shipworthy_harness::preparation::{Servers, personas_of_run, prepare};
+use shipworthy_harness::progress::RunProgress;
 use shipworthy_harness::regression::{Bar, Baseline};
 use shipworthy_harness::run_directory::{self, PAGE, REPORT, TRANSCRIPTS};
 use shipworthy_harness::shard::Shard;
@@ -18,6 +19,7 @@ use super::error::{Failure, Kind, RESUME};
 use super::printer::Printer;
 use super::project::{ConfigPath, DEFAULT_CONFIG, Project, environment};
 use super::stop_signal::StopSignal;
+use super::watching::Watching;
 use super::{Outcome, call_times, dry_run, exit_code, gate, interrupted, progress};
 
 /// Let held-out people talk with the models, score, compare, decide, report
@@ -47,6 +49,10 @@ pub(crate) struct Eval {
     /// Print the most calls, tokens, money and time it can take, make no call, and exit with 0
     #[arg(long, conflicts_with_all = ["resume", "exit_zero"])]
     dry_run: bool,
+    /// Serve a page on this machine that shows the run while it goes on and becomes its report in the
+    /// end; pages that are open then have 10 seconds to get it
+    #[arg(long, conflicts_with = "dry_run")]
+    watch: bool,
     /// Exit with 0 whatever the verdict is
     #[arg(long)]
     exit_zero: bool,
@@ -67,6 +73,7 @@ impl Eval {
             is_fresh: self.fresh,
             shard: self.shard,
             candidates_only: self.candidates_only,
+            watch: self.watch,
             exit_zero: self.exit_zero,
         };
         evaluate_project(printer, &self.path.file(), &options)
@@ -74,6 +81,10 @@ impl Eval {
 }
 
 /// How to evaluate.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub(super) struct Options {
     pub(super) start: Start,
     /// Whether earlier runs answer nothing.
@@ -81,12 +92,22 @@ pub(super) struct Options {
     pub(super) shard: Option<Shard>,
     /// Whether the baseline is a file's.
     pub(super) candidates_only: bool,
+    /// Whether a page shows the run while it goes on.
+    pub(super) watch: bool,
     pub(super) exit_zero: bool,
 }
 
 /// Evaluates the project whose configuration is at `config` and reports.
 pub(super) fn evaluate_project(printer: &Printer, config: &Path, options: &Options) -> Outcome {
-    evaluate_and_report(printer, config, options).map_err(|mut failure| {
+    let mut watching = None;
+    let outcome = evaluate_and_report(printer, config, options, &mut watching);
+    if let Some(watching) = watching {
+        watching.finish(match &outcome {
+            Ok(_) => "what came out is in the terminal",
+            Err(failure) => &failure.message,
+        });
+    }
+    outcome.map_err(|mut failure| {
         // Hints name the command as it would have to be typed here.
         let mut command = "shipworthy eval".to_owned();
         if config != Path::new(DEFAULT_CONFIG) {
@@ -106,7 +127,12 @@ pub(super) fn evaluate_project(printer: &Printer, config: &Path, options: &Optio
     })
 }
 
-fn evaluate_and_report(printer: &Printer, config: &Path, options: &Options) -> Outcome {
+fn evaluate_and_report(
+    printer: &Printer,
+    config: &Path,
+    options: &Options,
+    watching: &mut Option<Watching>,
+) -> Outcome {
     let start = options.start;
     let (project, mut parsed) = Project::load(config)?;
     let bar = if options.candidates_only {
@@ -170,7 +196,13 @@ fn evaluate_and_report(printer: &Printer, config: &Path, options: &Options) -> O
         count(pool.max_turns, "turn"),
     ));
     let personas_text = prepared.personas_text.clone();
-    let (listener, bar) = progress::listener(printer);
+    let progress = RunProgress::of(&prepared.plan, prepared.prices.clone());
+    let progress = Arc::new(Mutex::new(progress));
+    if options.watch {
+        *watching = Some(Watching::start(printer, &progress, &store)?);
+    }
+    let watch = watching.as_ref().map(Watching::watch);
+    let (listener, bar) = progress::listener(printer, progress, watch);
     let servers = Arc::clone(&prepared.servers);
     let tracing = Settings::of(&parsed.tracing, &environment);
     let done = runtime.block_on(async {
@@ -220,6 +252,9 @@ fn evaluate_and_report(printer: &Printer, config: &Path, options: &Options) -> O
     run_directory::write(&directory, &evaluation, &personas_text)?;
     let took = Took::of(&store, &run)?;
     show(printer, &run, &evaluation, &directory, &took);
+    if let Some(watching) = watching {
+        watching.report = Some(directory.join(PAGE));
+    }
     Ok(if options.exit_zero {
         exit_code::SUCCESS
     } else {

@@ -159,11 +159,10 @@ fn serve(
         printer.note(&format!("{count} conversations to score at"));
         printer.note(&format!("  {}", site.address()));
         printer.note("for everybody on this machine who has the address; Ctrl-C ends it");
-        tokio::select! {
-            never = site.serve() => match never {},
-            stopped = tokio::signal::ctrl_c() => stopped
-                .map_err(|error| Failure::new(Kind::Internal, format!("no signals: {error}"))),
-        }
+        let mut stopped = Ok(());
+        site.serve_until(async { stopped = tokio::signal::ctrl_c().await })
+            .await;
+        stopped.map_err(|error| Failure::new(Kind::Internal, format!("no signals: {error}")))
     })
 }
 

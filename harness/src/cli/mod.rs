@@ -18,6 +18,7 @@ mod init;
 mod inspect;
 mod label;
 mod label_terminal;
+mod live_table;
 mod merge;
 mod merge_runs;
 mod page;
@@ -34,6 +35,7 @@ mod stop_signal;
 mod template;
 mod train;
 mod tuning_error;
+mod watching;
 
 use std::io::IsTerminal as _;
 use std::panic::AssertUnwindSafe;

@@ -45,6 +45,13 @@ impl Printer {
             .clamp(60, 120)
     }
 
+    /// Returns the columns of the terminal that progress is drawn on.
+    pub(crate) fn progress_width() -> usize {
+        let size = terminal_size::terminal_size_of(std::io::stderr());
+        size.map_or(80, |(width, _)| usize::from(width.0))
+            .clamp(60, 120)
+    }
+
     /// Writes `text` to stdout; a reader that went away is no error.
     pub(crate) fn data(&self, text: &str) {
         let mut stdout = std::io::stdout().lock();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use shipworthy_reports::visible;
 use shipworthy_schema::{HumanAnswer, HumanLabel, Role};
 
 use super::{Item, Labelling, LabellingError, Rater};
@@ -83,7 +84,7 @@ fn items(rater: &Rater, items: &[&Item], given: &BTreeMap<String, HumanLabel>) -
                 Role::User => "person",
                 Role::System | Role::Assistant => "assistant",
             };
-            json!({ "who": who, "text": text })
+            json!({ "who": who, "text": visible(text) })
         });
         let questions = item.questions.iter().map(|question| {
             let options = question.options.iter();

@@ -8,6 +8,9 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; c
      img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
      require-trusted-types-for 'script'; trusted-types 'none'";
 
+/// What is left to say of a document that brings its own policy.
+const DOCUMENT_POLICY: &str = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
 /// What a page's reader gets.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -21,6 +24,15 @@ impl Answer {
     /// A page; it may load a style, a script and data from beside it, and nothing else.
     pub fn html(text: &'static str) -> Self {
         Self::new(StatusCode::OK, "text/html; charset=utf-8", text)
+    }
+
+    /// A page that holds all of itself, and a policy of its own that says so.
+    pub fn document(text: String) -> Self {
+        let answer = Self::new(StatusCode::OK, "text/html; charset=utf-8", text);
+        Self {
+            policy: DOCUMENT_POLICY,
+            ..answer
+        }
     }
 
     /// A page's style.

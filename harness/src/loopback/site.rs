@@ -11,6 +11,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use super::{Answer, Token};
 
@@ -23,6 +24,9 @@ const LARGEST_DISCARD: usize = 8 * 1024 * 1024;
 
 /// How long a browser may take for the head of a request, and for a body that is not wanted.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long the end waits for answers under way.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// Says why there is no page.
 #[derive(Debug, Error)]
@@ -92,29 +96,46 @@ impl<P: Pages> Site<P> {
         format!("http://127.0.0.1:{}/{}/", self.port, self.token.as_str())
     }
 
-    /// Answers browsers until the future is dropped.
-    pub async fn serve(self) -> Infallible {
+    /// Answers browsers until `stop` is ready; answers under way are sent then.
+    pub async fn serve_until(self, stop: impl Future) {
         let site = Arc::new(self);
+        let (closing, closed) = tokio::sync::watch::channel(());
+        let mut connections = JoinSet::new();
+        tokio::pin!(stop);
         loop {
-            let Ok((stream, _)) = site.listener.accept().await else {
+            let accepted = tokio::select! {
+                _ = &mut stop => break,
+                accepted = site.listener.accept() => accepted,
+            };
+            while connections.try_join_next().is_some() {}
+            let Ok((stream, _)) = accepted else {
                 // Out of file handles: some will be given back.
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
-            let site = Arc::clone(&site);
-            tokio::spawn(async move {
+            let (site, mut closed) = (Arc::clone(&site), closed.clone());
+            connections.spawn(async move {
                 let answer = service_fn(|request| {
                     let site = Arc::clone(&site);
                     async move { Ok::<_, Infallible>(site.respond(request).await) }
                 });
-                // A browser that goes away is no fault of ours.
-                let _ = hyper::server::conn::http1::Builder::new()
+                let connection = hyper::server::conn::http1::Builder::new()
                     .timer(TokioTimer::new())
                     .header_read_timeout(PATIENCE)
-                    .serve_connection(TokioIo::new(stream), answer)
-                    .await;
+                    .serve_connection(TokioIo::new(stream), answer);
+                tokio::pin!(connection);
+                // A browser that goes away is no fault of ours.
+                tokio::select! {
+                    _ = connection.as_mut() => return,
+                    _ = closed.changed() => {}
+                }
+                connection.as_mut().graceful_shutdown();
+                let _ = connection.await;
             });
         }
+        drop(closing);
+        let ended = async { while connections.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(LAST_ANSWERS, ended).await;
     }
 
     async fn respond(&self, mut request: Request<Incoming>) -> Response<Full<Bytes>> {

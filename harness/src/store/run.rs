@@ -1,5 +1,5 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use shipworthy_schema::{Conversation, ConversationScore, Digest, Plan, Verdict};
+use shipworthy_schema::{Conversation, ConversationId, ConversationScore, Digest, Plan, Verdict};
 
 use super::{Store, StoreError};
 
@@ -302,6 +302,42 @@ impl Store {
         let mut scores: Vec<ConversationScore> = self.column(run, "score")?;
         scores.sort_by(|a, b| a.conversation.cmp(&b.conversation));
         Ok(scores)
+    }
+
+    /// Returns a conversation of `run`, if it ended.
+    pub fn conversation(
+        &self,
+        run: &str,
+        id: &ConversationId,
+    ) -> Result<Option<Conversation>, StoreError> {
+        self.one(run, id, "conversation")
+    }
+
+    /// Returns the scores of a conversation of `run`, if it has any.
+    pub fn score(
+        &self,
+        run: &str,
+        id: &ConversationId,
+    ) -> Result<Option<ConversationScore>, StoreError> {
+        self.one(run, id, "score")
+    }
+
+    fn one<T: serde::de::DeserializeOwned>(
+        &self,
+        run: &str,
+        id: &ConversationId,
+        noun: &str,
+    ) -> Result<Option<T>, StoreError> {
+        let thread = id.to_string();
+        let select = format!("SELECT {noun} FROM {noun}s WHERE run = ?1 AND thread = ?2");
+        let json: Option<String> = self.read(|connection| {
+            let mut statement = connection.prepare(&select)?;
+            statement
+                .query_row([run, &thread], |row| row.get(0))
+                .optional()
+        })?;
+        json.map(|json| self.parse(&format!("{noun} {thread} of run {run}"), &json))
+            .transpose()
     }
 
     pub(super) fn column<T: serde::de::DeserializeOwned>(

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use shipworthy_backends::{ChatError, ChatModel};
-use shipworthy_schema::{Digest, ModelRef, ModelSource};
+use shipworthy_schema::{Digest, ModelRef, ModelSource, ServerPlaces};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub(crate) use self::backoff::backoff;
@@ -144,6 +144,14 @@ impl Server {
     /// Returns its base URL, or the name of the model that is its own.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Returns how many calls are under way, and the most that may be.
+    pub(crate) fn used(&self) -> ServerPlaces {
+        let limit = self.lock().permits;
+        let in_use = limit.saturating_sub(self.slots.available_permits());
+        let [in_use, limit] = [in_use, limit].map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+        ServerPlaces { in_use, limit }
     }
 
     /// Tells whether it is another process, which may come back.
