@@ -42,9 +42,11 @@ mod markdown;
 mod model_card;
 mod pairs_jsonl;
 mod regression;
+mod run_difference;
 mod scores_csv;
 mod terminal;
 mod transcripts_jsonl;
+mod trend;
 
 mod training;
 
@@ -62,6 +64,7 @@ pub use model_card::{eval_results, model_index};
 pub use pairs_jsonl::pairs_jsonl;
 pub use reason_text::reason_text;
 pub use regression::{regression_json, regression_terminal};
+pub use run_difference::{run_difference_json, run_difference_markdown, run_difference_terminal};
 pub use scores_csv::scores_csv;
 pub use terminal::{bullets, compare_terminal, headline, table, terminal};
 pub use training::{
@@ -70,4 +73,5 @@ pub use training::{
     training_markdown, training_terminal, training_warning_text,
 };
 pub use transcripts_jsonl::transcripts_jsonl;
+pub use trend::{trend_json, trend_terminal};
 pub use verdict_text::VerdictText;

@@ -4,6 +4,7 @@ mod byte_progress;
 mod call_times;
 mod compare;
 mod demo;
+mod diff_runs;
 mod doctor;
 mod dry_run;
 mod error;

@@ -11,6 +11,9 @@ mod evaluation;
 // What each format says.
 mod snapshots;
 
+// Runs beside each other, and a metric over runs.
+mod history;
+
 // What each format does with text that wants to be more than text.
 mod hostile;
 
