@@ -11,6 +11,9 @@ mod evaluation;
 // What each format says.
 mod snapshots;
 
+// The regression gate.
+mod gate;
+
 // Runs beside each other, and a metric over runs.
 mod history;
 
