@@ -11,6 +11,9 @@ mod evaluation;
 // What each format says.
 mod snapshots;
 
+// The section on people's labels.
+mod human;
+
 // The regression gate.
 mod gate;
 
