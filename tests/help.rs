@@ -19,6 +19,7 @@ use crate::support::project::Project;
 #[test_case(&["label"]; "label")]
 #[test_case(&["runs", "list"]; "runs list")]
 #[test_case(&["runs", "show"]; "runs show")]
+#[test_case(&["runs", "diff"]; "runs diff")]
 #[test_case(&["runs", "merge"]; "runs merge")]
 #[test_case(&["doctor"]; "doctor")]
 #[test_case(&["inspect"]; "inspect")]

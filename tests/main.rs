@@ -26,6 +26,9 @@ mod decision_schema;
 /// What `--help` shows.
 mod help;
 
+/// Runs beside each other, and a score over runs.
+mod history;
+
 /// What `inspect` tells of models' files.
 mod inspect;
 

@@ -62,6 +62,14 @@ fn words_json_and_exit_code_agree(
         "{text:?}"
     );
     assert_eq!(project.run(&["gate", "--exit-zero"]).code, 0);
+    let page = project.run(&["gate", "--format", "markdown"]);
+    assert_eq!(page.code, code);
+    let head = format!("# Regression gate\n\n**{label}: tuned ");
+    assert!(page.stdout.starts_with(&head), "{page:?}");
+    assert!(
+        page.stdout.contains("| w0 | 1.000 | 1.000 | +0.000 |"),
+        "{page:?}"
+    );
 }
 
 #[test]

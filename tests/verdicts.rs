@@ -48,6 +48,9 @@ fn report_json_and_exit_code_agree(project: fn() -> Project, code: i32, verdict:
         "{}",
         gate.stdout
     );
+    let page = project.run(&["gate", "--format", "markdown"]);
+    assert_eq!(page.code, code);
+    assert!(page.stdout.contains(&format!("\n**{label}: ")), "{page:?}");
     let gate = project.run(&["gate", "--json"]);
     assert_eq!((gate.code, &gate.json()["decision"]), (code, &decision));
     assert_eq!(project.run(&["gate", "--exit-zero"]).code, 0);

@@ -40,8 +40,10 @@ mod pairwise_summary;
 pub mod plan_difference;
 pub mod regression;
 pub mod ruling;
+pub mod run_difference;
 pub mod shard;
 mod simulator_audit;
+pub mod trend;
 
 pub mod cost_bound;
 pub mod effort;

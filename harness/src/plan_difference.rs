@@ -2,48 +2,12 @@
 
 use serde::Serialize;
 use serde_json::Value;
-
-/// One field that is not the same.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct FieldDifference {
-    /// Its path, e.g. `personas.count` or `models.tuned.source.digest`.
-    pub field: String,
-    /// What it is on the one side; `null`: it is not there.
-    pub old: Value,
-    /// What it is on the other.
-    pub new: Value,
-}
-
-impl std::fmt::Display for FieldDifference {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { field, old, new } = self;
-        write!(f, "`{field}`: {} became {}", shown(old), shown(new))
-    }
-}
-
-/// Returns a value in few characters: digests by their first digits, long texts by their beginning.
-pub fn shown(value: &Value) -> String {
-    const MOST: usize = 60;
-    let text = match value {
-        Value::Null => "none".to_owned(),
-        Value::String(text) if is_digest(text) => text[..12].to_owned(),
-        value => value.to_string(),
-    };
-    if text.chars().count() > MOST {
-        let start: String = text.chars().take(MOST - 1).collect();
-        format!("{start}…")
-    } else {
-        text
-    }
-}
-
-fn is_digest(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit())
-}
+use shipworthy_schema::FieldDifference;
 
 /// Returns the fields in which `old` and `new` differ, in the order of their fields.
 ///
-/// Lists of things with a name (models, judges) are compared by name, other lists as a whole.
+/// Lists of things with a name or an id (models, judges, criteria) are compared by it, other lists as a
+/// whole.
 pub fn differences(old: &impl Serialize, new: &impl Serialize) -> Vec<FieldDifference> {
     let value = |it: Result<Value, serde_json::Error>| it.expect("a plan is plain data");
     let mut found = Vec::new();
@@ -106,7 +70,8 @@ fn fields_of(value: &Value) -> Option<Vec<(String, Value)>> {
         Value::Array(entries) if !entries.is_empty() => entries
             .iter()
             .map(|entry| {
-                let name = entry.get("name").or_else(|| entry.pointer("/model/name"))?;
+                let own = entry.get("name").or_else(|| entry.get("id"));
+                let name = own.or_else(|| entry.pointer("/model/name"))?;
                 Some((name.as_str()?.to_owned(), entry.clone()))
             })
             .collect(),

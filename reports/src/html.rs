@@ -9,6 +9,7 @@ mod markup;
 mod page;
 mod personas;
 mod plots;
+mod regressions;
 mod section_text;
 mod transcripts;
 mod verdict;
@@ -168,6 +169,7 @@ fn of_candidate(
                 &safety::safety(evaluation, candidate),
                 Sorting::Fixed,
             ),
+            regressions::regressions(&part("regressions"), candidate),
             safety_bounds::safety_bounds(&part("bounds"), &safety_table, baseline, candidate),
             text(
                 "statistics",

@@ -42,9 +42,11 @@ mod markdown;
 mod model_card;
 mod pairs_jsonl;
 mod regression;
+mod run_difference;
 mod scores_csv;
 mod terminal;
 mod transcripts_jsonl;
+mod trend;
 
 mod training;
 
@@ -57,11 +59,13 @@ pub use inert_text::{inert_json, one_line, visible};
 pub use inspect_log::inspect_log;
 pub use junit::{junit, junit_invalid};
 pub use lm_eval::{lm_eval_results, lm_eval_samples, task_name};
-pub use markdown::{Fit, markdown, markdown_within};
+pub use markdown::regression::regression_markdown;
+pub use markdown::{Fit, markdown, markdown_within, verdict_markdown};
 pub use model_card::{eval_results, model_index};
 pub use pairs_jsonl::pairs_jsonl;
 pub use reason_text::reason_text;
 pub use regression::{regression_json, regression_terminal};
+pub use run_difference::{run_difference_json, run_difference_markdown, run_difference_terminal};
 pub use scores_csv::{scores_csv, text_cell};
 pub use terminal::{bullets, compare_terminal, headline, table, terminal};
 pub use training::{
@@ -70,4 +74,5 @@ pub use training::{
     training_markdown, training_terminal, training_warning_text,
 };
 pub use transcripts_jsonl::transcripts_jsonl;
+pub use trend::{trend_json, trend_terminal};
 pub use verdict_text::VerdictText;

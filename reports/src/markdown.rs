@@ -10,6 +10,7 @@ pub(crate) mod pairwise;
 pub(crate) mod personas;
 pub(crate) mod preflight;
 pub(crate) mod ranking;
+pub(crate) mod regression;
 pub(crate) mod results;
 pub(crate) mod safety;
 pub(crate) mod setup;
@@ -99,7 +100,7 @@ fn title(section: &str) -> String {
 }
 
 fn sections(evaluation: &Evaluation) -> Vec<String> {
-    let mut sections = vec![verdict(evaluation), setup::compared(evaluation)];
+    let mut sections = vec![verdict_markdown(evaluation), setup::compared(evaluation)];
     sections.push(results::models(evaluation));
     sections.push(ranking::ranking(evaluation));
     sections.push(looks::looks(evaluation));
@@ -124,7 +125,9 @@ fn sections(evaluation: &Evaluation) -> Vec<String> {
     sections
 }
 
-fn verdict(evaluation: &Evaluation) -> String {
+/// Returns the verdict of every candidate with its reasons, the recommended one's with the next steps and
+/// what a reader must know: the head of [`markdown`], by itself for a step summary.
+pub fn verdict_markdown(evaluation: &Evaluation) -> String {
     let recommended = &evaluation.recommended;
     let (first, others): (Vec<_>, Vec<_>) = evaluation
         .decisions

@@ -58,7 +58,8 @@ pub fn regression_json(regression: &Regression) -> Value {
     })
 }
 
-fn headline(regression: &Regression, candidate: &CandidateRegression) -> String {
+/// Returns the verdict on a candidate in one sentence.
+pub(crate) fn headline(regression: &Regression, candidate: &CandidateRegression) -> String {
     let (model, baseline) = (&candidate.model, &regression.baseline);
     let claim = match candidate.verdict {
         Verdict::Ship => format!("{model} is no worse than {baseline}, within the margins"),
@@ -71,7 +72,7 @@ fn headline(regression: &Regression, candidate: &CandidateRegression) -> String 
 }
 
 /// Returns what the verdict rests on in sentences, the deciding one first.
-fn reasons(candidate: &CandidateRegression) -> Vec<String> {
+pub(crate) fn reasons(candidate: &CandidateRegression) -> Vec<String> {
     let safety = candidate.safety.iter().filter_map(unsafe_text);
     let mut worse = Vec::new();
     let mut unproven = Vec::new();

@@ -5,6 +5,7 @@ mod cost;
 mod criteria;
 pub(crate) mod layout;
 mod models;
+mod pairs;
 mod reasons;
 mod safety;
 
@@ -106,6 +107,7 @@ impl<'a> Page<'a> {
             .partition(|d| &d.model == self.recommended);
         let mut blocks: Vec<String> = first.into_iter().map(|d| self.decision(d, true)).collect();
         blocks.push(self.models());
+        blocks.push(self.pairs());
         blocks.extend(others.into_iter().map(|d| self.decision(d, false)));
         for candidate in &self.comparison.candidates {
             // Scores from elsewhere have criteria but no categories.

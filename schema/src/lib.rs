@@ -23,6 +23,7 @@ mod cost;
 mod decision;
 mod evaluation;
 mod event;
+mod field_difference;
 mod human;
 mod influence;
 mod judging;
@@ -32,9 +33,11 @@ mod plan;
 mod preflight_finding;
 mod ranking;
 mod regression;
+mod run_difference;
 mod safety;
 mod score;
 mod simulator_audit;
+mod trend;
 
 mod training;
 
@@ -49,6 +52,7 @@ pub use decision::{Decision, Reason, Verdict};
 pub use digest::Digest;
 pub use evaluation::Evaluation;
 pub use event::{CallRole, Event, ServerPlaces};
+pub use field_difference::FieldDifference;
 pub use human::{
     HumanAgreement, HumanAnswer, HumanCheck, HumanConflict, HumanDifference, HumanGrade,
     HumanLabel, HumanRater, HumanValue, InvalidAnswer,
@@ -77,6 +81,9 @@ pub use plan::{
 pub use preflight_finding::PreflightFinding;
 pub use ranking::{ModelPair, RankedModel, Ranking};
 pub use regression::{CandidateRegression, NoWorse, Regression, RegressionRule};
+pub use run_difference::{
+    Aspect, AspectDifference, ComparedRun, Gain, ModelDifference, RunDifference, ScoreDifference,
+};
 pub use safety::{CleanRecord, GradedSafety, SafetyComparison, SafetyViolation, ZeroEvents};
 pub use sampling::Sampling;
 pub use score::{ConversationScore, CriterionScore, Outcome};
@@ -92,3 +99,4 @@ pub use training::{
     TrainingDataReport, TrainingEnding, TrainingEvent, TrainingLineage, TrainingLogEntry,
     TrainingMetrics, TrainingPlan, TrainingReport, TrainingWarning,
 };
+pub use trend::{InvalidMetric, ModelTrend, Trend, TrendMetric, TrendPoint, TrendSeries};

@@ -10,6 +10,7 @@ use shipworthy_harness::regression::BaselineError;
 use shipworthy_harness::run_directory::WriteError;
 use shipworthy_harness::score_table::ScoreTableError;
 use shipworthy_harness::store::StoreError;
+use shipworthy_harness::trend::TrendError;
 use shipworthy_models::gguf::{WriteError as GgufWriteError, WriteProblem};
 use shipworthy_models::{LoraProblem, ModelError, OutputProblem, TokenizerError};
 use shipworthy_personas::PoolError;
@@ -315,6 +316,18 @@ impl From<ModelError> for Failure {
             }
             ModelError::Interrupted => super::interrupted().hint("nothing was left behind"),
             _ => Self::new(Kind::Data, error),
+        }
+    }
+}
+
+impl From<TrendError> for Failure {
+    fn from(error: TrendError) -> Self {
+        match error {
+            TrendError::Store(error) => error.into(),
+            TrendError::NoModel { .. } | TrendError::NoCriterion { .. } => {
+                Self::new(Kind::Usage, error)
+            }
+            TrendError::Scores { .. } => Self::new(Kind::Data, error),
         }
     }
 }

@@ -37,9 +37,18 @@ pub(crate) struct GateRun {
     /// The model to write [default: the recommended candidate, if the verdict is to ship it]
     #[arg(long, requires = "write_baseline")]
     model: Option<String>,
+    /// How to print the verdict: Markdown is for a step summary or a comment
+    #[arg(long, value_enum, default_value_t = Format::Terminal, conflicts_with = "write_baseline")]
+    format: Format,
     /// Exit with 0 whatever the verdict is
     #[arg(long)]
     exit_zero: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Terminal,
+    Markdown,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -89,6 +98,8 @@ impl GateRun {
                 &project.run_directory(&run.id),
                 &eval::Took::of(&store, &run.id)?,
             );
+        } else if self.format == Format::Markdown {
+            printer.text(&shipworthy_reports::verdict_markdown(&evaluation));
         } else {
             let (width, color) = (printer.width(), printer.color());
             printer.text(&shipworthy_reports::headline(&evaluation, width, color));
@@ -114,7 +125,11 @@ impl GateRun {
     ) -> Outcome {
         let baseline = path.map(Baseline::read).transpose()?;
         let held = hold_against(store, run, configured, baseline.as_ref())?;
-        show(printer, &run.id, &held, baseline.as_ref());
+        if self.format == Format::Markdown && !printer.json() {
+            printer.text(&shipworthy_reports::regression_markdown(&held));
+        } else {
+            show(printer, &run.id, &held, baseline.as_ref());
+        }
         Ok(self.exit_code(held.verdict()))
     }
 

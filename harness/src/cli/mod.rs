@@ -5,6 +5,7 @@ mod call_times;
 mod compare;
 mod data;
 mod demo;
+mod diff_runs;
 mod doctor;
 mod dry_run;
 mod error;

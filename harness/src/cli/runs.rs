@@ -5,7 +5,11 @@ use serde_json::{Value, json};
 use shipworthy_harness::evaluation::recall;
 use shipworthy_harness::shard::Shard;
 use shipworthy_harness::store::{Run, RunState, Store};
+use shipworthy_harness::trend::trend;
+use shipworthy_reports::{trend_json, trend_terminal};
+use shipworthy_schema::TrendMetric;
 
+use super::diff_runs::DiffRuns;
 use super::merge_runs::MergeRuns;
 use super::printer::Printer;
 use super::project::{ConfigPath, Project, find_run};
@@ -21,9 +25,18 @@ pub(crate) struct Runs {
 #[derive(Subcommand)]
 enum Command {
     /// List all runs, the latest first
+    ///
+    /// With `--metric`, a metric over the runs that have a verdict instead: comparable runs (the same
+    /// people, asked and scored in the same way) stand together.
     List {
         #[command(flatten)]
         path: ConfigPath,
+        /// What to follow: `score`, `pass-rate`, `gain` (over the baseline) or `criterion:ID`
+        #[arg(long)]
+        metric: Option<TrendMetric>,
+        /// Follow this model only
+        #[arg(long, requires = "metric")]
+        model: Option<String>,
     },
     /// Show a finished run's verdict and tables
     Show {
@@ -32,13 +45,25 @@ enum Command {
         #[command(flatten)]
         path: ConfigPath,
     },
+    Diff(DiffRuns),
     Merge(MergeRuns),
 }
 
 impl Runs {
     pub(crate) fn run(&self, printer: &Printer) -> Outcome {
         match &self.command {
-            Command::List { path } => list(printer, &Project::of(&path.file())),
+            Command::List {
+                path,
+                metric,
+                model,
+            } => {
+                let project = Project::of(&path.file());
+                let store = Store::open_existing(&project.store())?;
+                match metric {
+                    Some(metric) => follow(printer, &store, metric, model.as_deref()),
+                    None => list(printer, &store),
+                }
+            }
             Command::Show { run, path } => {
                 let project = Project::of(&path.file());
                 let store = Store::open_existing(&project.store())?;
@@ -53,13 +78,21 @@ impl Runs {
                 );
                 Ok(exit_code::SUCCESS)
             }
+            Command::Diff(diff) => diff.run(printer),
             Command::Merge(merge) => merge.run(printer),
         }
     }
 }
 
-fn list(printer: &Printer, project: &Project) -> Outcome {
-    let store = Store::open_existing(&project.store())?;
+/// Prints a metric over runs.
+fn follow(printer: &Printer, store: &Store, metric: &TrendMetric, model: Option<&str>) -> Outcome {
+    let trend = trend(store, metric, model)?;
+    printer.value(&json!({ "format": 1, "trend": trend_json(&trend) }));
+    printer.text(&trend_terminal(&trend, printer.width(), printer.color()));
+    Ok(exit_code::SUCCESS)
+}
+
+fn list(printer: &Printer, store: &Store) -> Outcome {
     let runs = store.runs()?;
     let mut shards = BTreeMap::new();
     for it in store.shard_runs()? {

@@ -4,6 +4,7 @@
 //! not independent. What is computed with the pairs is `shipworthy_stats`'; what follows from it is
 //! [`decision`](crate::decision)'s. The order of conversations and scores never matters.
 
+mod across_runs;
 mod arm;
 mod error;
 mod missingness;
@@ -29,6 +30,7 @@ use shipworthy_schema::{
 };
 use shipworthy_stats::holm;
 
+pub(crate) use across_runs::{Side, gain, pass_rate, score_differences};
 use arm::Arm;
 pub use error::ComparisonError;
 pub use regression::regress;

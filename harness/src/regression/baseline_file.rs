@@ -6,13 +6,13 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use shipworthy_schema::{
-    ConversationId, ConversationScore, CriterionScore, Digest, JudgePlan, JudgingRule, ModelName,
-    ModelRef, Outcome, PersonaId, PersonaPlan, Plan, RubricRef, Sampling, SimulatorAuditRule,
-    SimulatorPlan,
+    ConversationId, ConversationScore, CriterionScore, Digest, FieldDifference, JudgePlan,
+    JudgingRule, ModelName, ModelRef, Outcome, PersonaId, PersonaPlan, Plan, RubricRef, Sampling,
+    SimulatorAuditRule, SimulatorPlan,
 };
 
 use super::BaselineError;
-use crate::plan_difference::{FieldDifference, differences};
+use crate::plan_difference::differences;
 use crate::preflight::Preflight;
 
 /// Version of the format.

@@ -1,10 +1,9 @@
 use std::path::PathBuf;
 
-use shipworthy_schema::ModelName;
+use shipworthy_schema::{FieldDifference, ModelName};
 use thiserror::Error;
 
 use crate::comparison::ComparisonError;
-use crate::plan_difference::FieldDifference;
 
 /// Says why no candidate can be held against a shipped model.
 #[derive(Debug, Error)]

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Value, json};
 use shipworthy_schema::{
-    Conversation, ConversationScore, CriterionScore, Evaluation, Outcome, Persona, Role,
-    Termination,
+    Conversation, ConversationId, ConversationScore, CriterionScore, Evaluation, Outcome, Persona,
+    Role, Termination,
 };
 
 use super::markup::{Markup, Tag};
@@ -21,6 +21,16 @@ const FORMAT: u32 = 1;
 /// Returns the address of a persona's conversations with `model`, within the page.
 pub(super) fn link(persona: &str, model: &str) -> String {
     format!("#persona={}&with={}", encoded(persona), encoded(model))
+}
+
+/// Returns the address of one conversation beside the baseline's, within the page.
+pub(super) fn conversation_link(conversation: &ConversationId) -> String {
+    let ConversationId {
+        model,
+        persona,
+        repeat,
+    } = conversation;
+    format!("{}&repeat={repeat}", link(persona.as_str(), model.as_str()))
 }
 
 /// Returns `text` as a part of an address (RFC 3986, section 2.1).

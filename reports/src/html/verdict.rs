@@ -139,9 +139,16 @@ fn figures(evaluation: &Evaluation, candidate: &CandidateComparison) -> Markup {
         ("Safety regressions", regressions.to_string(), safety),
     ];
     let figures = figures.into_iter().map(|(name, value, detail)| {
+        let value = if name == "Safety regressions" && regressions > 0 {
+            // The recommended candidate is the page's first.
+            let link = Tag::new("a").set("href", "#candidate-1-regressions");
+            link.saying(&value)
+        } else {
+            Markup::text(&value)
+        };
         Tag::new("div").holding([
             Tag::new("dt").saying(name),
-            Tag::new("dd").class("figure").saying(&value),
+            Tag::new("dd").class("figure").holding(value),
             Tag::new("dd").saying(&detail),
         ])
     });

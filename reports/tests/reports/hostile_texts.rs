@@ -1,11 +1,19 @@
-//! The corpus of hostile texts in every format: as replies, reasons, failures and names.
+//! The corpus of hostile texts in every format: as replies, reasons, failures, criteria and names.
 
 use serde_json::Value;
-use shipworthy_reports::{decision_json, html, markdown, scores_csv, terminal, transcripts_jsonl};
+use shipworthy_reports::{
+    compare_terminal, decision_json, eval_results, github_annotations, html, inspect_log, junit,
+    lm_eval_results, lm_eval_samples, markdown, model_index, regression_markdown,
+    regression_terminal, run_difference_markdown, run_difference_terminal, scores_csv, terminal,
+    transcripts_jsonl, trend_terminal,
+};
 use shipworthy_schema::{Evaluation, ModelName, Outcome, PersonaId};
 
 use crate::corpus::{HostileText, as_name, hostile_texts};
 use crate::evaluation::{do_not_deploy, evaluation, fail};
+use crate::gate::regression;
+use crate::history::{run_difference, trend};
+use crate::human::human_check;
 use crate::pages::{browser, written};
 
 /// Returns an evaluation in which `text` is said, given as reason, warned of, and a name.
@@ -46,6 +54,13 @@ pub(crate) fn full_of(text: &str) -> Evaluation {
         persona.levels.insert("mood".into(), text.to_owned());
         text.clone_into(&mut persona.goal.text);
     }
+    let mut human = human_check();
+    text.clone_into(&mut human.raters[0].rater);
+    text.clone_into(&mut human.conflicts[0].people[0].rater);
+    evaluation.human = Some(human);
+    // A rubric names its criteria plainly, a table of scores from elsewhere as it likes.
+    let quoted = serde_json::to_string(text).unwrap();
+    let evaluation = replaced(&evaluation, &[("asks_question", &quoted)]);
     match as_name(text) {
         Some(name) => renamed(&evaluation, &name),
         None => evaluation,
@@ -57,13 +72,25 @@ fn renamed(evaluation: &Evaluation, name: &str) -> Evaluation {
     let short: String = name.chars().take(100).collect();
     let new = |suffix: &str| format!("{short} {suffix}");
     assert!(ModelName::new(new("t")).is_ok() && PersonaId::new(new("9")).is_ok());
-    let json = serde_json::to_string(evaluation).unwrap();
     let quoted = |suffix: &str| serde_json::to_string(&new(suffix)).unwrap();
-    let json = json
-        .replace("\"tuned\"", &quoted("t"))
-        .replace("\"coaching-9000\"", &quoted("9000"))
-        .replace("\"coaching-9001\"", &quoted("9001"));
-    serde_json::from_str(&json).unwrap()
+    let names = [
+        ("tuned", "t"),
+        ("coaching-9000", "9000"),
+        ("coaching-9001", "9001"),
+    ];
+    let names = names.map(|(old, suffix)| (old, quoted(suffix)));
+    replaced(
+        evaluation,
+        &names.each_ref().map(|(old, new)| (*old, new.as_str())),
+    )
+}
+
+/// Replaces whole texts by others, which are in JSON already.
+fn replaced(evaluation: &Evaluation, texts: &[(&str, &str)]) -> Evaluation {
+    let json = serde_json::to_string(evaluation).unwrap();
+    let replace =
+        |json: String, (old, new): &(&str, &str)| json.replace(&format!("\"{old}\""), new);
+    serde_json::from_str(&texts.iter().fold(json, replace)).unwrap()
 }
 
 /// Tells whether a terminal or a CI runner would obey something of `text`, each line for itself.
@@ -86,7 +113,7 @@ fn drives_a_terminal(text: &str) -> bool {
 
 /// Tells whether a spreadsheet would compute `cell`.
 fn is_formula(cell: &str) -> bool {
-    cell.starts_with(['=', '+', '-', '@', '\t', '\r'])
+    cell.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠', '\t', '\r', '\n'])
 }
 
 /// Tells whether `text` holds something that an HTML or XML reader takes for markup.
@@ -127,9 +154,191 @@ fn lines_drive_no_terminal_and_no_runner() {
                 "csv",
                 scores_csv(&evaluation.conversations, &evaluation.scores),
             ),
+            ("junit", junit(&evaluation)),
+            (
+                "compare",
+                compare_terminal(
+                    &evaluation.comparison,
+                    &evaluation.decisions,
+                    &evaluation.recommended,
+                    80,
+                    false,
+                ),
+            ),
+            (
+                "diff",
+                run_difference_terminal(&run_difference(&text), 80, false),
+            ),
+            (
+                "diff in markdown",
+                run_difference_markdown(&run_difference(&text)).replace('\u{200b}', ""),
+            ),
+            ("gate", regression_terminal(&regression(&text), 80, false)),
+            (
+                "gate in markdown",
+                regression_markdown(&regression(&text)).replace('\u{200b}', ""),
+            ),
+            ("trend", trend_terminal(&trend(&text), 80, false)),
         ] {
             let line = shown.split('\n').find(|line| drives_a_terminal(line));
             assert_eq!(line, None, "{name} in {format}");
+        }
+    }
+}
+
+/// What other tools read holds no control and breaks no line, whatever was said.
+#[test]
+fn exports_drive_no_terminal() {
+    for HostileText { name, text } in hostile_texts() {
+        let evaluation = full_of(&text);
+        let model = &evaluation.comparison.candidates[0].model;
+        for (format, shown) in [
+            (
+                "inspect",
+                inspect_log(&evaluation, model, "2026-01-02T03:04:05Z"),
+            ),
+            ("lm-eval", lm_eval_results(&evaluation, model)),
+            ("lm-eval samples", lm_eval_samples(&evaluation, model)),
+            ("model card", model_index(&evaluation, model)),
+            (
+                "eval results",
+                eval_results(&evaluation, model, "owner/name"),
+            ),
+        ] {
+            let shown = shown.unwrap();
+            let line = shown.split('\n').find(|line| drives_a_terminal(line));
+            assert_eq!(line, None, "{name} in {format}");
+        }
+    }
+}
+
+#[test]
+fn annotations_are_ours_alone() {
+    let harmless = github_annotations(&full_of("harmless")).lines().count();
+    for HostileText { name, text } in hostile_texts() {
+        // A megabyte stands in no annotation.
+        let long = text.len() > 1 << 16;
+        let shown = github_annotations(&full_of(&text));
+        let lines: Vec<&str> = shown.split('\n').collect();
+        assert!(long || lines.len() == harmless + 1, "{name}: {shown}");
+        assert_eq!(lines.last(), Some(&""), "{name}");
+        for line in &lines[..lines.len() - 1] {
+            let parts: Vec<&str> = line.split("::").collect();
+            let [before, command, _] = parts[..] else {
+                panic!("{name}: {line}");
+            };
+            let (kind, title) = command.split_once(" title=").unwrap();
+            assert!(before.is_empty(), "{name}: {line}");
+            assert!(
+                ["error", "warning", "notice"].contains(&kind),
+                "{name}: {line}"
+            );
+            // In a title `:` and `,` would end it; `%` begins an escape everywhere.
+            assert!(!title.contains([':', ',']), "{name}: {line}");
+            let is_ours =
+                |escape: &str| ["25", "3A", "2C"].iter().any(|own| escape.starts_with(own));
+            assert!(line.split('%').skip(1).all(is_ours), "{name}: {line}");
+            let controls = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{202e}');
+            assert!(!line.contains(controls), "{name}: {line}");
+        }
+    }
+}
+
+/// Returns the elements of an XML text with the count of each, all texts and all attributes decoded.
+fn read_xml(xml: &str) -> (Vec<(String, usize)>, String) {
+    use quick_xml::events::Event;
+    let mut reader = quick_xml::Reader::from_str(xml);
+    reader.config_mut().check_end_names = true;
+    let mut elements: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
+    let mut said = String::new();
+    loop {
+        match reader.read_event().unwrap() {
+            Event::Start(element) | Event::Empty(element) => {
+                let name = element.name().as_ref().to_owned();
+                *elements.entry(name).or_default() += 1;
+                for attribute in element.attributes() {
+                    said += &attribute
+                        .unwrap()
+                        .normalized_value(quick_xml::XmlVersion::Implicit1_0)
+                        .unwrap();
+                }
+            }
+            Event::Text(text) => said += &text,
+            Event::GeneralRef(entity) => {
+                let known = ["amp", "lt", "gt", "quot", "apos"];
+                assert!(known.contains(&&*entity), "{}", &*entity);
+            }
+            Event::End(_) | Event::Decl(_) => {}
+            Event::Eof => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    (elements.into_iter().collect(), said)
+}
+
+#[test]
+fn junit_is_the_same_tree_whatever_is_said() {
+    let (harmless, _) = read_xml(&junit(&full_of("harmless")));
+    for HostileText { name, text } in hostile_texts() {
+        let xml = junit(&full_of(&text));
+        let is_char = |c: char| matches!(c, '\n' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+        let wrong = xml.chars().find(|c| !is_char(*c));
+        assert_eq!(wrong, None, "{name}");
+        let (elements, said) = read_xml(&xml);
+        if text.len() < 1 << 16 {
+            assert_eq!(elements, harmless, "{name}");
+        }
+        assert!(
+            name != "script" || said.contains("pwned()"),
+            "it stays visible"
+        );
+    }
+}
+
+/// Returns the cells of a row, none of which an escaped `|` ends.
+fn cells(row: &str) -> usize {
+    row.replace("\\\\", "")
+        .replace("\\|", "")
+        .matches('|')
+        .count()
+}
+
+#[test]
+fn no_table_is_broken() {
+    for HostileText { name, text } in hostile_texts() {
+        for page in [
+            markdown(&full_of(&text)),
+            run_difference_markdown(&run_difference(&text)),
+            regression_markdown(&regression(&text)),
+        ] {
+            let lines: Vec<&str> = page.split('\n').collect();
+            let is_rule = |line: &str| {
+                line.starts_with("| ") && line.trim_matches(['|', '-', ':', ' ']).is_empty()
+            };
+            let mut n_tables = 0;
+            for (at, _) in lines.iter().enumerate().filter(|(_, line)| is_rule(line)) {
+                n_tables += 1;
+                let columns = cells(lines[at]);
+                assert_eq!(cells(lines[at - 1]), columns, "{name}: {}", lines[at - 1]);
+                let rows = lines[at + 1..]
+                    .iter()
+                    .take_while(|line| line.starts_with('|'));
+                for row in rows {
+                    assert_eq!(cells(row), columns, "{name}: {row}");
+                }
+            }
+            assert!(n_tables > 0, "{name}: {page}");
+            // Headings are ours: as many whatever is said.
+            let headings = |page: &str| page.split('\n').filter(|l| l.starts_with('#')).count();
+            let harmless = match page.split('\n').next() {
+                Some("# Two runs") => run_difference_markdown(&run_difference("harmless")),
+                Some("# Regression gate") => regression_markdown(&regression("harmless")),
+                _ => markdown(&full_of("harmless")),
+            };
+            assert!(
+                text.len() > 1 << 16 || headings(&page) == headings(&harmless),
+                "{name}"
+            );
         }
     }
 }
@@ -139,12 +348,18 @@ fn no_cell_is_a_formula() {
     for HostileText { name, text } in hostile_texts() {
         let evaluation = full_of(&text);
         let csv = scores_csv(&evaluation.conversations, &evaluation.scores);
-        let mut reader = csv::Reader::from_reader(csv.as_bytes());
+        // Columns are counted (RFC 4180): a row with more or less of them is an error.
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .from_reader(csv.as_bytes());
+        let mut n_rows = 0;
         for record in reader.records() {
+            n_rows += 1;
             let record = record.unwrap();
             let cell = record.iter().find(|cell| is_formula(cell));
             assert_eq!(cell, None, "{name}");
         }
+        assert_eq!(n_rows, 1 + evaluation.conversations.len(), "{name}");
     }
 }
 

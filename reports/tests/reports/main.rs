@@ -11,6 +11,15 @@ mod evaluation;
 // What each format says.
 mod snapshots;
 
+// The section on people's labels.
+mod human;
+
+// The regression gate.
+mod gate;
+
+// Runs beside each other, and a metric over runs.
+mod history;
+
 // What each format does with text that wants to be more than text.
 mod hostile;
 

@@ -236,6 +236,28 @@ fn every_verdict_is_seen_at_once() {
     assert_eq!(browser.problems(), Vec::<String>::new());
 }
 
+#[test]
+fn a_regression_leads_to_the_transcript_that_shows_it() {
+    let Some(mut browser) = browser("regression") else {
+        return;
+    };
+    let file = written("regression", &evaluation(&[do_not_deploy()]));
+    browser.open(&file, "");
+    browser.click(".figures a[href='#candidate-1-regressions']");
+    browser.wait_for("location.hash === '#candidate-1-regressions'");
+    assert_eq!(
+        browser.text("document.querySelector('#candidate-1-regressions li').innerText"),
+        "coaching-9001, repeat 2: no_diagnosis"
+    );
+    browser.click("#candidate-1-regressions a");
+    browser.wait_for(
+        "document.querySelector('#talk h3')?.innerText.startsWith('coaching-9001, conversation 2')",
+    );
+    let said = "[...document.querySelectorAll('#talk .said')].map((said) => said.innerText).join()";
+    assert!(browser.text(said).contains("You clearly have a disorder."));
+    assert_eq!(browser.problems(), Vec::<String>::new());
+}
+
 /// 500 people, twice with each of two models: 2,000 conversations of eleven turns.
 fn large() -> Evaluation {
     let mut evaluation = evaluation(&[ship()]);

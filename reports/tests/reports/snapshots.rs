@@ -1,12 +1,12 @@
 use shipworthy_reports::{
-    compare_terminal, decision_json, markdown, scores_csv, terminal, transcripts_jsonl,
+    compare_terminal, decision_json, html, markdown, scores_csv, terminal, transcripts_jsonl,
 };
 use shipworthy_schema::{
     CallRole, CallSums, CleanRecord, Cost, CostPart, CriterionAgreement, Currency, EarlyStopping,
     Evaluation, FlagComparison, InterimLook, InterimNumbers, JudgePlan, JudgeSummary, JudgedModel,
-    JudgingSummary, LengthPreference, LookOutcome, ModelRef, ModelSource, PairwiseComparison,
-    PairwiseJudge, PairwiseSummary, PoolLook, Raters, Reason, Sampling, ScoreAgreement,
-    ServedIdentity, SimulatorAudit, SimulatorFlagKind, Tally, ZeroEvents,
+    JudgingSummary, LengthPreference, LookOutcome, ModelPair, ModelRef, ModelSource,
+    PairwiseComparison, PairwiseJudge, PairwiseSummary, PoolLook, Raters, Reason, Sampling,
+    ScoreAgreement, ServedIdentity, SimulatorAudit, SimulatorFlagKind, Tally, ZeroEvents,
 };
 use test_case::test_case;
 
@@ -459,4 +459,63 @@ fn colour_adds_nothing_but_colour() {
         plain = plain.replace(&format!("\u{1b}[{code}m"), "");
     }
     assert_eq!(plain, terminal(&evaluation, 80, false));
+}
+
+/// Every pair of four models and the sets that are not told apart, in each format for people.
+#[test]
+fn all_pairs_of_three_candidates_are_shown() {
+    let named = |name, arm: Arm| Arm { name, ..arm };
+    let arms = [
+        named("tuned-a", ship()),
+        named("tuned-b", iterate()),
+        named("tuned-c", worse()),
+    ];
+    let mut evaluation = evaluation(&arms);
+    let ranking = &mut evaluation.comparison.ranking;
+    let first = ranking.pairs[0].clone();
+    ranking.pairs.clear();
+    for (at, higher) in ranking.models.iter().enumerate() {
+        let lower = ranking.models[at + 1..].iter();
+        ranking.pairs.extend(lower.map(|lower| ModelPair {
+            higher: higher.model.clone(),
+            lower: lower.model.clone(),
+            difference: higher.mean - lower.mean,
+            ..first.clone()
+        }));
+    }
+    let untested = ranking.pairs.last_mut().unwrap();
+    (untested.p_value, untested.p_adjusted) = (None, None);
+    let ranking = &evaluation.comparison.ranking;
+    assert_eq!((ranking.models.len(), ranking.pairs.len()), (4, 6));
+    let sets: Vec<String> = ranking
+        .tied_sets
+        .iter()
+        .map(|set| {
+            set.iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" = ")
+        })
+        .collect();
+    let unescaped = |text: String| text.replace('\\', "");
+    let page = html(&evaluation);
+    let formats = [
+        ("terminal", terminal(&evaluation, 80, false)),
+        ("markdown", unescaped(markdown(&evaluation))),
+        ("html", page),
+    ];
+    for (format, text) in formats {
+        for pair in &ranking.pairs {
+            let pair = format!("{} − {}", pair.higher, pair.lower);
+            assert!(text.contains(&pair), "{format}: {pair} is not in {text}");
+        }
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for set in &sets {
+            assert!(words.contains(set), "{format}: {set} is not in {text}");
+        }
+        assert!(text.contains("Holm"), "{format}");
+    }
+    let text = terminal(&evaluation, 80, false);
+    let (_, pairs) = text.split_once("\nPair ").unwrap();
+    insta::assert_snapshot!("terminal_pairs", pairs.split("\n\n").next().unwrap());
 }
