@@ -1,6 +1,5 @@
 //! What of `trainer: trl` needs no Python packages: refusals, forecasts, scripts that fail.
 
-use insta::assert_snapshot;
 use test_case::test_case;
 
 use crate::support::golden::{golden, project_with};
@@ -159,7 +158,19 @@ fn memory_and_prices_are_told_of_sizes_and_data() {
     let project = project("");
     let done = project.run(&["plan", "training"]);
     assert_eq!(done.code, 0, "{done:?}");
-    assert_snapshot!(done.stdout);
+    for expected in [
+        "Hugging Face Jobs, prices of 2026-08-22; hours are an estimate",
+        "a10g-small",
+        "256 at a time",
+        "pages of the model's file",
+        "4 steps, 2 a pass",
+    ] {
+        assert!(
+            done.stdout.contains(expected),
+            "{expected}: {}",
+            done.stdout
+        );
+    }
     let document = project.run(&["plan", "training", "--json"]).json();
     assert_eq!(document["trainer"], "trl");
     assert_eq!(document["prices_as_of"], "2026-08-22");
