@@ -1,5 +1,7 @@
 //! What of `trainer: trl` needs no Python packages: refusals, forecasts, scripts that fail.
 
+use std::fmt::Write as _;
+
 use test_case::test_case;
 
 use crate::support::golden::{golden, project_with};
@@ -51,13 +53,13 @@ pub(crate) fn project(more: &str) -> Project {
             {"role": "user", "content": question},
             {"role": "assistant", "content": answer},
         ]});
-        replies += &format!("{row}\n");
+        let _ = writeln!(replies, "{row}");
         let row = serde_json::json!({
             "prompt": says("user", question),
             "chosen": says("assistant", answer),
             "rejected": says("assistant", "I do not know."),
         });
-        preferences += &format!("{row}\n");
+        let _ = writeln!(preferences, "{row}");
     }
     project.write("train.jsonl", &replies);
     project.write("preferences.jsonl", &preferences);
