@@ -57,11 +57,11 @@ fn adapters_are_trained_and_merged(more: &str, changes: &[(&str, &str)]) {
     // What our own reader makes of the adapter: a merged model that is another than the base.
     let merged = [
         "merge",
-        "--model",
+        "--base",
         "base",
         "--adapter",
         "tuned",
-        "--output",
+        "--out",
         "merged",
     ];
     let done = project.run(&merged);
@@ -69,7 +69,7 @@ fn adapters_are_trained_and_merged(more: &str, changes: &[(&str, &str)]) {
     let weights = |name: &str| std::fs::read(project.path(name).join("model.safetensors")).unwrap();
     assert_ne!(weights("base"), weights("merged"));
     let done = project.run(&[
-        "gguf", "--model", "merged", "--type", "f32", "--output", "m.gguf",
+        "gguf", "--model", "merged", "--type", "f32", "--out", "m.gguf",
     ]);
     assert_eq!(done.code, 0, "{done:?}");
 }

@@ -6,7 +6,7 @@ use shipworthy_schema::finetune::{
 
 use crate::trainer::TrainError;
 
-/// The largest seed that NumPy takes.
+/// The largest seed that `NumPy` takes.
 const MAX_SEED: u64 = u32::MAX as u64;
 
 /// Finds the first key that TRL could not follow, or would follow otherwise than the native trainer.

@@ -38,7 +38,7 @@ const LAST_LINES: usize = 200;
 /// Time between two looks at whether to stop.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long a script that is asked to stop may take for the step under way and a checkpoint.
-const PATIENCE: Duration = Duration::from_mins(5);
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
 
 /// Returns it.
 pub(super) fn open() -> Box<dyn Trainer> {

@@ -2,8 +2,8 @@ use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 use shipworthy_datasets::TokenisedExample;
+use shipworthy_schema::Digest;
 
 use super::script::ScriptData;
 use crate::trainer::TrainError;
@@ -28,7 +28,6 @@ pub(super) fn write(
     };
     std::fs::create_dir_all(output.join(FOLDER)).map_err(failed)?;
     let mut file = BufWriter::new(std::fs::File::create(&path).map_err(failed)?);
-    let mut digest = Sha256::new();
     for example in examples {
         let labels: Vec<i64> = example
             .tokens
@@ -43,18 +42,14 @@ pub(super) fn write(
             })
             .collect();
         let line = json!({ "input_ids": example.tokens, "labels": labels }).to_string() + "\n";
-        digest.update(&line);
         file.write_all(line.as_bytes()).map_err(failed)?;
     }
     file.flush().map_err(failed)?;
-    let hexadecimal: String = digest
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let written = std::fs::File::open(&path).map_err(failed)?;
+    let digest = Digest::of_reader(written).map_err(failed)?;
     Ok(ScriptData::File {
         path: path.display().to_string(),
-        sha256: Some(hexadecimal),
+        sha256: Some(digest.to_string()),
     })
 }
 
