@@ -47,6 +47,7 @@ pub mod operating_characteristics;
 pub mod pilot;
 pub mod sample_size;
 
+pub mod remote_job;
 pub mod tuning;
 
 mod human_check;

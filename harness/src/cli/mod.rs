@@ -15,6 +15,7 @@ mod gate_options;
 mod gguf;
 mod init;
 mod inspect;
+mod jobs;
 mod label;
 mod label_terminal;
 mod merge;
@@ -70,6 +71,7 @@ enum Command {
     Init(init::Init),
     Personas(personas::Personas),
     Train(train::Train),
+    Jobs(jobs::Jobs),
     Perplexity(perplexity::Perplexity),
     Eval(eval::Eval),
     Compare(compare::Compare),
@@ -92,6 +94,7 @@ impl Command {
             Self::Init(init) => init.run(printer),
             Self::Personas(personas) => personas.run(printer),
             Self::Train(train) => train.run(printer),
+            Self::Jobs(jobs) => jobs.run(printer),
             Self::Perplexity(perplexity) => perplexity.run(printer),
             Self::Eval(eval) => eval.run(printer),
             Self::Compare(compare) => compare.run(printer),
