@@ -79,8 +79,8 @@ fn training(end: &'static str, message: Option<&'static str>) -> Vec<Step> {
 
 fn hub(scripts: Vec<Vec<Step>>, faults: Vec<Fault>) -> FakeHub {
     FakeHub::start(Options {
-        scripts,
         faults,
+        scripts,
         ..Options::default()
     })
 }
