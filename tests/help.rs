@@ -24,6 +24,8 @@ use crate::support::project::Project;
 #[test_case(&["doctor"]; "doctor")]
 #[test_case(&["inspect"]; "inspect")]
 #[test_case(&["train"]; "train")]
+#[test_case(&["jobs"]; "jobs")]
+#[test_case(&["jobs", "run"]; "jobs run")]
 #[test_case(&["perplexity"]; "perplexity")]
 fn help_fits_the_terminal_and_is_reviewed(command: &[&str]) {
     let arguments: Vec<&str> = command.iter().copied().chain(["--help"]).collect();

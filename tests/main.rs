@@ -32,6 +32,9 @@ mod history;
 /// What `inspect` tells of models' files.
 mod inspect;
 
+/// Scripts that run at the Hub.
+mod jobs;
+
 /// What becomes of a judge's answers.
 mod judging;
 

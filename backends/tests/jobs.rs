@@ -179,10 +179,12 @@ async fn what_was_there_before_proves_nothing() {
 
 #[tokio::test]
 async fn a_script_runs_as_it_was_written() {
-    // Stands for uv: hands the script to Python.
+    // Stands for uv, and tells what it was given.
     let programs = tempfile::tempdir().unwrap();
     let uv = programs.path().join("uv");
-    std::fs::write(&uv, "#!/bin/sh\nshift\nexec python3 \"$@\"\n").unwrap();
+    let told = "#!/bin/sh\necho \"$1 $# $(basename \"$2\")\"\ncat \"$2\"\nshift 2\nprintf '<%s>\\n' \"$@\" \"$GREETING\"\n\
+                echo \"${#HF_TOKEN} ${SHIPWORTHY_SCRIPT-unset} ${WANDB-unset}\"\nexit 3\n";
+    std::fs::write(&uv, told).unwrap();
     let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&uv, executable).unwrap();
     let server = FakeHub::start(Options {
@@ -190,8 +192,7 @@ async fn a_script_runs_as_it_was_written() {
         ..Options::default()
     });
     let hub = hub_of(&server, &Token::of_owner());
-    let script = "import os, sys\nprint('ünïcode \\'\"$x', sys.argv[1:], os.environ['GREETING'])\n\
-                  print(len(os.environ['HF_TOKEN']), 'SHIPWORTHY_SCRIPT' in os.environ, flush=True)\nsys.exit(3)\n";
+    let script = "print('ünïcode \\'\"$x `date`')\n    # the end\n";
     let job = hub.submit("ada", &spec(script)).await.unwrap();
     let mut log = Vec::new();
     let mut told = |line: &shipworthy_backends::jobs::LogLine| log.push(line.text.clone());
@@ -199,18 +200,20 @@ async fn a_script_runs_as_it_was_written() {
         .follow(&job.id, &mut LogPosition::default(), &mut told)
         .await
         .unwrap();
-    let said = "ünïcode '\"$x ['one two', '$HOME'] good \"day\"";
-    assert_eq!(log, [said.to_owned(), format!("{} False", SECRET.len())]);
+    let mut expected = vec!["run 4 train.py"];
+    expected.extend(script.lines());
+    expected.extend(["<one two>", "<$HOME>", "<good \"day\">"]);
+    let secret = format!("{} unset unset", SECRET.len());
+    expected.push(&secret);
+    assert_eq!(log, expected);
     assert_eq!(ended.stage, Stage::Error);
     assert_eq!(
         ended.message.as_deref(),
         Some("Job failed with exit code: 3")
     );
-    let posted: Vec<_> = server
-        .seen()
-        .into_iter()
-        .filter(|seen| seen.line == "POST /api/jobs/ada")
-        .collect();
+    let seen = server.seen();
+    let posted = seen.iter().filter(|seen| seen.line == "POST /api/jobs/ada");
+    let posted: Vec<_> = posted.collect();
     assert_eq!(posted.len(), 1);
     assert_eq!(posted[0].body["timeoutSeconds"], 60);
     assert_eq!(server.secrets(&job.id.id)["HF_TOKEN"], SECRET);

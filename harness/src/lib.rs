@@ -52,6 +52,7 @@ pub mod pilot;
 pub mod sample_size;
 pub mod selection;
 
+pub mod remote_job;
 pub mod tuning;
 
 mod human_check;

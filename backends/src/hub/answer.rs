@@ -102,5 +102,10 @@ mod tests {
         let text = format!("{error} {error:?}");
         assert!(text.contains("*** is not valid") && !text.contains("hf_secret"));
         assert!(error.mend().unwrap().contains("settings/tokens"));
+        assert!(!error.is_missing());
+        let mut headers = HeaderMap::new();
+        headers.insert("x-error-code", "RepoNotFound".parse().unwrap());
+        let unseen = refusal("look", 401, &headers, b"", None);
+        assert!(unseen.is_missing() && unseen.mend().unwrap().contains("private"));
     }
 }

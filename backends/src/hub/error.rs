@@ -114,7 +114,12 @@ pub enum HubError {
 impl HubError {
     /// Tells whether the repository, file or job is not there, as far as this token may know.
     pub fn is_missing(&self) -> bool {
-        matches!(self, Self::Refused { status: 404, .. })
+        match self {
+            Self::Refused { status: 404, .. } => true,
+            // What a token may not see is refused as if it were the token's fault.
+            Self::Refused { code, .. } => code.as_deref() == Some("RepoNotFound"),
+            _ => false,
+        }
     }
 
     /// Says how to mend it, where that is known.
@@ -135,6 +140,9 @@ impl HubError {
                 (_, Some("GatedRepo")) => {
                     "ask for access on the repository's page with the account of the token"
                 }
+                (404, _) | (_, Some("RepoNotFound")) => {
+                    "look at the name; what is private is only found with a token that may see it"
+                }
                 (401, _) => {
                     "the token is not valid any more: make another one at https://huggingface.co/settings/tokens"
                 }
@@ -144,9 +152,6 @@ impl HubError {
                 (403, _) => {
                     "give the token the permission at https://huggingface.co/settings/tokens: writing to the \
                      namespace's repositories for uploads, starting and managing jobs for jobs"
-                }
-                (404, _) => {
-                    "look at the name; what is private is only found with a token that may see it"
                 }
                 (500.., _) => "the Hub has trouble; try again later",
                 _ => return None,

@@ -2,7 +2,7 @@
 pub(crate) const SUCCESS: u8 = 0;
 /// The command line or the configuration is wrong.
 pub(crate) const USAGE: u8 = 2;
-/// The input data is wrong, or the evaluation is invalid.
+/// The input data is wrong, the evaluation is invalid, or a job failed or left less than expected.
 pub(crate) const DATA: u8 = 65;
 /// A server or service is unavailable, serves another model than planned, or was too slow for the
 /// run's deadline; or the run's budget is spent.
@@ -25,7 +25,7 @@ Exit codes:
    12  hold (suspiciously good)
    13  do not deploy
     2  usage or configuration
-   65  bad input data, or an invalid evaluation
+   65  bad input data, an invalid evaluation, or a job that failed or left too little
    69  a server is unavailable or serves another model than planned, or `limits.deadline_s` or a
        `budget` is used up
    70  a bug of ours

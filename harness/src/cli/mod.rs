@@ -17,6 +17,7 @@ mod gate_options;
 mod gguf;
 mod init;
 mod inspect;
+mod jobs;
 mod label;
 mod label_terminal;
 mod live_table;
@@ -76,6 +77,7 @@ enum Command {
     Personas(personas::Personas),
     Data(data::Data),
     Train(train::Train),
+    Jobs(jobs::Jobs),
     Perplexity(perplexity::Perplexity),
     Eval(eval::Eval),
     Compare(compare::Compare),
@@ -99,6 +101,7 @@ impl Command {
             Self::Personas(personas) => personas.run(printer),
             Self::Data(data) => data.run(printer),
             Self::Train(train) => train.run(printer),
+            Self::Jobs(jobs) => jobs.run(printer),
             Self::Perplexity(perplexity) => perplexity.run(printer),
             Self::Eval(eval) => eval.run(printer),
             Self::Compare(compare) => compare.run(printer),

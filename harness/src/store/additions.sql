@@ -56,3 +56,10 @@ CREATE TABLE IF NOT EXISTS labels (
     label  TEXT NOT NULL,                   -- JSON
     PRIMARY KEY (run, thread, rater)
 ) STRICT, WITHOUT ROWID;
+
+-- Jobs that run elsewhere and were started from here.
+CREATE TABLE IF NOT EXISTS jobs (
+    id         TEXT PRIMARY KEY,            -- NAMESPACE/ID
+    job        TEXT NOT NULL,               -- JSON
+    created_at TEXT NOT NULL
+) STRICT;

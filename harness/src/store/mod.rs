@@ -6,6 +6,7 @@
 mod additions;
 mod behaviour;
 mod call;
+mod jobs;
 mod known_replies;
 mod labels;
 mod ledger;
