@@ -48,6 +48,8 @@ tokenizer = AutoTokenizer.from_pretrained(golden / "tokenizers/qwen2")
 tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
 sizes = dict(hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=1)
 config = Qwen2Config(vocab_size=len(tokenizer) + 8, **sizes)
+Qwen2ForCausalLM(config).save_pretrained(directory / "model")
+tokenizer.save_pretrained(directory / "model")
 usual = dict(
     output_dir=str(directory / "out"), max_steps=1, per_device_train_batch_size=2, report_to="none", use_cpu=True,
     bf16=False, save_strategy="no",
@@ -69,7 +71,7 @@ for source, format in [
     if format in ("sharegpt", "alpaca"):
         print(f"{format}: {len(data)} rows loaded")
         continue
-    model = Qwen2ForCausalLM(config)
+    model = str(directory / "model")
     if format.startswith("preference"):
         trainer = DPOTrainer(model, args=DPOConfig(**usual), train_dataset=data, processing_class=tokenizer)
     else:

@@ -241,7 +241,7 @@ fn chapters_become_examples_of_a_style() {
     project.write("two.txt", &chapter(2));
     let chunk = "data chunk one.txt two.txt --model model --out style.jsonl";
     let lines = [
-        format!("{chunk} --chunk-size 100 --overlap 20"),
+        format!("{chunk} --chunk-size 100 --overlap 40"),
         format!("{chunk} --chunk-size 100 --overlap 100 --overwrite"),
     ];
     assert_snapshot!("chunk", told(&project, &lines));

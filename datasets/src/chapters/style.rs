@@ -15,6 +15,7 @@ impl Style {
     pub fn of<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
         let (mut words, mut sentences, mut quoted, mut characters) = (0, 0, 0, 0);
         for text in texts {
+            let text = &super::sentences::unwrapped(text);
             words += text.unicode_words().count();
             sentences += text.unicode_sentences().count();
             quoted += quoted_characters(text);

@@ -27,7 +27,7 @@ pub enum Format {
     Messages,
     /// `conversations` with `from` and `value`.
     ShareGpt,
-    /// `instruction`, `input` and `output`; with `system` and `history` as LLaMA-Factory has them.
+    /// `instruction`, `input` and `output`; with `system` and `history` as `LLaMA-Factory` has them.
     Alpaca,
     /// `prompt` and `completion`, lists of messages.
     PromptCompletion,
