@@ -72,15 +72,21 @@ impl<'a> Engine<'a> {
             Some((planned.name.clone(), speaker))
         });
         let arms: BTreeMap<ModelName, Speaker> = arms.collect();
-        let mut widened: Vec<&str> = Vec::new();
+        let mut at_server: BTreeMap<&str, Vec<&Speaker>> = BTreeMap::new();
         for speaker in arms.values() {
-            let server = &speaker.server;
-            if !widened.contains(&server.name()) {
-                widened.push(server.name());
-                server
-                    .places
-                    .add_permits(meanwhile(speaker, &setting.simulator));
-            }
+            let name = speaker.server.name();
+            at_server.entry(name).or_default().push(speaker);
+        }
+        let of_each = plan.personas.count as usize * plan.personas.repeats as usize;
+        for speakers in at_server.values() {
+            let places = &speakers[0].server.places;
+            let meanwhile = meanwhile(speakers[0], &setting.simulator);
+            let conversations = of_each.saturating_mul(speakers.len());
+            places.add_permits(widening(
+                conversations,
+                places.available_permits(),
+                meanwhile,
+            ));
         }
         Ok(Self {
             asking,
@@ -331,6 +337,14 @@ fn meanwhile(speaker: &Speaker, simulator: &Simulator) -> usize {
     next.concurrency().min(MOST_MEANWHILE)
 }
 
+/// Returns how many of `meanwhile` more conversations than `calls` are held at a server, so that all of
+/// them come in rounds of the same size: after a last round of a few, it would be idle for the rest.
+fn widening(conversations: usize, calls: usize, meanwhile: usize) -> usize {
+    let rounds = conversations.div_ceil(calls + meanwhile).max(1);
+    let of_each = conversations.div_ceil(rounds);
+    of_each.saturating_sub(calls).min(meanwhile)
+}
+
 /// The conversations of one model that have not begun, and its free places.
 struct Lane<'a> {
     model: &'a ModelName,
@@ -405,5 +419,26 @@ fn simulator(
             sampling: sampling.clone(),
         },
         _ => Simulator::RuleBased,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::widening;
+
+    #[test_case(400, 64, 64, 36; "four rounds of 100, not three of 128 and one of 16")]
+    #[test_case(90, 64, 64, 26; "all at once")]
+    #[test_case(30, 64, 64, 0; "fewer than calls")]
+    #[test_case(400, 4, 0, 0; "a model that keeps a conversation")]
+    #[test_case(0, 1, 1, 0; "none")]
+    fn conversations_come_in_rounds_of_the_same_size(
+        conversations: usize,
+        calls: usize,
+        meanwhile: usize,
+        more: usize,
+    ) {
+        assert_eq!(widening(conversations, calls, meanwhile), more);
     }
 }
