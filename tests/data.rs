@@ -26,7 +26,11 @@ fn told(project: &Project, lines: &[impl AsRef<str>]) -> String {
 }
 
 fn rows(rows: impl IntoIterator<Item = Value>) -> String {
-    rows.into_iter().map(|row| format!("{row}\n")).collect()
+    let mut text = String::new();
+    for row in rows {
+        let _ = writeln!(text, "{row}");
+    }
+    text
 }
 
 /// Answers that have nothing in common.

@@ -15,7 +15,7 @@ const GLADLY: &str = "{\"reply\": \"Gladly.\"}\n";
 pub(crate) fn slow_project(tuned: &str) -> (Project, FakeOpenAi) {
     let server = FakeOpenAi::start(Options {
         model: "judge".into(),
-        latency: Duration::from_millis(1000),
+        latency: Duration::from_secs(1),
         reply: Some(std::sync::Arc::new(|body| {
             let is_good = body.to_string().contains("Gladly");
             json!({ "kind": {"reason": "So it is.", "met": is_good} }).to_string()

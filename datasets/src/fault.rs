@@ -250,9 +250,9 @@ impl FaultList {
 
     /// Adds all that is wrong with one row.
     pub(crate) fn add_row(&mut self, place: Place, found: Vec<(String, Problem)>) {
-        Fault::all(place, found)
-            .into_iter()
-            .for_each(|fault| self.add(fault));
+        for fault in Fault::all(place, found) {
+            self.add(fault);
+        }
     }
 
     /// Returns the first ones and how many there are.

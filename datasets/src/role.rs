@@ -21,7 +21,7 @@ impl Role {
 
     /// Returns the role that some format knows by this name.
     pub(crate) fn of_any_format(name: &str) -> Option<Self> {
-        Self::of(name).or_else(|| match name {
+        Self::of(name).or(match name {
             "human" | "Human" | "User" | "USER" | "prompter" => Some(Self::User),
             "gpt" | "bot" | "model" | "chatgpt" | "ai" | "AI" | "Assistant" | "ASSISTANT"
             | "function_call" | "tool_call" => Some(Self::Assistant),

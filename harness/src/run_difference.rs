@@ -48,7 +48,7 @@ pub fn run_difference(
         .collect::<Result<_, _>>()?;
     Ok(RunDifference {
         runs: records.each_ref().map(Record::summary),
-        differences: by_aspect(fields),
+        differences: by_aspect(&fields),
         incomparable,
         models,
     })
@@ -198,7 +198,7 @@ fn model(
 }
 
 /// Sorts fields by what they bear on.
-fn by_aspect(fields: Vec<FieldDifference>) -> Vec<AspectDifference> {
+fn by_aspect(fields: &[FieldDifference]) -> Vec<AspectDifference> {
     let of = |aspect: Aspect| {
         let own = fields.iter();
         let own = own.filter(|difference| Aspect::of_field(&difference.field) == aspect);

@@ -41,7 +41,7 @@ pub struct Cut {
 /// Counts tokens of examples one after another.
 #[derive(Default)]
 pub(super) struct Lengths {
-    lengths: Vec<u32>,
+    tokens: Vec<u32>,
     labelled: usize,
     cut: Cut,
     notes: RenderingNotes,
@@ -57,7 +57,7 @@ impl Lengths {
         let length = rendering.example.tokens.len();
         let labelled = rendering.example.labelled_count();
         self.labelled += labelled;
-        self.lengths.push(u32::try_from(length).unwrap_or(u32::MAX));
+        self.tokens.push(u32::try_from(length).unwrap_or(u32::MAX));
         if let Some(kept) = max_length.filter(|&kept| length > kept) {
             rendering.example.labelled.truncate(kept);
             let left = rendering.example.labelled_count();
@@ -75,8 +75,8 @@ impl Lengths {
         max_length: Option<usize>,
     ) -> (Option<TokenReport>, Vec<DatasetWarning>) {
         let warnings = self.notes.warnings(tokenizer);
-        let examples = self.lengths.len();
-        let lengths = TokenCounts::of(self.lengths.into_iter().map(|length| length as usize));
+        let examples = self.tokens.len();
+        let lengths = TokenCounts::of(self.tokens.into_iter().map(|length| length as usize));
         let report = TokenReport {
             examples,
             labelled: self.labelled,

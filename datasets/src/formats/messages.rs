@@ -130,17 +130,15 @@ fn one(message: Value, place: &str, found: &mut Found) -> Option<Message> {
     };
     if is_sharegpt && let Some(value) = message.remove("value") {
         if is_call {
-            match super::sharegpt::calls(&value) {
-                Some(calls) => message.insert("tool_calls".to_owned(), calls),
-                None => {
-                    let problem = Problem::Kind {
-                        expected: "a call as JSON, with `name` and `arguments`, or a list of them",
-                        found: kind(&value),
-                    };
-                    found.push((format!("{place}.value"), problem));
-                    return None;
-                }
+            let Some(calls) = super::sharegpt::calls(&value) else {
+                let problem = Problem::Kind {
+                    expected: "a call as JSON, with `name` and `arguments`, or a list of them",
+                    found: kind(&value),
+                };
+                found.push((format!("{place}.value"), problem));
+                return None;
             };
+            message.insert("tool_calls".to_owned(), calls);
         } else {
             message.insert("content".to_owned(), value);
         }

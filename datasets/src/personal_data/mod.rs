@@ -45,6 +45,9 @@ impl PersonalData {
     }
 }
 
+/// Returns where a text holds one kind.
+type Finder = fn(&str) -> Vec<Range<usize>>;
+
 /// Finds all of it in a text, in order; nothing overlaps.
 pub(crate) fn find(text: &str) -> Vec<(PersonalData, Range<usize>)> {
     let mut found: Vec<(PersonalData, Range<usize>)> = Vec::new();
@@ -54,7 +57,7 @@ pub(crate) fn find(text: &str) -> Vec<(PersonalData, Range<usize>)> {
     {
         return found;
     }
-    let kinds: [(PersonalData, fn(&str) -> Vec<Range<usize>>); 5] = [
+    let kinds: [(PersonalData, Finder); 5] = [
         (PersonalData::Email, internet::emails),
         (PersonalData::Iban, iban::find),
         (PersonalData::Card, card::find),

@@ -6,6 +6,9 @@ use crate::bounded_lines::{BoundedLines, Line};
 use crate::fault::Problem;
 use crate::place::Place;
 
+/// A line's number and what it holds, or why that is unknown.
+type NumberedLine = (usize, Result<Vec<u8>, Problem>);
+
 /// Lines with something on them.
 pub(crate) struct JsonLines {
     lines: BoundedLines<BufReader<File>>,
@@ -29,7 +32,7 @@ impl JsonLines {
     }
 
     /// Returns the next line that is not blank and its number, without a byte order mark.
-    pub(crate) fn next_line(&mut self) -> io::Result<Option<(usize, Result<Vec<u8>, Problem>)>> {
+    pub(crate) fn next_line(&mut self) -> io::Result<Option<NumberedLine>> {
         while let Some(line) = self.lines.next_line()? {
             self.line += 1;
             let Line::Whole(mut bytes) = line else {

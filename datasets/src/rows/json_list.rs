@@ -42,13 +42,14 @@ impl JsonList {
             };
             match (self.state, byte) {
                 (State::Over, _) => return Ok(None),
-                (_, b' ' | b'\t' | b'\r' | b'\n') | (State::Inside, b',') => self.consume(byte),
                 (State::Before, b'[') => {
                     self.state = State::Inside;
                     self.consume(byte);
                 }
-                // The byte order mark.
-                (State::Before, _) => self.consume(byte),
+                // What is before the list is a byte order mark.
+                (_, b' ' | b'\t' | b'\r' | b'\n') | (State::Inside, b',') | (State::Before, _) => {
+                    self.consume(byte);
+                }
                 (State::Inside, b']') => {
                     self.state = State::Behind;
                     self.consume(byte);

@@ -54,7 +54,7 @@ impl RowFile {
             source,
         };
         let file = open_file(path).map_err(failed)?;
-        let extension = path.extension().map(|name| name.to_ascii_lowercase());
+        let extension = path.extension().map(std::ffi::OsStr::to_ascii_lowercase);
         let rows = match extension.as_ref().and_then(|name| name.to_str()) {
             Some("parquet") => Rows::Parquet(ParquetRows::open(file).map_err(|message| {
                 failed(std::io::Error::new(

@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use shipworthy_models::{Finding, Level, Source};
 use shipworthy_reports::one_line;
 
@@ -152,7 +154,7 @@ pub(crate) fn listed<S: AsRef<str>>(items: &[S]) -> String {
         .collect::<Vec<&str>>()
         .join(", ");
     if items.len() > MOST {
-        text.push_str(&format!(", and {} more", items.len() - MOST));
+        let _ = write!(text, ", and {} more", items.len() - MOST);
     }
     text
 }

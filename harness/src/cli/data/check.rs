@@ -1,3 +1,4 @@
+use std::fmt::Write as _;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
@@ -81,10 +82,11 @@ impl Check {
         printer.value(&document(start, &found));
         let mut text = check_text(&found, leaks.as_ref(), printer);
         if let (Some(count), Some(path)) = (stand_ins, &self.pseudonymise) {
-            text.push_str(&format!(
-                "\nwrote {}: {count} stand-ins for personal data\n",
+            let _ = writeln!(
+                text,
+                "\nwrote {}: {count} stand-ins for personal data",
                 path.display()
-            ));
+            );
         }
         printer.text(&text);
         Ok(if is_wrong {

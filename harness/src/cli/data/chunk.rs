@@ -27,8 +27,8 @@ pub(crate) struct Chunk {
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// The most tokens of a piece
-    #[arg(long, value_name = "TOKENS", default_value_t = 800, value_parser = clap::value_parser!(u32).range(16..=100_000))]
-    chunk_size: u32,
+    #[arg(long = "chunk-size", value_name = "TOKENS", default_value_t = 800, value_parser = clap::value_parser!(u32).range(16..=100_000))]
+    size: u32,
     /// The most tokens of sentences that a piece repeats of the one before it
     #[arg(long, value_name = "TOKENS", default_value_t = 100)]
     overlap: u32,
@@ -48,12 +48,12 @@ pub(crate) struct Chunk {
 
 impl Chunk {
     pub(crate) fn run(&self, printer: &Printer) -> Outcome {
-        if self.overlap >= self.chunk_size {
+        if self.overlap >= self.size {
             return Err(Failure::new(
                 Kind::Usage,
                 format!(
                     "`--overlap` {} leaves nothing new in `--chunk-size` {}",
-                    self.overlap, self.chunk_size
+                    self.overlap, self.size
                 ),
             )
             .hint("an eighth of the size is usual"));
@@ -70,7 +70,7 @@ impl Chunk {
             own: self.prompt.clone(),
         };
         let options = ChunkOptions {
-            size: self.chunk_size as usize,
+            size: self.size as usize,
             overlap: self.overlap as usize,
         };
         let mut output = Output::begin(&self.out, self.overwrite)?;
