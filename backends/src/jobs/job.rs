@@ -20,9 +20,11 @@ impl JobId {
             Some((namespace, id)) => (namespace, id),
             None => (namespace?, text),
         };
+        // Neither empty nor a step in a path.
         let is_plain = |part: &str| {
             let mut letters = part.bytes();
-            !part.is_empty() && letters.all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+            letters.next().is_some_and(|b| b.is_ascii_alphanumeric())
+                && letters.all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
         };
         (is_plain(namespace) && is_plain(id)).then(|| Self {
             namespace: namespace.to_owned(),
