@@ -4,7 +4,7 @@ import os
 import sys
 
 url, people, turns, at_a_time, log_folder = sys.argv[1], *map(int, sys.argv[2:5]), sys.argv[5]
-os.environ.update(BENCH_API_KEY="none", BENCH_BASE_URL=url, INSPECT_TELEMETRY="0")
+os.environ.update(BENCH_API_KEY="none", BENCH_BASE_URL=url)
 
 from inspect_ai import Task, eval  # noqa: E402
 from inspect_ai.dataset import MemoryDataset, Sample  # noqa: E402

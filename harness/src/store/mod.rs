@@ -179,11 +179,11 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
         source,
     };
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-    // Calls of many conversations touch a page each: with a log of 16 MB (4,000 pages) and a cache
-    // of 4 MB most of them are written to the file once, and hardly ever read back.
+    // Calls of many conversations touch a page each: with a log of 16 MB (4,000 pages) most of them are
+    // written to the file once.
     let setting = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
                    PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON; \
-                   PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -4096;";
+                   PRAGMA wal_autocheckpoint = 4000;";
     connection.execute_batch(setting).map_err(failed)?;
     Ok(connection)
 }
