@@ -38,7 +38,8 @@ pub(super) async fn compare(arms: &[Arm<'_>]) -> Vec<(ModelName, Finding)> {
         Err(error) => return vec![(first.0.clone(), failed(&error))],
     };
     for (name, model) in others {
-        let finding = match baselines.apart_from(*model).await {
+        let mut prints = Vec::new();
+        let finding = match baselines.apart_from(*model, &mut prints).await {
             Err(error) => failed(&error),
             Ok(Some(distance)) if distance.is_infinite() => Finding::passed(
                 CHECK,
@@ -73,8 +74,8 @@ pub(super) async fn compare(arms: &[Arm<'_>]) -> Vec<(ModelName, Finding)> {
         };
         let differ = finding.status == Status::Passed;
         findings.push(((*name).clone(), finding));
-        if differ {
-            let kept = keep_apart(*first, (*name, *model)).await;
+        if let (true, Some(of_first), Some(own)) = (differ, baselines.0.first(), prints.first()) {
+            let kept = keep_apart(*first, (*name, *model), [&of_first.1, own]).await;
             findings.extend(kept.map(|finding| ((*name).clone(), finding)));
         }
     }
@@ -116,13 +117,18 @@ impl Baseline {
     }
 
     /// Returns how far `model` is from this one, at the first prompt at which that is far enough to
-    /// be no chance.
-    async fn apart_from(&self, model: &dyn ChatModel) -> Result<Option<f64>, ChatError> {
+    /// be no chance. `prints` gets how `model` goes on, prompt by prompt.
+    async fn apart_from(
+        &self,
+        model: &dyn ChatModel,
+        prints: &mut Vec<Fingerprint>,
+    ) -> Result<Option<f64>, ChatError> {
         for (prompt, print, noise) in &self.0 {
             let Some(other) = patiently(|| model.fingerprint(prompt)).await? else {
-                continue;
+                return Ok(None);
             };
             let distance = print.distance(&other);
+            prints.push(other);
             if distance > TOLERANCE.max(TIMES_NOISE * noise) {
                 return Ok(Some(distance));
             }

@@ -62,17 +62,26 @@ impl Examination<'_> {
         let Some(first) = self.reply().await else {
             return;
         };
-        self.seed(&first).await;
-        self.turns().await;
-        if self.purpose.system_prompt.is_some() && !self.adaptation.fold_system {
-            self.system_prompt(&first).await;
+        // None of these hangs on another, and a run asks many things at the same time too.
+        let (seed, turns, system_prompt, schema, log_probs) = futures::join!(
+            self.seed(&first),
+            self.turns(),
+            self.system_prompt(&first),
+            self.schema(),
+            self.prompt_log_probs(),
+        );
+        self.note(seed);
+        turns.into_iter().for_each(|finding| self.note(finding));
+        if let Some((finding, is_passed_over)) = system_prompt {
+            self.adaptation.fold_system |= is_passed_over;
+            self.note(finding);
         }
-        if self.purpose.needs_schema {
-            self.schema().await;
+        if let Some((finding, is_refused)) = schema {
+            self.adaptation.omit_schema |= is_refused;
+            self.note(finding);
         }
-        if self.purpose.in_full {
-            self.prompt_log_probs().await;
-        }
+        log_probs.into_iter().for_each(|finding| self.note(finding));
+        model.adapt(self.adaptation);
     }
 
     fn note(&mut self, finding: Finding) {
@@ -174,9 +183,9 @@ impl Examination<'_> {
         });
     }
 
-    async fn seed(&mut self, first: &ChatReply) {
+    async fn seed(&self, first: &ChatReply) -> Finding {
         let check = "seed";
-        let finding = match self.questions.ask(Asked::greeting(SHORT)).await {
+        match self.questions.ask(Asked::greeting(SHORT)).await {
             Err(error) => unavailable(check, &error),
             Ok(second) if second.content == first.content => {
                 Finding::passed(check, "the same seed gave the same reply twice")
@@ -186,12 +195,11 @@ impl Examination<'_> {
                 "the same seed gave two replies: the run can be resumed and reported again, but \
                  not repeated",
             ),
-        };
-        self.note(finding);
+        }
     }
 
     /// Asks for one token in a conversation's second turn.
-    async fn turns(&mut self) {
+    async fn turns(&self) -> Vec<Finding> {
         let asked = Asked {
             second_turn: true,
             ..Asked::greeting(1)
@@ -200,11 +208,10 @@ impl Examination<'_> {
             Ok(reply) => reply,
             Err(error) => {
                 let mend = "check the chat template: it must take several turns";
-                return self.note(unavailable("second turn", &error).mend(mend));
+                return vec![unavailable("second turn", &error).mend(mend)];
             }
         };
-        self.note(Finding::passed("second turn", "taken"));
-        self.note(match (reply.finish_reason, reply.usage.completion_tokens) {
+        let cut_off = match (reply.finish_reason, reply.usage.completion_tokens) {
             (FinishReason::Length, Some(1) | None) => {
                 Finding::passed("max_tokens", "one asked for, cut off as it should be")
             }
@@ -220,81 +227,92 @@ impl Examination<'_> {
                     ),
                 )
             }
-        });
+        };
+        vec![Finding::passed("second turn", "taken"), cut_off]
     }
 
-    /// Looks whether the chat template passes the system prompt over in silence.
-    async fn system_prompt(&mut self, with: &ChatReply) {
+    /// Looks whether the chat template passes the system prompt over in silence, which is the other
+    /// value.
+    async fn system_prompt(&self, with: &ChatReply) -> Option<(Finding, bool)> {
         let check = "system prompt";
+        if self.purpose.system_prompt.is_none() || self.adaptation.fold_system {
+            return None;
+        }
         let asked = Asked {
             with_system: false,
             ..Asked::greeting(1)
         };
         let without = match self.questions.ask(asked).await {
             Ok(without) => without,
-            Err(error) => return self.note(unavailable(check, &error)),
+            Err(error) => return Some((unavailable(check, &error), false)),
         };
-        let finding = match (with.usage.prompt_tokens, without.usage.prompt_tokens) {
-            (Some(with), Some(without)) if with > without => Finding::passed(check, "taken"),
-            (Some(_), Some(_)) => {
-                self.adaptation.fold_system = true;
-                self.questions.model.adapt(self.adaptation);
-                Finding::worked_around(
-                    check,
-                    "the chat template passes it over in silence, so every model gets it at the \
+        Some(
+            match (with.usage.prompt_tokens, without.usage.prompt_tokens) {
+                (Some(with), Some(without)) if with > without => {
+                    (Finding::passed(check, "taken"), false)
+                }
+                (Some(_), Some(_)) => (
+                    Finding::worked_around(
+                        check,
+                        "the chat template passes it over in silence, so every model gets it at the \
                      head of the person's first message",
-                )
-            }
-            _ => Finding::passed(check, "not refused; the server does not count tokens"),
-        };
-        self.note(finding);
+                    ),
+                    true,
+                ),
+                _ => (
+                    Finding::passed(check, "not refused; the server does not count tokens"),
+                    false,
+                ),
+            },
+        )
     }
 
-    async fn schema(&mut self) {
+    /// Looks whether answers keep to a schema; the other value is whether the server refuses any.
+    async fn schema(&self) -> Option<(Finding, bool)> {
         let check = "json schema";
+        if !self.purpose.needs_schema {
+            return None;
+        }
         let asked = Asked {
             with_schema: true,
             with_system: false,
             ..Asked::greeting(64)
         };
-        let finding = match self.questions.ask(asked).await {
+        let reply = match self.questions.ask(asked).await {
             Err(ChatError::Refused { detail, .. }) => {
-                self.adaptation.omit_schema = true;
-                self.questions.model.adapt(self.adaptation);
-                Finding::worked_around(
-                    check,
-                    format!(
-                        "refused ({detail}), so the prompt alone asks for JSON, and answers are \
-                         checked here"
-                    ),
-                )
+                let detail = format!(
+                    "refused ({detail}), so the prompt alone asks for JSON, and answers are \
+                     checked here"
+                );
+                return Some((Finding::worked_around(check, detail), true));
             }
-            Err(error) => unavailable(check, &error),
-            Ok(reply) => {
-                let value: Option<serde_json::Value> =
-                    serde_json::from_str(reply.content.trim()).ok();
-                let animal = value
-                    .as_ref()
-                    .and_then(|value| value.get("animal")?.as_str());
-                if animal == Some(UNLIKELY) {
-                    Finding::passed(check, "kept")
-                } else {
-                    Finding::worked_around(
-                        check,
-                        "passed over in silence: answers are checked here, and asked for again \
-                         where they are no use",
-                    )
-                }
-            }
+            Err(error) => return Some((unavailable(check, &error), false)),
+            Ok(reply) => reply,
         };
-        self.note(finding);
+        let value: Option<serde_json::Value> = serde_json::from_str(reply.content.trim()).ok();
+        let animal = value
+            .as_ref()
+            .and_then(|value| value.get("animal")?.as_str());
+        let finding = if animal == Some(UNLIKELY) {
+            Finding::passed(check, "kept")
+        } else {
+            Finding::worked_around(
+                check,
+                "passed over in silence: answers are checked here, and asked for again where they \
+                 are no use",
+            )
+        };
+        Some((finding, false))
     }
 
-    async fn prompt_log_probs(&mut self) {
+    async fn prompt_log_probs(&self) -> Option<Finding> {
         let check = "log probabilities";
+        if !self.purpose.in_full {
+            return None;
+        }
         let model = self.questions.model;
-        let finding = match patiently(|| model.has_prompt_log_probs()).await {
-            Ok(None) => return,
+        Some(match patiently(|| model.has_prompt_log_probs()).await {
+            Ok(None) => return None,
             Ok(Some(true)) => Finding::passed(check, "given for a prompt's tokens"),
             Ok(Some(false)) => Finding::passed(
                 check,
@@ -302,8 +320,7 @@ impl Examination<'_> {
                  perplexity` computes them from files",
             ),
             Err(error) => Finding::doubtful(check, error.to_string()),
-        };
-        self.note(finding);
+        })
     }
 }
 

@@ -23,14 +23,18 @@ const MEND: &str = "vLLM on a processor lends requests without an adapter that o
 /// are when asked at the same time, as they are in a run; `None` where that cannot be told, or a run never
 /// does so.
 ///
-/// Each has to go on from a prompt as it does alone, as the first does in its own company.
-pub(super) async fn keep_apart(first: Arm<'_>, other: Arm<'_>) -> Option<Finding> {
+/// Each has to go on from the first of [`OPENINGS`] as it does `alone`, as the first does in its own company.
+pub(super) async fn keep_apart(
+    first: Arm<'_>,
+    other: Arm<'_>,
+    alone: [&Fingerprint; 2],
+) -> Option<Finding> {
     let most = first.1.concurrency().max(other.1.concurrency());
     let each = most.min(AT_ONCE) / 2;
     if each == 0 {
         return None;
     }
-    match strayed(first.1, other.1, each).await {
+    match strayed(first.1, other.1, alone, each).await {
         Ok(Some(strayed)) => Some(match strayed.map(|n| 2 * n > each) {
             [false, false] => Finding::passed(
                 CHECK,
@@ -61,20 +65,19 @@ pub(super) async fn keep_apart(first: Arm<'_>, other: Arm<'_>) -> Option<Finding
 async fn strayed(
     first: &dyn ChatModel,
     other: &dyn ChatModel,
+    alone: [&Fingerprint; 2],
     each: usize,
 ) -> Result<Option<[usize; 2]>, ChatError> {
-    let alone = asked(&[first]).await?.into_iter();
-    let alone: Option<Vec<_>> = alone.chain(asked(&[other]).await?).collect();
     let own_company = asked(&vec![first; 2 * each]).await?;
     let own_company: Option<Vec<_>> = own_company.into_iter().collect();
     let together = asked(&[first, other].repeat(each)).await?;
     let together: Option<Vec<_>> = together.into_iter().collect();
-    let (Some(alone), Some(own_company), Some(together)) = (alone, own_company, together) else {
+    let (Some(own_company), Some(together)) = (own_company, together) else {
         return Ok(None);
     };
     let noise = own_company
         .iter()
-        .map(|print| print.distance(&alone[0]))
+        .map(|print| print.distance(alone[0]))
         .fold(0.0, f64::max);
     if noise.is_infinite() {
         // It says other things in any company.
@@ -83,7 +86,7 @@ async fn strayed(
     let bound = TOLERANCE.max(TIMES_NOISE * noise);
     let strayed = [0, 1].map(|which| {
         let own = together.iter().skip(which).step_by(2);
-        own.filter(|print| print.distance(&alone[which]) > bound)
+        own.filter(|print| print.distance(alone[which]) > bound)
             .count()
     });
     Ok(Some(strayed))
