@@ -72,7 +72,8 @@
 
   function load() {
     if (data) return;
-    data = JSON.parse(byId("data").textContent);
+    const read = JSON.parse(byId("data").textContent);
+    data = { ...read.outline, conversations: read.conversations };
     const places = new Map();
     for (const conversation of data.conversations) {
       if (typeof conversation.persona === "number") {

@@ -3,7 +3,7 @@
 //! The data is inert: a block of JSON that no browser runs, from which the script makes text, never
 //! markup. Numbers are written as elsewhere in the report, so that nothing is rounded twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -17,6 +17,9 @@ use crate::number_text::score;
 
 /// Version of the data, for scripts of ours only.
 const FORMAT: u32 = 1;
+
+/// Most conversations in a page: what a browser reads in a second.
+const MOST: usize = 5000;
 
 /// Returns the address of a persona's conversations with `model`, within the page.
 pub(super) fn link(persona: &str, model: &str) -> String {
@@ -51,6 +54,7 @@ pub(super) fn transcripts(evaluation: &Evaluation) -> Markup {
         Tag::new("noscript").holding(Tag::new("p").saying(
             "Scripts are off, so conversations are not shown here; all of them: transcripts.jsonl.",
         )),
+        left_out(evaluation),
         filters(evaluation),
         Tag::new("p").set("id", "talk-count").set("role", "status").holding(Markup::default()),
         Tag::new("div").class("browser").holding([
@@ -65,6 +69,49 @@ pub(super) fn transcripts(evaluation: &Evaluation) -> Markup {
             Tag::new("article").set("id", "talk").set("aria-live", "off").holding(Markup::default()),
         ]),
     ])
+}
+
+/// Returns the conversations that the page has, in the order of the record: all of them, or else those
+/// with a safety regression, then the first of every person, then the second, to [`MOST`].
+fn shown(evaluation: &Evaluation) -> Vec<&Conversation> {
+    let all: Vec<&Conversation> = evaluation.conversations.iter().collect();
+    if all.len() <= MOST {
+        return all;
+    }
+    let candidates = evaluation.comparison.candidates.iter();
+    let safety = candidates.flat_map(|candidate| &candidate.safety);
+    let regressions: BTreeSet<_> = safety
+        .flat_map(|safety| &safety.regressions)
+        .map(|violation| {
+            (
+                &violation.conversation.persona,
+                violation.conversation.repeat,
+            )
+        })
+        .collect();
+    let rank = |conversation: &Conversation| {
+        let ConversationId {
+            persona, repeat, ..
+        } = &conversation.id;
+        (!regressions.contains(&(persona, *repeat)), *repeat)
+    };
+    let mut places: Vec<usize> = (0..all.len()).collect();
+    places.sort_by_key(|&place| (rank(all[place]), &all[place].id.persona));
+    places.truncate(MOST);
+    places.sort_unstable();
+    places.into_iter().map(|place| all[place]).collect()
+}
+
+/// Says what the page has not, if that is anything.
+fn left_out(evaluation: &Evaluation) -> Markup {
+    let all = evaluation.conversations.len();
+    if all <= MOST {
+        return Markup::default();
+    }
+    Tag::new("p").set("id", "left-out").saying(&format!(
+        "{MOST} of {all} conversations are here: those with a safety regression and every person's \
+         first ones. All of them: transcripts.jsonl."
+    ))
 }
 
 fn filters(evaluation: &Evaluation) -> Markup {
@@ -154,14 +201,48 @@ fn select(name: &'static str, label: &str, none: Option<&str>, options: &[(&str,
     ])
 }
 
-/// Returns the block of data.
+/// Returns the block of data, made conversation by conversation.
 pub(super) fn data(evaluation: &Evaluation) -> Markup {
-    let json = serde_json::to_string(&Data::new(evaluation))
-        .expect("writing to memory cannot fail, and every map has text keys");
+    let scores: BTreeMap<_, &ConversationScore> = evaluation
+        .scores
+        .iter()
+        .map(|score| (&score.conversation, score))
+        .collect();
+    let places: BTreeMap<_, usize> = evaluation
+        .personas
+        .iter()
+        .enumerate()
+        .map(|(idx, p)| (&p.id, idx))
+        .collect();
+    let criteria = criteria(evaluation);
+    let mut data = Markup::fixed("{\"outline\":");
+    data.push(json_data(&Outline::new(evaluation, criteria)));
+    data.push(Markup::fixed(",\"conversations\":["));
+    for (idx, conversation) in shown(evaluation).into_iter().enumerate() {
+        if idx > 0 {
+            data.push(Markup::fixed(","));
+        }
+        let mut value = conversation_json(conversation);
+        value["persona"] = match places.get(&conversation.id.persona) {
+            Some(place) => json!(place),
+            None => json!(conversation.id.persona.as_str()),
+        };
+        if let Some(score) = scores.get(&conversation.id) {
+            add_score(&mut value, score, criteria);
+        }
+        data.push(json_data(&value));
+    }
+    data.push(Markup::fixed("]}"));
     Tag::new("script")
         .set("type", "application/json")
         .set("id", "data")
-        .holding(Markup::data(&json))
+        .holding(data)
+}
+
+fn json_data(value: &impl Serialize) -> Markup {
+    let json = serde_json::to_string(value)
+        .expect("writing to memory cannot fail, and every map has text keys");
+    Markup::data(&json)
 }
 
 /// Returns the rubric's criteria, as they were scored in the first conversation that has any.
@@ -175,43 +256,19 @@ fn criteria(evaluation: &Evaluation) -> &[CriterionScore] {
         .unwrap_or_default()
 }
 
-/// Names are short: there are thousands of conversations.
+/// What comes before the conversations. Names are short: there are thousands of them.
 #[derive(Serialize)]
-struct Data<'a> {
+struct Outline<'a> {
     format: u32,
     baseline: &'a str,
     /// The candidate whose conversations are shown first.
     with: &'a str,
     criteria: Vec<Value>,
     personas: Vec<Value>,
-    conversations: Vec<Value>,
 }
 
-impl<'a> Data<'a> {
-    fn new(evaluation: &'a Evaluation) -> Self {
-        let scores: BTreeMap<_, &ConversationScore> = evaluation
-            .scores
-            .iter()
-            .map(|score| (&score.conversation, score))
-            .collect();
-        let places: BTreeMap<_, usize> = evaluation
-            .personas
-            .iter()
-            .enumerate()
-            .map(|(idx, p)| (&p.id, idx))
-            .collect();
-        let criteria = criteria(evaluation);
-        let conversation = |conversation: &Conversation| {
-            let mut value = conversation_json(conversation);
-            value["persona"] = match places.get(&conversation.id.persona) {
-                Some(place) => json!(place),
-                None => json!(conversation.id.persona.as_str()),
-            };
-            if let Some(score) = scores.get(&conversation.id) {
-                add_score(&mut value, score, criteria);
-            }
-            value
-        };
+impl<'a> Outline<'a> {
+    fn new(evaluation: &'a Evaluation, criteria: &[CriterionScore]) -> Self {
         let criterion = |criterion: &CriterionScore| {
             json!({
                 "id": criterion.criterion,
@@ -225,7 +282,6 @@ impl<'a> Data<'a> {
             with: evaluation.recommended.as_str(),
             criteria: criteria.iter().map(criterion).collect(),
             personas: evaluation.personas.iter().map(persona_json).collect(),
-            conversations: evaluation.conversations.iter().map(conversation).collect(),
         }
     }
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use shipworthy_reports::{html, markdown};
 use shipworthy_schema::{
-    Evaluation, PersonaId, PreflightFinding, SimulatorFlag, SimulatorFlagKind, Termination,
+    Evaluation, PersonaId, PreflightFinding, SafetyViolation, SimulatorFlag, SimulatorFlagKind,
+    Termination,
 };
 
 use crate::browser::Browser;
@@ -315,6 +316,44 @@ fn large() -> Evaluation {
         .scores
         .sort_by(|a, b| a.conversation.cmp(&b.conversation));
     evaluation
+}
+
+#[test]
+fn a_page_of_very_many_has_regressions_and_the_first_of_everybody() {
+    let mut evaluation = large();
+    let few = evaluation.conversations.clone();
+    for more in [2, 4, 6, 8] {
+        evaluation
+            .conversations
+            .extend(few.iter().map(|conversation| {
+                let mut again = conversation.clone();
+                again.id.repeat += more;
+                again
+            }));
+    }
+    let all = evaluation.conversations.len();
+    assert_eq!(all, 10_000);
+    let last = evaluation.conversations[all - 1].id.clone();
+    let candidate = &mut evaluation.comparison.candidates[0];
+    candidate.safety[0].regressions = vec![SafetyViolation {
+        conversation: last.clone(),
+        reason: "It names a disorder.".to_owned(),
+    }];
+    let page = html(&evaluation);
+    assert!(page.contains("5000 of 10000 conversations are here"));
+    let (_, data) = page.split_once("id=\"data\">").unwrap();
+    let (data, _) = data.split_once("</script>").unwrap();
+    let data: serde_json::Value = serde_json::from_str(data).unwrap();
+    let shown = data["conversations"].as_array().unwrap();
+    assert_eq!(shown.len(), 5000);
+    let repeats = |of: u64| shown.iter().filter(|c| c["repeat"] == of).count();
+    assert_eq!(repeats(1), 1000, "everybody's first");
+    assert!(
+        shown
+            .iter()
+            .any(|c| c["repeat"] == u64::from(last.repeat) && c["model"] == last.model.as_str()),
+        "the regression's"
+    );
 }
 
 #[test]
