@@ -6,6 +6,9 @@ PART is one of `work`, `peers`, `latency`, `turns`, `in-flight`, `growth`, `star
 and is not counted; ours is counted whole, from its start to its end, with preparation, statistics and reports: user and
 system time of the process, and the most that was resident. The work: 200 people speak 5 turns with 2 models, a
 simulator plays them, a judge grades: 400 conversations, 4,400 calls, 64 of them under way at a time.
+
+Beside FAKE_SERVER lies `bare_client`: reqwest alone, with conversations of the same size of which it keeps nothing. What it takes
+says how fast the machine is, and is the least that any client can take.
 """
 
 import json
@@ -96,18 +99,46 @@ class Run:
         )
 
 
+class Bare:
+    """The same conversations by reqwest alone."""
+
+    def __init__(self, bench, server, conversations=400, turns=5, parallel=64):
+        server.stats()
+        command = [bench.bare, f"{server.root}/v1", str(conversations), str(turns), str(parallel)]
+        start = time.perf_counter()
+        process = subprocess.Popen(command)
+        _, status, usage = os.wait4(process.pid, 0)
+        self.wall = time.perf_counter() - start
+        if os.waitstatus_to_exitcode(status) != 0:
+            sys.exit("the bare client failed")
+        self.cpu = usage.ru_utime + usage.ru_stime
+        self.resident = usage.ru_maxrss * 1024
+        self.calls = server.stats()["calls"]
+        self.cpu_ms = self.cpu / self.calls * 1e3
+
+    row = Run.row
+
+
 class Bench:
     def __init__(self, shipworthy, server, folder):
         self.shipworthy = str(Path(shipworthy).resolve())
         self.server = str(Path(server).resolve())
+        self.bare = str(Path(server).resolve().with_name("bare_client"))
         self.folder = Path(folder)
 
     def work(self):
         print("400 conversations, 64 calls at a time, a server that answers at once")
         with Server(self.server, 0) as server:
-            runs = [Run(self, server) for _ in range(3)]
-        for run in runs:
+            turns = [(Run(self, server), Bare(self, server)) for _ in range(3)]
+        runs = [run for run, _ in turns]
+        for run, bare in turns:
             run.row("shipworthy eval")
+            bare.row("bare reqwest")
+        ratios = sorted(run.cpu_ms / bare.cpu_ms for run, bare in turns)
+        print(
+            f"  {ratios[0]:.1f} to {ratios[-1]:.1f}x bare reqwest's CPU per call (the aim, 0.08 ms where bare reqwest takes 0.016 to 0.02: "
+            "4 to 5x)"
+        )
         run = runs[-1]
         stats = run.stats
         exchanged = stats["request_bytes"] + stats["reply_bytes"]
@@ -155,8 +186,11 @@ class Bench:
     def latency(self):
         print("the same, a server that answers after 50 ms")
         with Server(self.server, 50) as server:
-            run = Run(self, server)
+            run, bare = Run(self, server), Bare(self, server)
         run.row("shipworthy eval")
+        bare.row("bare reqwest")
+        floor = bare.calls * 0.050 / 64
+        print(f"  bare reqwest: {bare.wall / floor:.3f}x calls x latency / concurrency")
         floor = run.calls * 0.050 / 64
         print(f"  {run.wall / floor:.3f}x calls x latency / concurrency, {floor:.2f} s (aim 1.15)")
 
@@ -171,7 +205,9 @@ class Bench:
         print("10,000 conversations at a time, a server that answers after 3 s")
         with Server(self.server, 3000) as server:
             run = Run(self, server, people=500, repeats=10, turns=1, parallel=10000)
+            bare = Bare(self, server, conversations=10000, turns=1, parallel=10000)
         run.row("shipworthy eval")
+        bare.row("bare reqwest")
         most = run.stats["most_in_flight"]
         print(f"  {most} calls under way at a time, {run.resident / 1e6:.0f} MB resident (aim 600)")
 
