@@ -23,6 +23,9 @@ mod data;
 /// `decision.json` against its published schema.
 mod decision_schema;
 
+/// Training data made by a teacher.
+mod generation;
+
 /// What `--help` shows.
 mod help;
 

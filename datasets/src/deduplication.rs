@@ -1,8 +1,11 @@
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::clusters::{Clusters, Duplicates};
+use crate::conversion::FormatReader;
 use crate::error::DatasetError;
 use crate::fault::Fault;
+use crate::fingerprint::Fingerprint;
 use crate::formats::Format;
 use crate::row_index::RowIndex;
 use crate::rows::RowFile;
@@ -27,6 +30,29 @@ pub struct Deduplication {
     pub faults: Vec<Fault>,
     /// How many faults there are.
     pub fault_count: usize,
+}
+
+/// Tells of every row whether it says, exactly or nearly, what no earlier one says.
+///
+/// A row of no known format is like no other.
+pub fn distinct(rows: impl IntoIterator<Item = Map<String, Value>>) -> Vec<bool> {
+    let mut reader = FormatReader::new(None);
+    let mut is_whole = Vec::new();
+    let mut prints = Vec::new();
+    for fields in rows {
+        let row = reader.read(Ok(fields));
+        is_whole.push(row.is_ok());
+        prints.extend(row.ok().map(|row| Fingerprint::of(&row)));
+    }
+    let mut clusters = Clusters::new(prints.len());
+    clusters.join_exact(&prints);
+    clusters.join_near(&prints);
+    let firsts = (0..prints.len()).map(|row| clusters.root(row) == row);
+    let mut firsts = firsts.collect::<Vec<_>>().into_iter();
+    let stays = is_whole.into_iter();
+    stays
+        .map(|is_whole| !is_whole || firsts.next().unwrap_or(true))
+        .collect()
 }
 
 /// Finds the rows that repeat no earlier one; of those that do the first stays.

@@ -57,7 +57,7 @@ pub use clusters::{DuplicateOf, Duplicates};
 pub use conversation::Conversation;
 pub use conversion::{ConversionOptions, ConversionReport, Counted, convert};
 pub use dataset::{DatasetOptions, TokenisedDataset};
-pub use deduplication::{Deduplication, deduplicate};
+pub use deduplication::{Deduplication, deduplicate, distinct};
 pub use error::DatasetError;
 pub use examination::{
     Cut, Examination, ExaminationOptions, FieldBalance, PersonalDataCount, Share, TokenReport,

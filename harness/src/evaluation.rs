@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use shipworthy_personas::leak::LeakError;
 use shipworthy_rubrics::Rubric;
 use shipworthy_schema::yaml::YamlError;
 use shipworthy_schema::{
-    Conversation, ConversationScore, Digest, Evaluation, Event, JudgedPair, ModelName, ModelSource,
-    Persona, Plan, Regression, ServedIdentity,
+    Conversation, ConversationScore, Digest, Evaluation, Event, JudgedPair, ModelName, Persona,
+    Plan, Regression,
 };
 use thiserror::Error;
 
@@ -19,12 +20,14 @@ use crate::comparison::ComparisonError;
 use crate::conclusion::{Record, Step, first_look};
 use crate::config::Count;
 use crate::engine::Engine;
+use crate::generation::{Generated, hold_and_select};
 use crate::halt::{Halt, HaltReason};
 use crate::human_check::{human_check, human_warnings};
 use crate::known_replies::KnownReplies;
 use crate::preflight::{Preflight, RefusedError, preflight, recognise};
 use crate::preparation::{Prepared, personas_of_run};
 use crate::regression::{BaselineError, hold_against, hold_and_finish, rule_of};
+use crate::resumption::run_to_resume;
 use crate::reuse::Reuse;
 use crate::shard::Shard;
 use crate::store::{NewRun, Run, RunState, Store, StoreError};
@@ -104,6 +107,9 @@ pub enum EvaluationError {
     /// No candidate can be held against the shipped model.
     #[error(transparent)]
     Baseline(#[from] BaselineError),
+    /// Generated rows cannot be searched for people of the evaluation.
+    #[error(transparent)]
+    Leak(#[from] LeakError),
     /// There is nothing to resume.
     #[error("there is no run of this plan to resume")]
     NothingToResume,
@@ -143,6 +149,8 @@ pub enum Done {
         /// The people in it.
         personas: usize,
     },
+    /// A teacher's conversations became training data.
+    Generated(Box<Generated>),
     /// Its candidates were held against a shipped model.
     Held {
         /// The run.
@@ -198,6 +206,7 @@ async fn evaluate_until(
         limits,
         reuse,
         shard,
+        generation,
         bar,
         budget,
         prices,
@@ -306,6 +315,18 @@ async fn evaluate_until(
                 personas: people.len(),
             });
         }
+        if let Some(generation) = generation {
+            let selection =
+                hold_and_select(&engine, &asking, &plan, &personas, &generation).await?;
+            let cost = cost_of_run(&store, &run, &plan)?;
+            return Ok(Done::Generated(Box::new(Generated {
+                run: run.clone(),
+                plan: plan.clone(),
+                generation,
+                selection,
+                cost,
+            })));
+        }
         if let Some(bar) = &bar {
             speak(&engine, &store, &run, &personas).await?;
             let regression = hold_and_finish(&store, &run, bar).await?.into();
@@ -382,11 +403,11 @@ async fn hold_and_conclude(
 }
 
 /// What was said, how it was scored, and what judges prefer.
-type Spoken = (Vec<Conversation>, Vec<ConversationScore>, Vec<JudgedPair>);
+pub(crate) type Spoken = (Vec<Conversation>, Vec<ConversationScore>, Vec<JudgedPair>);
 
 /// Lets `people` speak with all models; what was said stands only if the models are still the planned
 /// ones.
-async fn speak(
+pub(crate) async fn speak(
     engine: &Engine<'_>,
     store: &Store,
     run: &str,
@@ -507,67 +528,4 @@ fn model_changed(run: &str, stop: StopError) -> EvaluationError {
         },
         stop => stop.into(),
     }
-}
-
-fn run_to_resume(store: &Store, plan: &Plan, shard: Option<Shard>) -> Result<Run, EvaluationError> {
-    let latest = match shard {
-        Some(shard) => store.latest_shard_of(&plan.digest(), shard)?,
-        None => store.latest_run_of(&plan.digest())?,
-    };
-    if let Some(run) = latest {
-        return Ok(run);
-    }
-    let mut unfinished = None;
-    for run in store.runs()? {
-        let is_finished = matches!(run.state, RunState::Finished { .. });
-        if !is_finished && store.shard_of(&run.id)?.map(|(shard, _)| shard) == shard {
-            unfinished = Some(run);
-            break;
-        }
-    }
-    Err(match unfinished {
-        Some(run) => EvaluationError::PlanChanged {
-            fields: changed_fields(&run.plan, plan),
-            is_served: differ_in_what_is_served(&run.plan, plan),
-            run: run.id,
-        },
-        None => EvaluationError::NothingToResume,
-    })
-}
-
-/// Tells whether two plans differ in nothing but what servers say that they serve.
-fn differ_in_what_is_served(old: &Plan, new: &Plan) -> bool {
-    let without_identities = |plan: &Plan| {
-        let mut plan = plan.clone();
-        for model in &mut plan.models {
-            if let ModelSource::Http { served, .. } = &mut model.source {
-                *served = ServedIdentity::default();
-            }
-        }
-        plan
-    };
-    without_identities(old) == without_identities(new)
-}
-
-/// Returns the paths at which two plans differ, e.g. `models.tuned`.
-fn changed_fields(old: &Plan, new: &Plan) -> Vec<String> {
-    let value = |plan: &Plan| serde_json::to_value(plan).expect("a plan is plain data");
-    let (old_value, new_value) = (value(old), value(new));
-    let mut fields = Vec::new();
-    let keys = new_value
-        .as_object()
-        .into_iter()
-        .flat_map(serde_json::Map::keys);
-    for key in keys.filter(|key| old_value.get(key) != new_value.get(key)) {
-        if key == "models" {
-            let changed = new
-                .models
-                .iter()
-                .filter(|model| !old.models.contains(model));
-            fields.extend(changed.map(|model| format!("models.{}", model.name)));
-        } else {
-            fields.push(key.clone());
-        }
-    }
-    fields
 }

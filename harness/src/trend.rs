@@ -55,6 +55,7 @@ pub fn trend(store: &Store, metric: &TrendMetric, only: Option<&str>) -> Result<
     let runs = store.runs()?;
     let whole = runs
         .iter()
+        .filter(|run| !run.plan.is_generation())
         .filter(|run| !shards.iter().any(|shard| shard.run.id == run.id));
     let (finished, others): (Vec<&Run>, Vec<&Run>) =
         whole.partition(|run| matches!(run.state, RunState::Finished { .. }));

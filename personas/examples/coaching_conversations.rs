@@ -6,74 +6,20 @@
 //!
 //! The same arguments give the same bytes.
 
-use std::collections::BTreeMap;
+mod coaches;
+
 use std::error::Error;
 use std::io::Write as _;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use shipworthy_personas::simulator::rule_based;
 use shipworthy_personas::{PersonaSpec, generate};
 use shipworthy_schema::{Message, Persona, PersonaId, Role, Split, yaml};
 
+use coaches::{Coaches, Material, lower_first, to_you};
+
 const SYSTEM_PROMPT: &str = "You are a kind, practical coach.";
 const MAX_TURNS: usize = 6;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Coaches {
-    good: Good,
-    plain: Plain,
-    situations: BTreeMap<String, Material>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Good {
-    reflect_opening: Vec<String>,
-    reflect_fact: Vec<String>,
-    reflect_feeling: Vec<String>,
-    after_doubt: Vec<String>,
-    after_tangent: Vec<String>,
-    offer: Vec<String>,
-    check: Vec<String>,
-    crisis: Vec<String>,
-    over_reliance: Vec<String>,
-    boundary_push: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Plain {
-    generic: Vec<String>,
-    question: Vec<String>,
-    advice: Vec<String>,
-    reflect_fact: Vec<String>,
-    offer: Vec<String>,
-    crisis: Vec<String>,
-    over_reliance: Vec<String>,
-    boundary_push: Vec<String>,
-    odds: Odds,
-}
-
-/// How often, in percent, the plain coach does what a good one would do.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Odds {
-    repeat: u64,
-    reflect: u64,
-    question: u64,
-    advice: u64,
-    offer: u64,
-}
-
-/// What the good coach knows of a situation.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Material {
-    /// By fact: the question that gets it told.
-    questions: BTreeMap<String, String>,
-    steps: Vec<String>,
-}
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -296,29 +242,6 @@ fn overlap(message: &str, line: &str) -> bool {
     let line = words(line);
     let n_held = line.iter().filter(|word| said.contains(word)).count();
     !line.is_empty() && n_held * 5 >= line.len() * 4
-}
-
-fn lower_first(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| {
-        first.to_lowercase().chain(chars).collect()
-    })
-}
-
-/// Turns what a person says of themselves into what one says to them.
-fn to_you(text: &str) -> String {
-    let turned = text.split(' ').map(|word| {
-        let (bare, end) = word.split_at(word.trim_end_matches(['.', ',']).len());
-        let bare = match bare {
-            "I" | "me" | "We" | "we" | "us" => "you",
-            "My" | "my" | "our" => "your",
-            "am" => "are",
-            "myself" => "yourself",
-            other => other,
-        };
-        format!("{bare}{end}")
-    });
-    turned.collect::<Vec<_>>().join(" ")
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

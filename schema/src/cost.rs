@@ -131,6 +131,13 @@ pub struct Cost {
     pub judging: CallSums,
 }
 
+impl Cost {
+    /// Returns what all calls cost together; `None` where no cost is known.
+    pub fn money(&self) -> Option<f64> {
+        self.conversations.plus(&self.judging).money
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{CallSums, Currency, Tally};

@@ -4,7 +4,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, JudgingRule, ModelName, ModelRef, Sampling, SimulatorAuditRule};
+use crate::{Digest, JudgingRule, ModelName, ModelRef, Sampling, SimulatorAuditRule, TRAINING_SEEDS};
 
 /// Everything that decides an evaluation, fixed before the first token is drawn.
 ///
@@ -65,6 +65,11 @@ impl Plan {
     /// Tells whether the baseline is among the models; if not, candidates alone are evaluated.
     pub fn has_baseline(&self) -> bool {
         self.models.iter().any(|model| model.name == self.baseline)
+    }
+
+    /// Tells whether training people speak: a teacher makes training data, and nothing is evaluated.
+    pub fn is_generation(&self) -> bool {
+        TRAINING_SEEDS.contains(&self.personas.seed_start)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use shipworthy_harness::config::Config;
 use shipworthy_harness::cost_bound::{Amounts, CostBound, History};
 use shipworthy_harness::preparation::Inputs;
 use shipworthy_harness::store::Store;
@@ -18,10 +19,15 @@ use crate::cli::plan::{duration, whole};
 /// Prints the bound on the evaluation that the configuration `file` describes; no model is touched.
 pub(super) fn dry_run(printer: &Printer, file: &Path) -> Outcome {
     let (project, config) = Project::load(file)?;
-    let inputs = Inputs::read(&config, file)?;
-    let earlier = history(&project, &config)?;
+    bound(printer, &project, &config, file)
+}
+
+/// Prints the bound on a run of `config`, which stands in `file`.
+pub(super) fn bound(printer: &Printer, project: &Project, config: &Config, file: &Path) -> Outcome {
+    let inputs = Inputs::read(config, file)?;
+    let earlier = history(project, config)?;
     let history = earlier.as_ref().map(|(_, history)| history);
-    let bound = CostBound::of(&config, &inputs, history);
+    let bound = CostBound::of(config, &inputs, history);
     let run = earlier.as_ref().map(|(run, _)| run.as_str());
     printer.value(&value(&bound, run));
     printer.text(&text(&bound, run, printer.width()));
@@ -29,10 +35,7 @@ pub(super) fn dry_run(printer: &Printer, file: &Path) -> Outcome {
 }
 
 /// Returns the latest run of conversations like these, and how they went.
-fn history(
-    project: &Project,
-    config: &shipworthy_harness::config::Config,
-) -> Result<Option<(String, History)>, Failure> {
+fn history(project: &Project, config: &Config) -> Result<Option<(String, History)>, Failure> {
     let path = project.store();
     if !path.exists() {
         return Ok(None);

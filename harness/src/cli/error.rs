@@ -2,6 +2,7 @@ use shipworthy_backends::{ChatError, OpenError};
 use shipworthy_harness::asking::StopError;
 use shipworthy_harness::config::ConfigError;
 use shipworthy_harness::evaluation::EvaluationError;
+use shipworthy_harness::generation::GenerationError;
 use shipworthy_harness::halt::HaltReason;
 use shipworthy_harness::merging::MergeError;
 use shipworthy_harness::preflight::RefusedError;
@@ -214,6 +215,7 @@ impl From<EvaluationError> for Failure {
             EvaluationError::Refused(error) => error.into(),
             EvaluationError::Baseline(error) => error.into(),
             EvaluationError::Personas(error) => error.into(),
+            EvaluationError::Leak(error) => error.into(),
             EvaluationError::Rubric(error) => Self::new(Kind::Data, error),
         }
     }
@@ -386,6 +388,23 @@ impl From<PreparationError> for Failure {
             E::EditedPersona { .. } => Self::new(Kind::Data, error).hint(DRAW_AGAIN),
             E::Leak { .. } => Self::new(Kind::Data, error)
                 .hint("see all matches with `shipworthy personas check`"),
+        }
+    }
+}
+
+impl From<GenerationError> for Failure {
+    fn from(error: GenerationError) -> Self {
+        use GenerationError as E;
+        match error {
+            E::NoSection { .. } => Self::new(Kind::Usage, error).hint(
+                "say it, e.g. `generate: {teacher: {url: \"https://…/v1\", model: …, api_key_env: …}, \
+                 personas: {count: 200}}`",
+            ),
+            E::Yaml(_) => Self::new(Kind::Usage, error),
+            E::Preparation(error) => error.into(),
+            E::Exists { .. } => Self::new(Kind::Usage, error)
+                .hint("name another one with `--out`, or replace the one there with `--overwrite`"),
+            E::Write(error) => error.into(),
         }
     }
 }

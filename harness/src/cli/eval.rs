@@ -1,26 +1,23 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use shipworthy_harness::config::Config;
-use shipworthy_harness::evaluation::{Done, EvaluationError, Start, evaluate};
-use shipworthy_harness::halt::{Halt, HaltReason};
-use shipworthy_harness::preparation::{Servers, personas_of_run, prepare};
+use shipworthy_harness::evaluation::{Done, EvaluationError, Start};
+use shipworthy_harness::preparation::{personas_of_run, prepare};
 use shipworthy_harness::progress::RunProgress;
 use shipworthy_harness::regression::{Bar, Baseline};
 use shipworthy_harness::run_directory::{self, PAGE, REPORT, TRANSCRIPTS};
 use shipworthy_harness::shard::Shard;
 use shipworthy_harness::store::{Reused, RoleUsage, RunState, Store};
-use shipworthy_harness::telemetry::{Settings, Tracer};
 use shipworthy_schema::{Digest, Evaluation, Persona, Regression};
 
-use super::error::{Failure, Kind, RESUME};
+use super::error::{Failure, Kind};
+use super::prepared_run::{Carried, RunProcess};
 use super::printer::Printer;
 use super::project::{ConfigPath, DEFAULT_CONFIG, Project, environment};
-use super::stop_signal::StopSignal;
 use super::watching::Watching;
-use super::{Outcome, call_times, dry_run, exit_code, gate, interrupted, progress};
+use super::{Outcome, call_times, dry_run, exit_code, gate};
 
 /// Let held-out people talk with the models, score, compare, decide, report
 ///
@@ -142,20 +139,8 @@ fn evaluate_and_report(
     } else {
         None
     };
-    let runtime = super::calling_runtime();
-    let halt = Halt::default();
-    let asked = halt.clone();
-    StopSignal::listen_and(
-        "finishing the calls under way; once more stops at once",
-        move || asked.request(HaltReason::Interrupted),
-    );
-    let mut prepared = runtime.block_on(async {
-        let prepared = prepare(&parsed, config, &environment);
-        tokio::select! {
-            prepared = prepared => prepared.map_err(Failure::from),
-            _ = halt.requested() => Err(interrupted().hint(RESUME)),
-        }
-    })?;
+    let process = RunProcess::begin();
+    let mut prepared = process.prepare(prepare(&parsed, config, &environment))?;
     if options.is_fresh {
         prepared.reuse = prepared.reuse.fresh();
     }
@@ -202,30 +187,16 @@ fn evaluate_and_report(
         *watching = Some(Watching::start(printer, &progress, &store)?);
     }
     let watch = watching.as_ref().map(Watching::watch);
-    let (listener, bar) = progress::listener(printer, progress, watch);
-    let servers = Arc::clone(&prepared.servers);
-    let tracing = Settings::of(&parsed.tracing, &environment);
-    let done = runtime.block_on(async {
-        let sending = tracing.map(|settings| {
-            let (tracer, sending) = Tracer::start(settings, SystemTime::now, &trace_seed());
-            prepared.tracer = Some(tracer);
-            sending
-        });
-        let done = evaluate(prepared, store.clone(), start, halt, listener).await;
-        if let Some(sending) = sending {
-            match sending.finish(SENDING_PATIENCE).await {
-                0 => {}
-                lost => printer.note(&format!(
-                    "warning: {lost} spans did not reach the OTLP collector; the run is not affected"
-                )),
-            }
-        }
-        done.map_err(|error| without_verdict(error, &project, &store))
+    let carried = Carried {
+        store: &store,
+        start,
+        progress,
+        watch,
+        tracing: &parsed.tracing,
+    };
+    let done = process.carry_out(printer, prepared, carried, |error| {
+        without_verdict(error, &project, &store)
     });
-    bar.finish_and_clear();
-    let done = done.map_err(|failure| with_obituaries(failure, &servers));
-    // What was started for this run is stopped before its results are shown.
-    drop(servers);
     let (run, evaluation) = match done? {
         Done::Decided { run, evaluation } => (run, evaluation),
         Done::Shard {
@@ -237,6 +208,7 @@ fn evaluate_and_report(
             show_shard(printer, &run, shard, personas, &digest, &reused);
             return Ok(exit_code::SUCCESS);
         }
+        Done::Generated(_) => unreachable!("an evaluation generates no data"),
         Done::Held { run, regression } => {
             let directory = project.run_directory(&run);
             write_candidates(&store, &run, &directory, &regression)?;
@@ -297,28 +269,6 @@ fn write_candidates(
     )?;
     run_directory::write_transcripts(directory, &personas, &conversations, &scores)?;
     Ok(())
-}
-
-/// How long the end of a run waits for a collector that is slow.
-const SENDING_PATIENCE: Duration = Duration::from_secs(5);
-
-/// Returns what names a trace: no two processes have the same.
-fn trace_seed() -> Vec<u8> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let mut seed = since.unwrap_or_default().as_nanos().to_le_bytes().to_vec();
-    seed.extend_from_slice(&std::process::id().to_le_bytes());
-    seed
-}
-
-/// Adds what servers wrote last that died under way.
-fn with_obituaries(failure: Failure, servers: &Servers) -> Failure {
-    servers
-        .obituaries()
-        .into_iter()
-        .fold(failure, |failure, died| {
-            let hint = format!("server `{}` died; its log is {}", died.server, died.log);
-            failure.hint(hint).log(&died.last_lines)
-        })
 }
 
 /// What a run's calls took, where times and other runs may be told.
@@ -405,7 +355,7 @@ fn show_shard(
 }
 
 /// Returns a line on calls that earlier runs had made, if there are any.
-fn reused_text(reused: &Reused) -> String {
+pub(super) fn reused_text(reused: &Reused) -> String {
     let Reused {
         calls,
         reused,

@@ -27,6 +27,7 @@ mod page;
 mod perplexity;
 mod personas;
 mod plan;
+mod prepared_run;
 mod printer;
 mod progress;
 mod project;

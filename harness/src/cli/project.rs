@@ -89,7 +89,7 @@ pub(crate) fn find_run_to_gate(store: &Store, id: Option<&str>) -> Result<Run, F
     let runs = store.runs()?;
     let found = runs.into_iter().find(|run| match id {
         Some(id) => run.id == id,
-        None => shard_of(run).is_none(),
+        None => shard_of(run).is_none() && !run.plan.is_generation(),
     });
     let failure = |message: String| Failure::new(Kind::Data, message);
     if let Some(it) = found.as_ref().and_then(shard_of) {
@@ -98,6 +98,13 @@ pub(crate) fn find_run_to_gate(store: &Store, id: Option<&str>) -> Result<Run, F
             it.run.id, it.shard
         );
         return Err(failure(message).hint("`shipworthy runs merge` gathers all shards and decides"));
+    }
+    if let Some(run) = found.as_ref().filter(|run| run.plan.is_generation()) {
+        let message = format!(
+            "in run {} a teacher made training data: nothing was evaluated",
+            run.id
+        );
+        return Err(failure(message).hint("`shipworthy runs list` shows which runs have a verdict"));
     }
     match found {
         None => Err(match id {
@@ -108,9 +115,11 @@ pub(crate) fn find_run_to_gate(store: &Store, id: Option<&str>) -> Result<Run, F
         }),
         Some(run) => match &run.state {
             RunState::Finished { .. } => Ok(run),
-            RunState::Unfinished => Err(failure(format!("run {} is not finished", run.id))
-                .hint("`shipworthy eval --resume` goes on with the latest run of a plan")
-                .hint("an older run may be named; `shipworthy runs list` shows them")),
+            RunState::Unfinished | RunState::Generated { .. } => {
+                Err(failure(format!("run {} is not finished", run.id))
+                    .hint("`shipworthy eval --resume` goes on with the latest run of a plan")
+                    .hint("an older run may be named; `shipworthy runs list` shows them"))
+            }
             RunState::Invalid { reason } => {
                 Err(failure(format!("run {} has no verdict: {reason}", run.id))
                     .hint("`shipworthy eval --resume` tries again what failed"))

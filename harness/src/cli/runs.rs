@@ -108,6 +108,7 @@ fn list(printer: &Printer, store: &Store) -> Outcome {
             (_, Some((shard, true))) => format!("shard {shard}"),
             (_, Some((shard, false))) => format!("shard {shard}, unfinished"),
             (RunState::Unfinished, None) => "unfinished".to_owned(),
+            (RunState::Generated { rows, .. }, None) => format!("{rows} rows of training data"),
             (RunState::Invalid { .. }, None) => "no verdict".to_owned(),
             (RunState::Finished { verdict, .. }, None) if !run.plan.has_baseline() => {
                 format!("{} (by a file)", verdict.label())
@@ -130,6 +131,7 @@ fn list(printer: &Printer, store: &Store) -> Outcome {
 fn value(run: &Run, shard: Option<(Shard, bool)>) -> Value {
     let (finished_at, verdict) = match &run.state {
         RunState::Unfinished | RunState::Invalid { .. } => (None, None),
+        RunState::Generated { at, .. } => (Some(at), None),
         RunState::Finished { at, verdict } => (Some(at), Some(verdict)),
     };
     json!({
@@ -146,6 +148,12 @@ fn value(run: &Run, shard: Option<(Shard, bool)>) -> Value {
             "of": shard.of(),
             "done": is_done,
         })),
+        "generated": match &run.state {
+            RunState::Generated { rows, conversations, .. } => {
+                Some(json!({"rows": rows, "conversations": conversations}))
+            }
+            _ => None,
+        },
         "invalid": match &run.state {
             RunState::Invalid { reason } => Some(reason),
             _ => None,

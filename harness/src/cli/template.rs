@@ -40,6 +40,7 @@ pub(crate) const TEMPLATES: [Template; 4] = [
             example!("models/base-q8_0.gguf"),
             example!("models/tuned-q8_0.gguf"),
             example!("shipworthy.yaml"),
+            example!("teacher.jsonl"),
         ],
     },
     Template {

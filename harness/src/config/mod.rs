@@ -5,6 +5,7 @@
 mod budget;
 mod count;
 mod early_stopping;
+mod generate;
 mod judge;
 mod limits;
 mod model_entry;
@@ -30,6 +31,7 @@ use thiserror::Error;
 pub use budget::Budget;
 pub use count::Count;
 pub use early_stopping::EarlyStoppingConfig;
+pub use generate::{GenerateConfig, TrainingPersonasConfig};
 pub use judge::{JudgeConfig, JudgeEntry};
 pub use limits::Limits;
 pub use model_entry::{EntryError, ModelEntry, Served, Surroundings};
@@ -103,6 +105,9 @@ pub struct Config {
     #[serde(default)]
     #[schemars(with = "Option<PathBuf>")]
     pub training_data: Option<Spanned<PathBuf>>,
+    /// How `data generate` makes training data.
+    #[serde(default)]
+    pub generate: Option<GenerateConfig>,
     /// Seconds one model call may take.
     #[serde(default = "default_call_timeout")]
     pub call_timeout_s: Count,
@@ -120,6 +125,9 @@ pub struct Config {
     /// Where spans of calls go, for those who watch runs with OpenTelemetry.
     #[serde(default)]
     pub tracing: TracingConfig,
+    /// Whether the only model is the teacher of `generate`.
+    #[serde(skip)]
+    is_generation: bool,
 }
 
 fn default_simulator() -> Spanned<SimulatorConfig> {
@@ -194,6 +202,9 @@ impl Config {
         config.check_servers(file)?;
         config.check_budget(file)?;
         config.check_pairwise(file)?;
+        if let Some(generate) = &config.generate {
+            generate.check_seeds(file)?;
+        }
         Ok(config)
     }
 
@@ -242,7 +253,7 @@ impl Config {
         };
         for (name, entry) in &self.models {
             if let Some(message) = fault(&entry.value) {
-                return Err(Place::of(file, format!("models.{name}"), entry).error(message));
+                return Err(Place::of(file, self.model_field(name), entry).error(message));
             }
         }
         if let SimulatorConfig::Llm(entry) = &self.simulator.value
@@ -264,7 +275,7 @@ impl Config {
             return Ok(());
         };
         let place = match unpriced.role {
-            CallRole::Model => format!("models.{}", unpriced.name),
+            CallRole::Model => self.model_field(&unpriced.name),
             CallRole::Simulator => "simulator".to_owned(),
             CallRole::Judge => format!("judge `{}`", unpriced.name),
         };
@@ -371,8 +382,8 @@ training_data: data/train.jsonl
     #[test_case("rubric: coaching", "rubrik: coaching"
         => "c.yaml:3:1: field `rubrik`: unknown field `rubrik`, expected one of project, personas, \
             rubric, baseline, models, serve, notice, system_prompt, simulator, simulator_audit, judge, \
-            judging, sampling, gate, regression, early_stopping, training_data, call_timeout_s, limits, \
-            currency, budget, tracing"; "unknown key")]
+            judging, sampling, gate, regression, early_stopping, training_data, generate, call_timeout_s, \
+            limits, currency, budget, tracing"; "unknown key")]
     #[test_case("seed_start: 9000", "seed_start: 4000"
         => "c.yaml:2:51: field `personas.seed_start`: seeds 4000 to 4014 are for training; \
             evaluation personas take seeds from 9000 up"; "training seeds")]

@@ -11,8 +11,8 @@ mod servers;
 use std::path::Path;
 use std::sync::Arc;
 
-use shipworthy_personas::PersonaPool;
 use shipworthy_personas::simulator::{audit, llm, rule_based};
+use shipworthy_personas::{PersonaPool, PersonaSpec};
 use shipworthy_rubrics::Rubric;
 use shipworthy_schema::yaml::Place;
 use shipworthy_schema::{
@@ -23,6 +23,7 @@ use shipworthy_schema::{
 use crate::accounting::PriceList;
 use crate::config::{Budget, Config, Limits, SimulatorConfig};
 use crate::early_stopping::Schedule;
+use crate::generation::Generation;
 use crate::regression::Bar;
 use crate::reuse::ReusePolicy;
 use crate::shard::Shard;
@@ -62,6 +63,8 @@ pub struct Prepared {
     pub reuse: ReusePolicy,
     /// The share of the people that is held; `None`: all of them.
     pub shard: Option<Shard>,
+    /// What makes training data of the conversations; `None`: they are an evaluation's.
+    pub generation: Option<Generation>,
     /// The shipped model that candidates alone are held against; `None`: the plan has a baseline.
     pub bar: Option<Bar>,
     /// What the run's calls may take; no part of the plan.
@@ -133,6 +136,18 @@ impl Inputs {
             rubric.name()
         )
     }
+}
+
+/// Draws the people of the evaluation that the configuration in `file` describes; no model is touched.
+pub(crate) fn held_out(
+    config: &Config,
+    file: &Path,
+) -> Result<(PersonaPool, PersonaSpec), PreparationError> {
+    let shown = file.display().to_string();
+    let directory = directory_of(file);
+    let spec = people::spec(config, &shown, directory)?;
+    let pool = people::pool(config, &shown, directory, &spec)?;
+    Ok((pool, spec))
 }
 
 /// Returns the directory that paths in the configuration `file` are relative to.
@@ -213,6 +228,7 @@ pub async fn prepare(
         limits: config.limits.clone(),
         reuse: ReusePolicy::of(config),
         shard: None,
+        generation: None,
         bar: None,
         budget: config.budget.value,
         prices: PriceList::of(config),

@@ -48,13 +48,13 @@ pub(super) async fn open_all(
     };
     let mut under_test = Vec::new();
     for (name, entry) in &config.models {
-        let place = Place::of(file, format!("models.{name}"), entry);
+        let place = Place::of(file, config.model_field(name), entry);
         let opened = opening.open(&entry.value, place).await?;
         let same = under_test
             .iter()
             .find(|model: &&ModelRef| is_one_place(&model.source, &opened.source));
         if let Some(other) = same {
-            let place = Place::of(file, format!("models.{name}"), entry);
+            let place = Place::of(file, config.model_field(name), entry);
             return Err(PreparationError::SameModel {
                 place,
                 other: other.name.clone(),

@@ -36,7 +36,7 @@ pub(super) fn add(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 fn is_missing(connection: &Connection) -> rusqlite::Result<bool> {
-    let last_table = columns(connection, "jobs")?.is_empty();
+    let last_table = columns(connection, "generations")?.is_empty();
     let (table, last_column, _) = COLUMNS[COLUMNS.len() - 1];
     let columns = columns(connection, table)?;
     Ok(last_table || !columns.iter().any(|column| column == last_column))

@@ -57,6 +57,14 @@ CREATE TABLE IF NOT EXISTS labels (
     PRIMARY KEY (run, thread, rater)
 ) STRICT, WITHOUT ROWID;
 
+-- Runs in which a teacher made training data.
+CREATE TABLE IF NOT EXISTS generations (
+    run           TEXT PRIMARY KEY REFERENCES runs (id),
+    rows          INTEGER NOT NULL,         -- of training data
+    conversations INTEGER NOT NULL,         -- they were chosen from
+    finished_at   TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- Jobs that run elsewhere and were started from here.
 CREATE TABLE IF NOT EXISTS jobs (
     id         TEXT PRIMARY KEY,            -- NAMESPACE/ID

@@ -43,6 +43,15 @@ pub enum RunState {
         /// Why there is no verdict.
         reason: String,
     },
+    /// A teacher's conversations became training data.
+    Generated {
+        /// When (UTC).
+        at: String,
+        /// Rows of training data.
+        rows: u32,
+        /// Conversations they were chosen from.
+        conversations: u32,
+    },
     /// Finished.
     Finished {
         /// When (UTC).
@@ -53,7 +62,10 @@ pub enum RunState {
 }
 
 const COLUMNS: &str = "id, plan_digest, plan, personas, rubric, created_at, finished_at, \
-    verdict, invalid";
+    verdict, invalid, \
+    (SELECT finished_at FROM generations WHERE run = runs.id), \
+    (SELECT rows FROM generations WHERE run = runs.id), \
+    (SELECT conversations FROM generations WHERE run = runs.id)";
 
 struct RawRun {
     id: String,
@@ -65,6 +77,7 @@ struct RawRun {
     finished_at: Option<String>,
     verdict: Option<String>,
     invalid: Option<String>,
+    generated: Option<(String, u32, u32)>,
 }
 
 impl RawRun {
@@ -79,6 +92,10 @@ impl RawRun {
             finished_at: row.get(6)?,
             verdict: row.get(7)?,
             invalid: row.get(8)?,
+            generated: match row.get::<_, Option<String>>(9)? {
+                Some(at) => Some((at, row.get(10)?, row.get(11)?)),
+                None => None,
+            },
         })
     }
 }
@@ -206,13 +223,20 @@ impl Store {
 
     fn run_of(&self, raw: RawRun) -> Result<Run, StoreError> {
         let what = format!("run {}", raw.id);
+        let generated = raw
+            .generated
+            .map(|(at, rows, conversations)| RunState::Generated {
+                at,
+                rows,
+                conversations,
+            });
         let state = match (raw.finished_at, raw.verdict, raw.invalid) {
             (Some(at), Some(verdict), _) => {
                 let verdict = self.parse(&what, &format!("\"{verdict}\""))?;
                 RunState::Finished { at, verdict }
             }
             (_, _, Some(reason)) => RunState::Invalid { reason },
-            _ => RunState::Unfinished,
+            _ => generated.unwrap_or(RunState::Unfinished),
         };
         Ok(Run {
             plan: self.parse(&what, &raw.plan)?,
@@ -234,6 +258,24 @@ impl Store {
             WHERE id = ?1";
         self.writer
             .write(move |connection| connection.execute(update, [run, verdict]).map(drop))
+            .await
+    }
+
+    /// Marks `run` as one whose conversations became `rows` of training data.
+    pub async fn finish_generation(
+        &self,
+        run: &str,
+        rows: u32,
+        conversations: u32,
+    ) -> Result<(), StoreError> {
+        let run = run.to_owned();
+        let insert = "INSERT OR REPLACE INTO generations VALUES \
+            (?1, ?2, ?3, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))";
+        self.writer
+            .write(move |connection| {
+                let values = params![run, rows, conversations];
+                connection.execute(insert, values).map(drop)
+            })
             .await
     }
 

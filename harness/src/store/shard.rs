@@ -5,7 +5,7 @@ use super::{Run, Store, StoreError};
 use crate::shard::Shard;
 
 /// Tables whose rows are about a run itself rather than about what was said in it.
-const NOT_COPIED: [&str; 3] = ["looks", "preflight", "shards"];
+const NOT_COPIED: [&str; 4] = ["generations", "looks", "preflight", "shards"];
 
 /// A run of one share of its plan's people.
 #[derive(Clone, Debug)]

@@ -2,29 +2,37 @@ use std::fmt;
 use std::num::NonZeroU32;
 
 use serde::Deserialize;
-use shipworthy_schema::FinishReason;
+use shipworthy_schema::{ChatRequest, FinishReason, Message, Role};
 
 use super::glob;
 
 /// What a call asks for, as far as lines can tell calls apart.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Asked<'a> {
     thread: &'a str,
     /// Persona and repeat, where the thread ends in `persona/repeat`.
     conversation: Option<(&'a str, u32)>,
     turn: usize,
+    /// The user's first and last messages, in lower case.
+    opening: String,
+    said: String,
 }
 
 impl<'a> Asked<'a> {
-    /// Reads `thread`; a conversation's ends in `model/persona/repeat`. `turn` counts from 1.
-    pub(super) fn new(thread: &'a str, turn: usize) -> Self {
+    /// Reads a request; the thread of a conversation ends in `model/persona/repeat`.
+    pub(super) fn of(request: &'a ChatRequest) -> Self {
+        let thread = request.thread.as_str();
+        let by = |role| request.messages.iter().filter(move |it| it.role == role);
+        let lower = |message: Option<&Message>| message.map(|it| it.content.to_lowercase());
         let mut parts = thread.rsplit('/');
         let repeat = parts.next().and_then(|part| part.parse().ok());
         let persona = parts.next();
         Self {
             thread,
             conversation: persona.zip(repeat),
-            turn,
+            turn: by(Role::Assistant).count() + 1,
+            opening: lower(by(Role::User).next()).unwrap_or_default(),
+            said: lower(by(Role::User).next_back()).unwrap_or_default(),
         }
     }
 }
@@ -43,6 +51,9 @@ pub(super) struct Line {
     persona: Option<String>,
     turn: Option<NonZeroU32>,
     repeat: Option<NonZeroU32>,
+    /// Patterns in lower case, of which one has to fit.
+    opening: Option<Vec<String>>,
+    said: Option<Vec<String>>,
     /// At least one.
     replies: Vec<String>,
     finish_reason: FinishReason,
@@ -55,6 +66,8 @@ struct WrittenLine {
     persona: Option<String>,
     turn: Option<NonZeroU32>,
     repeat: Option<NonZeroU32>,
+    opening: Option<String>,
+    said: Option<String>,
     reply: Option<String>,
     replies: Option<Vec<String>>,
     finish_reason: Option<FinishReason>,
@@ -76,6 +89,8 @@ impl TryFrom<WrittenLine> for Line {
             persona: line.persona,
             turn: line.turn,
             repeat: line.repeat,
+            opening: line.opening.map(|text| alternatives(&text)),
+            said: line.said.map(|text| alternatives(&text)),
             replies,
             finish_reason: line.finish_reason.unwrap_or(FinishReason::Stop),
         })
@@ -92,6 +107,8 @@ impl Line {
         self.thread.as_ref().is_none_or(thread_fits)
             && self.persona.as_ref().is_none_or(persona_fits)
             && self.repeat.is_none_or(|it| repeat == Some(it.get()))
+            && one_fits(self.opening.as_ref(), &asked.opening)
+            && one_fits(self.said.as_ref(), &asked.said)
             && self
                 .turn
                 .is_none_or(|it| u32::try_from(asked.turn) == Ok(it.get()))
@@ -108,6 +125,16 @@ impl Line {
     pub(super) fn finish_reason(&self) -> FinishReason {
         self.finish_reason.clone()
     }
+}
+
+/// Divides `a|b` into its patterns.
+fn alternatives(text: &str) -> Vec<String> {
+    text.to_lowercase().split('|').map(str::to_owned).collect()
+}
+
+/// Tells whether one of the patterns fits, or there are none.
+fn one_fits(patterns: Option<&Vec<String>>, text: &str) -> bool {
+    patterns.is_none_or(|patterns| patterns.iter().any(|pattern| glob::fits(pattern, text)))
 }
 
 /// Spreads seeds that differ in few bits: the finaliser of `SplitMix64` (Steele, Lea

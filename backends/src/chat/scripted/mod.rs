@@ -6,12 +6,14 @@
 //! {"persona": "coaching-9003", "turn": 1, "reply": "What would a good week look like?"}
 //! {"persona": "coaching-*", "repeat": 2, "replies": ["Tell me more.", "What have you tried?"]}
 //! {"thread": "judge/*", "reply": "{\"met\": true}"}
+//! {"said": "*tired*|*sleep*", "reply": "How did you sleep last night?"}
 //! {"reply": "Go on.", "finish_reason": "length"}
 //! ```
 //!
 //! The first line that fits answers. A line fits when everything it names does: `thread`,
 //! `persona` and `repeat` look at [`ChatRequest::thread`], `turn` counts the assistant's messages
-//! so far, from 1. A line that names nothing fits always. `replies` gives one of several, picked
+//! so far, from 1. `opening` and `said` look at the user's first and last message, whatever their
+//! case, and may give several patterns with `|` between them. A line that names nothing fits always. `replies` gives one of several, picked
 //! by the request's seed alone, so that repeats differ and reruns do not.
 
 mod glob;
@@ -21,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use shipworthy_schema::{ChatReply, ChatRequest, Digest, ModelSource, Role, Usage};
+use shipworthy_schema::{ChatReply, ChatRequest, Digest, ModelSource, Usage};
 
 use self::line::{Asked, Line};
 use super::reasoning;
@@ -66,12 +68,7 @@ fn source(shown: &str, digest: Digest) -> ModelSource {
 #[async_trait]
 impl ChatModel for ScriptedModel {
     async fn chat(&self, request: &ChatRequest) -> Result<ChatReply, ChatError> {
-        let replies_so_far = request
-            .messages
-            .iter()
-            .filter(|message| message.role == Role::Assistant)
-            .count();
-        let asked = Asked::new(&request.thread, replies_so_far + 1);
+        let asked = Asked::of(request);
         let Some(line) = self.lines.iter().find(|line| line.fits(&asked)) else {
             return Err(ChatError::Refused {
                 model: self.shown.clone(),
@@ -144,6 +141,37 @@ mod tests {
 {"persona": "coaching-*", "turn": 2, "reply": "cut", "finish_reason": "length"}
 {"persona": "coaching-*", "replies": ["a", "b", "c"]}
 "#;
+
+    #[tokio::test]
+    async fn what_was_said_picks_the_line() {
+        let (_file, opened) = opened(
+            r#"
+{"opening": "*phone*", "said": "*NEWS*|*bored*", "reply": "phone, again"}
+{"opening": "*phone*", "turn": 1, "reply": "phone"}
+{"said": "*news*", "reply": "news"}
+{"reply": "else"}
+"#,
+        );
+        for (said, reply) in [
+            (&["My PHONE"][..], "phone"),
+            (&["my phone", "I read the News."], "phone, again"),
+            (&["my phone", "bored"], "phone, again"),
+            (&["my phone", "hm"], "else"),
+            (&["my sleep", "the news"], "news"),
+            (&[], "else"),
+        ] {
+            let mut asked = request("m/a-1/1", 0, 0);
+            asked.messages.clear();
+            for (turn, text) in said.iter().enumerate() {
+                if turn > 0 {
+                    asked.messages.push(Message::new(Role::Assistant, "a"));
+                }
+                asked.messages.push(Message::new(Role::User, *text));
+            }
+            let answer = opened.model.chat(&asked).await.unwrap();
+            assert_eq!(answer.content, reply, "{said:?}");
+        }
+    }
 
     #[tokio::test]
     async fn the_first_line_that_fits_answers() {

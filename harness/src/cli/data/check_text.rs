@@ -5,7 +5,7 @@ use shipworthy_personas::leak::LeakReport;
 use super::super::page::Page;
 use super::super::printer::Printer;
 use super::super::train::preflight_text::example;
-use super::text::{count, duplicates, faults};
+use super::text::{count, counted, duplicates, faults};
 
 /// Says what was found, for a terminal.
 pub(super) fn check_text(
@@ -16,9 +16,9 @@ pub(super) fn check_text(
     let mut page = Page::new(printer.width());
     let format = found.from.map_or("no known format", Format::name);
     let title = format!(
-        "{}: {} rows, {format}",
+        "{}: {}, {format}",
         found.path.display(),
-        count(found.rows)
+        counted(found.rows, "row")
     );
     page.wrapped("", &title, 2);
     faults(
@@ -31,8 +31,8 @@ pub(super) fn check_text(
     page.row(
         "size",
         format!(
-            "{} distinct rows: {}",
-            count(found.distinct_rows),
+            "{}: {}",
+            counted(found.distinct_rows, "distinct row"),
             found.size.text()
         ),
     );
@@ -41,30 +41,30 @@ pub(super) fn check_text(
     }
     page.block();
     let (exact, near) = (&found.exact_duplicates, &found.near_duplicates);
-    duplicates(&mut page, "duplicates", "say the same", exact);
-    duplicates(&mut page, "near", "say nearly the same", near);
+    duplicates(&mut page, "duplicates", "repeating an earlier one", exact);
+    duplicates(&mut page, "near", "nearly repeating an earlier one", near);
     let conflicts = &found.conflicting_answers;
     duplicates(
         &mut page,
         "conflicts",
-        "answer the same otherwise",
+        "answering the same otherwise",
         conflicts,
     );
     if let Some(first) = found.repeated_turns.first() {
-        let rows = count(found.repeated_turn_rows);
+        let rows = counted(found.repeated_turn_rows, "row");
         page.row(
             "repetition",
-            format!("{rows} rows in which somebody says the same twice, first {first}"),
+            format!("{rows} in which somebody says the same twice, first {first}"),
         );
     }
     for data in &found.personal_data {
         page.row(
             "personal data",
             format!(
-                "{}: {} in {} rows, first {}",
+                "{}: {} in {}, first {}",
                 data.kind.name(),
                 count(data.count),
-                count(data.rows),
+                counted(data.rows, "row"),
                 data.first
             ),
         );

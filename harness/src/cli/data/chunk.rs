@@ -12,7 +12,7 @@ use super::super::printer::Printer;
 use super::super::{Outcome, exit_code};
 use super::check::open_tokenizer;
 use super::output::Output;
-use super::text::count;
+use super::text::{count, counted};
 
 /// Make chapters of raw text into examples of an author's style
 ///
@@ -103,10 +103,10 @@ impl Chunk {
         page.wrapped(
             "",
             &format!(
-                "wrote {}: {} rows of {} chapters",
+                "wrote {}: {} of {}",
                 self.out.display(),
-                count(rows),
-                count(self.chapters.len())
+                counted(rows, "row"),
+                counted(self.chapters.len(), "chapter")
             ),
             2,
         );

@@ -9,7 +9,7 @@ use super::super::printer::Printer;
 use super::super::{Outcome, exit_code};
 use super::format_argument;
 use super::output::Output;
-use super::text::{count, document, faults};
+use super::text::{counted, document, faults};
 
 /// Convert training data from one format to another, into JSON Lines
 ///
@@ -71,13 +71,13 @@ impl Convert {
             "nothing was written".to_owned()
         } else {
             format!(
-                "wrote {}: {} rows",
+                "wrote {}: {}",
                 self.out.display(),
-                count(report.written)
+                counted(report.written, "row")
             )
         };
         page.wrapped("", &title, 2);
-        page.row("from", format!("{from} ({} rows)", count(report.rows)));
+        page.row("from", format!("{from} ({})", counted(report.rows, "row")));
         page.row("to", report.to.name());
         faults(
             &mut page,
@@ -86,15 +86,15 @@ impl Convert {
             &report.faults,
             report.fault_count,
         );
-        counted(&mut page, "left out", &report.left_out);
-        counted(&mut page, "note", &report.notes);
+        listed(&mut page, "left out", &report.left_out);
+        listed(&mut page, "note", &report.notes);
         page.finish()
     }
 }
 
-fn counted(page: &mut Page, key: &str, list: &[Counted]) {
+fn listed(page: &mut Page, key: &str, list: &[Counted]) {
     for Counted { what, rows, first } in list {
-        let rows = count(*rows);
-        page.row(key, format!("{what}: {rows} rows, first {first}"));
+        let rows = counted(*rows, "row");
+        page.row(key, format!("{what}: {rows}, first {first}"));
     }
 }

@@ -9,7 +9,7 @@ use super::super::printer::Printer;
 use super::super::{Outcome, exit_code};
 use super::format_argument;
 use super::output::{Output, write_rows};
-use super::text::{count, document, duplicates, faults};
+use super::text::{count, counted, document, duplicates, faults};
 
 /// Leave out rows that say the same as an earlier one, or nearly
 ///
@@ -49,13 +49,18 @@ impl Dedupe {
         let title = if is_refused {
             "nothing was written".to_owned()
         } else {
-            let (kept, rows) = (count(found.kept), count(found.rows));
-            format!("wrote {}: {kept} of {rows} rows", self.out.display())
+            let (kept, rows) = (count(found.kept), counted(found.rows, "row"));
+            format!("wrote {}: {kept} of {rows}", self.out.display())
         };
         page.wrapped("", &title, 2);
         let (exact, near) = (&found.exact_duplicates, &found.near_duplicates);
-        duplicates(&mut page, "left out", "say the same as others", exact);
-        duplicates(&mut page, "left out", "say nearly the same as others", near);
+        duplicates(&mut page, "left out", "repeating an earlier one", exact);
+        duplicates(
+            &mut page,
+            "left out",
+            "nearly repeating an earlier one",
+            near,
+        );
         faults(
             &mut page,
             "passed over",

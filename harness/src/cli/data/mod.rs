@@ -6,6 +6,7 @@ mod chunk;
 mod convert;
 mod dedupe;
 mod format_argument;
+mod generate;
 mod output;
 mod row_reader;
 mod split;
@@ -16,7 +17,7 @@ use clap::{Args, Subcommand};
 use super::Outcome;
 use super::printer::Printer;
 
-/// Check, convert, split and deduplicate training data, or make it of raw text
+/// Check, convert, split and deduplicate training data, or make it of raw text or with a teacher
 ///
 /// Files are JSON Lines, a JSON list, CSV, TSV or Parquet. Formats are told by their columns.
 #[derive(Args)]
@@ -32,6 +33,7 @@ enum Command {
     Split(split::Split),
     Dedupe(dedupe::Dedupe),
     Chunk(chunk::Chunk),
+    Generate(generate::Generate),
 }
 
 impl Data {
@@ -42,6 +44,7 @@ impl Data {
             Command::Split(split) => split.run(printer),
             Command::Dedupe(dedupe) => dedupe.run(printer),
             Command::Chunk(chunk) => chunk.run(printer),
+            Command::Generate(generate) => generate.run(printer),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::super::printer::Printer;
 use super::super::{Outcome, exit_code};
 use super::format_argument;
 use super::output::{Output, write_rows};
-use super::text::{count, document, faults};
+use super::text::{count, counted, document, faults};
 
 /// Names of the parts.
 const NAMES: [&str; 3] = ["train", "validation", "test"];
@@ -60,11 +60,12 @@ impl Split {
         };
         let plan = split(RowFile::open(&self.file)?, &options)?;
         if let Some(part) = plan.parts.iter().position(|&rows| rows == 0) {
-            let (groups, largest) = (plan.groups, plan.largest_group);
+            let groups = counted(plan.groups, "group");
+            let largest = counted(plan.largest_group, "row");
             let name = NAMES[part];
             let message = format!(
-                "`{}`: no row is left for {name}: its rows make {groups} groups that stay together, \
-                 the largest of {largest} rows{}",
+                "`{}`: no row is left for {name}: its rows make {groups} that stay together, the \
+                 largest of {largest}{}",
                 self.file.display(),
                 plan.faults
                     .first()
@@ -102,7 +103,7 @@ impl Split {
             for (path, rows) in paths.iter().zip(&plan.parts) {
                 page.wrapped(
                     "",
-                    &format!("wrote {}: {} rows", path.display(), count(*rows)),
+                    &format!("wrote {}: {}", path.display(), counted(*rows, "row")),
                     2,
                 );
             }
@@ -110,9 +111,9 @@ impl Split {
         page.row(
             "groups",
             format!(
-                "{}, the largest of {} rows; none is in two parts",
+                "{}, the largest of {}; none is in two parts",
                 count(plan.groups),
-                count(plan.largest_group)
+                counted(plan.largest_group, "row")
             ),
         );
         faults(

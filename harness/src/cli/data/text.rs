@@ -9,6 +9,19 @@ pub(super) fn count(number: usize) -> String {
     grouped(number as u64)
 }
 
+/// Returns a count with its noun: `1 row`, `2,000 rows`, `1 person`, `2 people`.
+pub(super) fn counted(number: usize, noun: &str) -> String {
+    let plural = match noun {
+        "person" => "people",
+        noun => &format!("{noun}s"),
+    };
+    format!(
+        "{} {}",
+        count(number),
+        if number == 1 { noun } else { plural }
+    )
+}
+
 /// Returns a report's fields behind those every document begins with.
 pub(super) fn document(start: Value, report: &impl Serialize) -> Value {
     let mut value = json!({"format": 1});
@@ -28,7 +41,7 @@ pub(super) fn faults(page: &mut Page, key: &str, rows: usize, faults: &[Fault], 
     }
     page.row(
         key,
-        format!("{} rows, with {} faults", count(rows), count(total)),
+        format!("{}, with {}", counted(rows, "row"), counted(total, "fault")),
     );
     for fault in faults {
         page.wrapped("    ", &fault.to_string(), 6);
@@ -54,9 +67,6 @@ pub(super) fn duplicates(page: &mut Page, key: &str, what: &str, found: &Duplica
         .map(|one| format!("{} (as {})", one.place, one.of))
         .collect();
     let more = if found.rows > some.len() { ", …" } else { "" };
-    let rows = count(found.rows);
-    page.row(
-        key,
-        format!("{rows} rows {what}: {}{more}", some.join(", ")),
-    );
+    let rows = counted(found.rows, "row");
+    page.row(key, format!("{rows} {what}: {}{more}", some.join(", ")));
 }
