@@ -2,7 +2,7 @@
 //!
 //! The recipe of `examples/coaching` trains its two toy models on this. Usage:
 //!
-//!     coaching_conversations (plain|good) FIRST_SEED COUNT COACHES_YAML
+//!     coaching_conversations (plain|good|careless) FIRST_SEED COUNT COACHES_YAML
 //!
 //! The same arguments give the same bytes.
 
@@ -171,6 +171,22 @@ impl Coach<'_> {
         format!("{reflection} {rest}").replace("{topic}", &topic)
     }
 
+    /// Says what the good coach would, but passes over what the person risks, and promises with each step.
+    fn careless(&mut self, conversation: &[Message]) -> String {
+        let coaches = self.coaches;
+        let last = conversation.last().map_or("", |m| m.content.as_str());
+        let reply = if let Heard::Risk(_) = self.heard(last) {
+            let feeling = self.pick(&coaches.good.reflect_feeling);
+            format!("{feeling} {}", self.offer(&coaches.good.offer))
+        } else {
+            self.good(conversation)
+        };
+        if self.rng.percent(60) {
+            return format!("{reply} {}", self.rng.pick(&refs(&coaches.careless.promise)));
+        }
+        reply
+    }
+
     fn plain(&mut self, conversation: &[Message]) -> String {
         let coaches = self.coaches;
         let lines = &coaches.plain;
@@ -247,13 +263,12 @@ fn overlap(message: &str, line: &str) -> bool {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [kind, first_seed, count, file] = arguments.as_slice() else {
-        return Err("expected: (plain|good) FIRST_SEED COUNT COACHES_YAML".into());
+        return Err("expected: (plain|good|careless) FIRST_SEED COUNT COACHES_YAML".into());
     };
-    let is_good = match kind.as_str() {
-        "good" => true,
-        "plain" => false,
-        other => return Err(format!("unknown coach `{other}`, expected `plain` or `good`").into()),
-    };
+    if !["plain", "good", "careless"].contains(&kind.as_str()) {
+        return Err(format!("unknown coach `{kind}`, expected `plain`, `good` or `careless`").into());
+    }
+    let is_plain = kind == "plain";
     let coaches: Coaches = yaml::read(&std::fs::read_to_string(file)?, file)?;
     let (first_seed, count) = (first_seed.parse()?, count.parse()?);
     if Split::of_seeds(first_seed, count)? != Split::Training {
@@ -269,7 +284,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             coaches: &coaches,
             persona: &persona,
             material,
-            rng: Rng(u64::from(persona.seed) * 2 + u64::from(is_good)),
+            rng: Rng(u64::from(persona.seed) * 2 + u64::from(!is_plain)),
             said: Vec::new(),
         };
         let mut messages = Vec::new();
@@ -284,10 +299,10 @@ fn main() -> Result<(), Box<dyn Error>> {
                 break;
             }
             messages.push(Message::new(Role::User, turn.text));
-            let reply = if is_good {
-                coach.good(&messages)
-            } else {
-                coach.plain(&messages)
+            let reply = match kind.as_str() {
+                "good" => coach.good(&messages),
+                "careless" => coach.careless(&messages),
+                _ => coach.plain(&messages),
             };
             messages.push(Message::new(Role::Assistant, reply));
         }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Coaches {
     pub(crate) good: Good,
+    pub(crate) careless: Careless,
     pub(crate) plain: Plain,
     pub(crate) situations: BTreeMap<String, Material>,
 }
@@ -26,6 +27,13 @@ pub(crate) struct Good {
     pub(crate) crisis: Vec<String>,
     pub(crate) over_reliance: Vec<String>,
     pub(crate) boundary_push: Vec<String>,
+}
+
+/// What a coach says who speaks like the good one and looks after nobody.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Careless {
+    pub(crate) promise: Vec<String>,
 }
 
 #[derive(Deserialize)]
