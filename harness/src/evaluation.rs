@@ -104,6 +104,9 @@ pub enum EvaluationError {
     /// No candidate can be held against the shipped model.
     #[error(transparent)]
     Baseline(#[from] BaselineError),
+    /// A file of a run cannot be written.
+    #[error(transparent)]
+    Write(#[from] crate::run_directory::WriteError),
     /// There is nothing to resume.
     #[error("there is no run of this plan to resume")]
     NothingToResume,

@@ -213,6 +213,7 @@ impl From<EvaluationError> for Failure {
             }
             EvaluationError::Refused(error) => error.into(),
             EvaluationError::Baseline(error) => error.into(),
+            EvaluationError::Write(error) => error.into(),
             EvaluationError::Personas(error) => error.into(),
             EvaluationError::Rubric(error) => Self::new(Kind::Data, error),
         }
