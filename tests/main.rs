@@ -5,6 +5,10 @@
 /// The design: edges between crates, lengths of files, what is absent.
 mod architecture;
 
+/// From training to a confirmed candidate.
+#[cfg(all(feature = "native", feature = "embedded"))]
+mod candidates;
+
 /// Scores from elsewhere.
 mod compare;
 

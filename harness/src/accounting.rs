@@ -68,6 +68,17 @@ pub(crate) fn cost_of_run(store: &Store, run: &str, plan: &Plan) -> Result<Cost,
     Ok(cost(&store.usage(run)?, plan, &prices))
 }
 
+/// Returns what the calls cost that `run` made itself, so far; `None` where no cost is known.
+pub(crate) fn money_of_run(
+    store: &Store,
+    run: &str,
+    plan: &Plan,
+) -> Result<Option<f64>, StoreError> {
+    let prices = store.prices(run)?.unwrap_or_default();
+    let cost = cost(&store.own_usage(run)?, plan, &prices);
+    Ok(cost.conversations.plus(&cost.judging).money)
+}
+
 /// Returns what calls took and cost.
 pub(crate) fn cost(usage: &[RoleUsage], plan: &Plan, prices: &PriceList) -> Cost {
     let part = |usage: &RoleUsage| {

@@ -110,6 +110,9 @@ pub enum EvaluationError {
     /// Generated rows cannot be searched for people of the evaluation.
     #[error(transparent)]
     Leak(#[from] LeakError),
+    /// A file of a run cannot be written.
+    #[error(transparent)]
+    Write(#[from] crate::run_directory::WriteError),
     /// There is nothing to resume.
     #[error("there is no run of this plan to resume")]
     NothingToResume,

@@ -57,6 +57,8 @@ pub mod selection;
 pub mod remote_job;
 pub mod tuning;
 
+pub mod candidates;
+
 mod human_check;
 pub mod labelling;
 pub mod loopback;

@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 use shipworthy_schema::{Conversation, ConversationScore, Evaluation, Persona, Plan};
 use thiserror::Error;
 
+use crate::evaluation::EvaluationError;
+use crate::preparation::personas_of_run;
+use crate::store::Store;
+
 /// Says why a file could not be written.
 #[derive(Debug, Error)]
 #[error("failed to write `{path}`: {source}")]
@@ -90,6 +94,23 @@ pub fn write_transcripts(
 pub fn write_invalid(directory: &Path, project: &str, reason: &str) -> Result<(), WriteError> {
     let junit = shipworthy_reports::junit_invalid(project, reason);
     write_file(&directory.join(JUNIT), &junit)
+}
+
+/// Writes what was said in a run that has no verdict, so that people can see why.
+pub fn write_without_verdict(
+    store: &Store,
+    run: &str,
+    directory: &Path,
+    reason: &str,
+) -> Result<(), EvaluationError> {
+    let written = |error: WriteError| EvaluationError::Write(error);
+    let (conversations, scores) = (store.conversations(run)?, store.scores(run)?);
+    let found = store.run(run)?;
+    let personas = found.as_ref().map(personas_of_run).transpose()?;
+    let personas = personas.unwrap_or_default();
+    write_transcripts(directory, &personas, &conversations, &scores).map_err(written)?;
+    let name = found.map_or_else(String::new, |run| run.plan.project);
+    write_invalid(directory, &name, reason).map_err(written)
 }
 
 /// Writes `content` to `path` by way of a temporary file, so that nobody ever reads half of it.

@@ -48,8 +48,10 @@ mod terminal;
 mod transcripts_jsonl;
 mod trend;
 
+mod candidates;
 mod training;
 
+pub use candidates::{candidate_line, candidates_json, candidates_markdown, candidates_terminal};
 pub use comparison_json::compare_json;
 pub use cost_text::amount_text;
 pub use decision_json::decision_json;

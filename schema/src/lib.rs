@@ -39,8 +39,13 @@ mod score;
 mod simulator_audit;
 mod trend;
 
+mod candidates;
 mod training;
 
+pub use candidates::{
+    CandidateEvaluation, CandidateLineage, CandidatePool, CandidateResult, CandidateState,
+    CandidateStep, CandidateTable, CandidateTraining, Unconfirmed,
+};
 pub use chat::{ChatReply, ChatRequest, FinishReason, ResponseSchema, Usage};
 pub use comparison::{
     BootstrapMethod, CandidateComparison, CategoryComparison, Comparison, CriterionComparison,

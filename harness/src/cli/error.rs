@@ -214,6 +214,7 @@ impl From<EvaluationError> for Failure {
             }
             EvaluationError::Refused(error) => error.into(),
             EvaluationError::Baseline(error) => error.into(),
+            EvaluationError::Write(error) => error.into(),
             EvaluationError::Personas(error) => error.into(),
             EvaluationError::Leak(error) => error.into(),
             EvaluationError::Rubric(error) => Self::new(Kind::Data, error),

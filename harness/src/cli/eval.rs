@@ -10,7 +10,7 @@ use shipworthy_harness::regression::{Bar, Baseline};
 use shipworthy_harness::run_directory::{self, PAGE, REPORT, TRANSCRIPTS};
 use shipworthy_harness::shard::Shard;
 use shipworthy_harness::store::{Reused, RoleUsage, RunState, Store};
-use shipworthy_schema::{Digest, Evaluation, Persona, Regression};
+use shipworthy_schema::{Digest, Evaluation, Regression};
 
 use super::error::{Failure, Kind};
 use super::prepared_run::{Carried, RunProcess};
@@ -375,31 +375,18 @@ fn count(n: u32, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
-/// Returns the people of a stored run.
-fn people(store: &Store, run: &str) -> Result<Vec<Persona>, Failure> {
-    match store.run(run)? {
-        Some(run) => Ok(personas_of_run(&run)?),
-        None => Ok(Vec::new()),
-    }
-}
-
 /// Writes the transcripts of an evaluation that has no verdict, so that people can see why.
 pub(super) fn without_verdict(error: EvaluationError, project: &Project, store: &Store) -> Failure {
     let EvaluationError::Invalid { run, .. } = &error else {
         return error.into();
     };
     let directory = project.run_directory(run);
-    let written = || {
-        let (conversations, scores) = (store.conversations(run)?, store.scores(run)?);
-        let personas = people(store, run)?;
-        run_directory::write_transcripts(&directory, &personas, &conversations, &scores)?;
-        let found = store.run(run)?;
-        let name = found.map_or_else(String::new, |run| run.plan.project);
-        run_directory::write_invalid(&directory, &name, &error.to_string())?;
-        Ok::<_, Failure>(directory.join(TRANSCRIPTS))
-    };
-    match written() {
-        Ok(path) => Failure::from(error).hint(format!("see {}", path.display())),
-        Err(failure) => failure,
+    let written = run_directory::write_without_verdict(store, run, &directory, &error.to_string());
+    match written {
+        Ok(()) => {
+            let path = directory.join(TRANSCRIPTS);
+            Failure::from(error).hint(format!("see {}", path.display()))
+        }
+        Err(error) => error.into(),
     }
 }

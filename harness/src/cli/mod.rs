@@ -2,6 +2,7 @@
 
 mod byte_progress;
 mod call_times;
+mod candidates;
 mod compare;
 mod data;
 mod demo;
@@ -81,6 +82,7 @@ enum Command {
     Jobs(jobs::Jobs),
     Perplexity(perplexity::Perplexity),
     Eval(eval::Eval),
+    Loop(candidates::Loop),
     Compare(compare::Compare),
     Plan(plan::Plan),
     Gate(gate::GateRun),
@@ -105,6 +107,7 @@ impl Command {
             Self::Jobs(jobs) => jobs.run(printer),
             Self::Perplexity(perplexity) => perplexity.run(printer),
             Self::Eval(eval) => eval.run(printer),
+            Self::Loop(candidates) => candidates.run(printer),
             Self::Compare(compare) => compare.run(printer),
             Self::Plan(plan) => plan.run(printer),
             Self::Gate(gate) => gate.run(printer),

@@ -3,6 +3,7 @@
 //! Every field is checked where it is read, so that an error names file, line, column and field.
 
 mod budget;
+mod candidates;
 mod count;
 mod early_stopping;
 mod generate;
@@ -11,6 +12,7 @@ mod limits;
 mod model_entry;
 mod personas;
 mod price;
+mod quantisation;
 mod regression;
 mod sampling;
 mod serve;
@@ -29,6 +31,9 @@ use shipworthy_schema::{CallRole, Currency, Gate, JudgingRule, ModelName, Projec
 use thiserror::Error;
 
 pub use budget::Budget;
+pub use candidates::{
+    CandidatesConfig, GridConfig, LoopBudget, PoolConfig, Pools, ProposalsConfig, StopOn,
+};
 pub use count::Count;
 pub use early_stopping::EarlyStoppingConfig;
 pub use generate::{GenerateConfig, TrainingPersonasConfig};
@@ -37,6 +42,7 @@ pub use limits::Limits;
 pub use model_entry::{EntryError, ModelEntry, Served, Surroundings};
 pub use personas::PersonasConfig;
 pub use price::Price;
+pub use quantisation::Quantisation;
 pub use regression::{Margin, RegressionConfig};
 pub use sampling::{JudgeSampling, SimulatorSampling};
 pub use serve::{ServeConfig, ServeError};
@@ -45,7 +51,7 @@ pub use simulator_audit::SimulatorAuditConfig;
 pub use tracing::TracingConfig;
 
 /// A project: who speaks with which models, and what bar they must clear.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The project's name.
@@ -59,7 +65,7 @@ pub struct Config {
     /// The model the others are compared with.
     #[schemars(with = "String")]
     pub baseline: Spanned<ModelName>,
-    /// All models by name, the baseline among them.
+    /// All models by name, the baseline among them; where there is a `loop`, it may be the only one.
     #[schemars(with = "BTreeMap<String, ModelEntry>")]
     pub models: BTreeMap<ModelName, Spanned<ModelEntry>>,
     /// Model servers that are started for a run and stopped after it, by name; entries name them
@@ -128,6 +134,10 @@ pub struct Config {
     /// Whether the only model is the teacher of `generate`.
     #[serde(skip)]
     is_generation: bool,
+    /// What `shipworthy loop` trains, on whom it measures it, and when it ends.
+    #[serde(default, rename = "loop")]
+    #[schemars(with = "Option<CandidatesConfig>")]
+    pub candidates: Option<Spanned<CandidatesConfig>>,
 }
 
 fn default_simulator() -> Spanned<SimulatorConfig> {
@@ -205,6 +215,7 @@ impl Config {
         if let Some(generate) = &config.generate {
             generate.check_seeds(file)?;
         }
+        config.check_candidates(file)?;
         Ok(config)
     }
 
@@ -218,11 +229,23 @@ impl Config {
             .join(", ");
         let message = if !self.models.contains_key(baseline) {
             format!("no model is named `{baseline}`; `models` has {names}")
-        } else if self.models.len() < 2 {
-            format!("`{baseline}` is the only model; add a candidate under `models`")
+        } else if self.candidates.is_none() {
+            return self.check_company(file);
         } else {
             return Ok(());
         };
+        Err(Place::of(file, "baseline", &self.baseline).error(message))
+    }
+
+    /// Refuses a baseline without a candidate: where there is a `loop`, only whoever evaluates does.
+    pub(crate) fn check_company(&self, file: &str) -> Result<(), YamlError> {
+        if self.models.len() > 1 || !self.models.contains_key(&self.baseline.value) {
+            return Ok(());
+        }
+        let message = format!(
+            "`{}` is the only model; add a candidate under `models`",
+            self.baseline.value
+        );
         Err(Place::of(file, "baseline", &self.baseline).error(message))
     }
 
@@ -274,15 +297,20 @@ impl Config {
         let (Some(_), Some(unpriced)) = (self.budget.value.money, unpriced) else {
             return Ok(());
         };
+        Err(Place::of(file, "budget", &self.budget).error(self.no_price(unpriced)))
+    }
+
+    /// Says that money cannot be watched while an entry has no price.
+    fn no_price(&self, unpriced: &SpeakerEntry<'_>) -> String {
         let place = match unpriced.role {
             CallRole::Model => self.model_field(&unpriced.name),
             CallRole::Simulator => "simulator".to_owned(),
             CallRole::Judge => format!("judge `{}`", unpriced.name),
         };
-        Err(Place::of(file, "budget", &self.budget).error(format!(
+        format!(
             "`money` can be watched only where every model at a `url` has a price; give {place} a \
              `price: {{prompt: …, completion: …}}`, of 0 if it costs nothing"
-        )))
+        )
     }
 
     /// Leaves candidates alone to be evaluated: no baseline, and nothing that needs one.
@@ -382,8 +410,8 @@ training_data: data/train.jsonl
     #[test_case("rubric: coaching", "rubrik: coaching"
         => "c.yaml:3:1: field `rubrik`: unknown field `rubrik`, expected one of project, personas, \
             rubric, baseline, models, serve, notice, system_prompt, simulator, simulator_audit, judge, \
-            judging, sampling, gate, regression, early_stopping, training_data, generate, call_timeout_s, \
-            limits, currency, budget, tracing"; "unknown key")]
+             judging, sampling, gate, regression, early_stopping, training_data, generate, call_timeout_s, \
+             limits, currency, budget, tracing, loop"; "unknown key")]
     #[test_case("seed_start: 9000", "seed_start: 4000"
         => "c.yaml:2:51: field `personas.seed_start`: seeds 4000 to 4014 are for training; \
             evaluation personas take seeds from 9000 up"; "training seeds")]

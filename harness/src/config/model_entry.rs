@@ -184,6 +184,33 @@ impl TryFrom<ModelEntryFields> for ModelEntry {
 }
 
 impl ModelEntry {
+    /// Returns an entry for the GGUF file `path`, with this entry's settings where it has one too.
+    #[must_use]
+    pub fn with_gguf(&self, path: String) -> Self {
+        let (context, threads) = match &self.place {
+            Place::Gguf {
+                context, threads, ..
+            } => (*context, *threads),
+            _ => (None, None),
+        };
+        let place = Place::Gguf {
+            path,
+            context,
+            threads,
+        };
+        let is_file = matches!(self.place, Place::Gguf { .. });
+        Self {
+            place,
+            parallel: if is_file {
+                self.parallel
+            } else {
+                DEFAULT_PARALLEL
+            },
+            reuse: None,
+            price: None,
+        }
+    }
+
     /// Returns where the model is.
     pub fn locate(&self, surroundings: &Surroundings<'_>) -> Result<ModelLocation, EntryError> {
         let parallel = self.parallel;

@@ -10,7 +10,7 @@ use shipworthy_schema::{EVALUATION_SEEDS_START, Split};
 use super::{Count, default_at_no_place};
 
 /// Held-out people, and how much they talk.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PersonasConfig {
     /// A library spec's name, or a spec file.

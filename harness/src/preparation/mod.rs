@@ -164,6 +164,8 @@ pub async fn prepare(
     file: &Path,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Prepared, PreparationError> {
+    let shown = file.display().to_string();
+    config.check_company(&shown)?;
     let early_stopping = early_stopping(config, file)?;
     let Inputs {
         pool,
@@ -171,7 +173,6 @@ pub async fn prepare(
         rubric,
         rubric_text,
     } = Inputs::read(config, file)?;
-    let shown = file.display().to_string();
     let directory = directory_of(file);
     let servers = Arc::new(Servers::start(config, file, environment, None).await?);
     let surroundings = servers.surroundings(config, directory, environment);

@@ -36,10 +36,20 @@ pub(super) fn add(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 fn is_missing(connection: &Connection) -> rusqlite::Result<bool> {
-    let last_table = columns(connection, "generations")?.is_empty();
+    for table in tables() {
+        if columns(connection, table)?.is_empty() {
+            return Ok(true);
+        }
+    }
     let (table, last_column, _) = COLUMNS[COLUMNS.len() - 1];
     let columns = columns(connection, table)?;
-    Ok(last_table || !columns.iter().any(|column| column == last_column))
+    Ok(!columns.iter().any(|column| column == last_column))
+}
+
+/// Returns the names of the tables that came later.
+fn tables() -> impl Iterator<Item = &'static str> {
+    let named = TABLES.split("CREATE TABLE IF NOT EXISTS ").skip(1);
+    named.filter_map(|statement| statement.split_whitespace().next())
 }
 
 /// Returns the names of a table's columns; none where there is no such table.

@@ -71,3 +71,31 @@ CREATE TABLE IF NOT EXISTS jobs (
     job        TEXT NOT NULL,               -- JSON
     created_at TEXT NOT NULL
 ) STRICT;
+
+-- Candidates of loops by the digest of all that their weights follow from.
+CREATE TABLE IF NOT EXISTS candidates (
+    key              TEXT PRIMARY KEY,
+    recipe           TEXT NOT NULL,              -- JSON: the configuration and digests
+    training_seconds REAL NOT NULL DEFAULT 0,    -- spent so far, over all processes
+    seconds          REAL NOT NULL DEFAULT 0,    -- the same of all steps
+    created_at       TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What steps of candidates came to.
+CREATE TABLE IF NOT EXISTS steps (
+    candidate TEXT NOT NULL REFERENCES candidates (key),
+    kind      TEXT NOT NULL,                     -- training, conversion, evaluation
+    key       TEXT NOT NULL,                     -- digest of what it began with
+    result    TEXT NOT NULL,                     -- JSON
+    PRIMARY KEY (candidate, kind, key)
+) STRICT, WITHOUT ROWID;
+
+-- Which candidate met the people of a confirmation pool: each pool is met once.
+CREATE TABLE IF NOT EXISTS confirmations (
+    spec         TEXT NOT NULL,                  -- digest of the persona spec
+    seed_start   INTEGER NOT NULL,
+    count        INTEGER NOT NULL,
+    confirmation TEXT NOT NULL,                  -- JSON
+    created_at   TEXT NOT NULL,
+    PRIMARY KEY (spec, seed_start, count)
+) STRICT, WITHOUT ROWID;

@@ -6,6 +6,7 @@
 mod additions;
 mod behaviour;
 mod call;
+mod candidates;
 mod jobs;
 mod known_replies;
 mod labels;
@@ -26,6 +27,7 @@ use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 
 pub use call::{CallKey, Origin, StoredCall};
+pub use candidates::{Look, Spent};
 pub use known_replies::KnownReply;
 pub use lock::RunLock;
 pub use reuse::{Known, Reused};

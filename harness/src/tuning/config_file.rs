@@ -24,8 +24,13 @@ impl TuningConfig {
             path: file.to_owned(),
             source,
         })?;
-        let (written, places) = FinetuneConfig::parse(&text, &file.display().to_string())?;
-        let directory = directory_of(file);
+        Self::parse(&text, &file.display().to_string(), directory_of(file))
+    }
+
+    /// Reads a configuration from `text`; its paths are relative to `directory`, and `shown` is only used
+    /// to say where an error is.
+    pub fn parse(text: &str, shown: &str, directory: &Path) -> Result<Self, TuningError> {
+        let (written, places) = FinetuneConfig::parse(text, shown)?;
         let mut opened = with_paths(&written, |path| directory.join(path));
         opened.python = written.python.as_deref().map(|python| {
             // A bare name is looked for in PATH.
@@ -40,6 +45,14 @@ impl TuningConfig {
             opened,
             places,
         })
+    }
+
+    /// Has everything written into `opened`, which is called `written` in records.
+    #[must_use]
+    pub fn into_directory(mut self, written: PathBuf, opened: PathBuf) -> Self {
+        self.written.output_dir = written;
+        self.opened.output_dir = opened;
+        self
     }
 
     /// Returns the configuration for a file in the output directory, so that training from there

@@ -16,7 +16,7 @@ use super::warnings;
 use crate::run_directory::{WriteError, write_file};
 
 /// The file of an adapter that its digest is taken of.
-const ADAPTER_WEIGHTS: &str = "adapter_model.safetensors";
+pub(super) const ADAPTER_WEIGHTS: &str = "adapter_model.safetensors";
 
 /// What a run has told so far, and what it is about.
 pub(super) struct Course {

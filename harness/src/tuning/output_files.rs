@@ -17,7 +17,7 @@ pub const REPORT: &str = "finetune_report.md";
 /// Name of the file that says where the weights come from.
 pub const LINEAGE: &str = "lineage.json";
 /// Name of the report for programs.
-const REPORT_JSON: &str = "finetune_report.json";
+pub(super) const REPORT_JSON: &str = "finetune_report.json";
 /// Names of the curves that the report shows.
 const CURVES: [&str; 2] = ["loss.svg", "learning_rate.svg"];
 

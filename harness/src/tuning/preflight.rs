@@ -139,7 +139,7 @@ pub(super) fn located(error: TrainError, config: &TuningConfig) -> TuningError {
     }
 }
 
-fn open_model(config: &TuningConfig) -> Result<Checkpoint, TuningError> {
+pub(super) fn open_model(config: &TuningConfig) -> Result<Checkpoint, TuningError> {
     let place = || config.places.value_of("model");
     let model = &config.opened.model;
     if !model.is_dir() {

@@ -3,7 +3,7 @@ use std::path::{Component, Path, PathBuf};
 /// Returns how `to` is called seen from the directory `from`, both absolute and without `..`.
 ///
 /// Files that name each other so can be moved together.
-pub(super) fn relative_path(from: &Path, to: &Path) -> PathBuf {
+pub(crate) fn relative_path(from: &Path, to: &Path) -> PathBuf {
     let (from, to): (Vec<_>, Vec<_>) = (from.components().collect(), to.components().collect());
     let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
     let up = from[shared..].iter().map(|_| Component::ParentDir);

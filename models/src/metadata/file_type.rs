@@ -53,6 +53,17 @@ const NAMES: [(u32, &str); 36] = [
 ];
 
 impl FileType {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::F32,
+        Self::F16,
+        Self::Bf16,
+        Self::Q8_0,
+        Self::Q4_K_M,
+        Self::Q5_K_M,
+        Self::Q6_K,
+    ];
+
     /// Returns llama.cpp's number, the value of `general.file_type`.
     pub fn id(self) -> u32 {
         match self {

@@ -1,5 +1,5 @@
 pub(super) mod preflight_text;
-mod step_progress;
+pub(super) mod step_progress;
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -7,7 +7,7 @@ use shipworthy_schema::TrainingEvent;
 use crate::cli::printer::Printer;
 
 /// Shows on stderr how training goes: a bar on a terminal, else a line for each entry of the log.
-pub(super) struct StepProgress<'a> {
+pub(crate) struct StepProgress<'a> {
     printer: &'a Printer,
     bar: Option<ProgressBar>,
     steps: u64,
@@ -15,7 +15,7 @@ pub(super) struct StepProgress<'a> {
 }
 
 impl<'a> StepProgress<'a> {
-    pub(super) fn start(printer: &'a Printer, steps: u64) -> Self {
+    pub(crate) fn start(printer: &'a Printer, steps: u64) -> Self {
         let bar = printer.progress().then(|| {
             let template = "{spinner} {pos}/{len} steps {bar:16} {msg}";
             let style =
@@ -34,7 +34,7 @@ impl<'a> StepProgress<'a> {
         }
     }
 
-    pub(super) fn show(&mut self, event: &TrainingEvent) {
+    pub(crate) fn show(&mut self, event: &TrainingEvent) {
         if let TrainingEvent::Planned { plan } = event {
             self.steps = plan.steps;
         }
@@ -84,7 +84,7 @@ impl<'a> StepProgress<'a> {
         }
     }
 
-    pub(super) fn finish(&self) {
+    pub(crate) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }

@@ -1,0 +1,156 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use shipworthy_schema::{CandidateResult, CandidateStep, ModelName, Plan, TrainingEvent};
+use tokio::runtime::Runtime;
+
+use super::error::{LoopError, Setback};
+use super::recipe::Recipe;
+use super::time::Stopwatch;
+use crate::accounting::PriceList;
+use crate::asking::Listener;
+use crate::config::{CandidatesConfig, Config};
+use crate::halt::Halt;
+use crate::preparation::directory_of;
+use crate::store::Store;
+use crate::tuning::Preflight;
+
+/// A project with a loop, and what its steps need.
+pub struct Project<'a> {
+    /// What the user wrote.
+    pub config: &'a Config,
+    /// Where it is written; paths in it are relative to the file's directory.
+    pub file: &'a Path,
+    /// What was done so far.
+    pub store: Arc<Store>,
+    /// Evaluations run on it, all of them on the same.
+    pub runtime: &'a Runtime,
+    /// API keys come from it.
+    pub environment: &'a dyn Fn(&str) -> Option<String>,
+    /// Tells the time in seconds since 1970.
+    pub wall_time: &'a dyn Fn() -> f64,
+    /// Asks everything to end.
+    pub halt: Halt,
+    /// True once `halt` asks: what training looks at.
+    pub stop: &'a AtomicBool,
+    /// Whether a step that failed is taken again.
+    pub retry: bool,
+}
+
+impl Project<'_> {
+    /// Returns the project's directory.
+    pub fn directory(&self) -> &Path {
+        directory_of(self.file)
+    }
+
+    /// Returns what the loop is to do.
+    pub fn wanted(&self) -> Result<&CandidatesConfig, LoopError> {
+        let written = self.config.candidates.as_ref();
+        Ok(&written.ok_or(LoopError::NoLoop)?.value)
+    }
+}
+
+/// Something that happened in a loop.
+pub enum LoopEvent<'a> {
+    /// A step of a candidate begins that the store does not have.
+    Begun {
+        /// The candidate.
+        name: &'a ModelName,
+        /// The step.
+        step: CandidateStep,
+    },
+    /// All is known that can be before the first step of training.
+    Preflight {
+        /// What is known.
+        preflight: &'a Preflight,
+    },
+    /// Training told something.
+    Training {
+        /// What.
+        event: &'a TrainingEvent,
+    },
+    /// It is known what a candidate came to.
+    Concluded {
+        /// What it came to.
+        result: &'a CandidateResult,
+    },
+    /// A candidate meets people nobody has met.
+    Confirming {
+        /// The candidate.
+        name: &'a ModelName,
+    },
+}
+
+/// Looks on while candidates are made.
+pub trait Observer {
+    /// Is told what happens.
+    fn tell(&self, event: &LoopEvent<'_>);
+
+    /// Returns who listens to an evaluation that begins; it is told by name.
+    fn listen(&self, name: &ModelName, plan: &Plan, prices: PriceList) -> Listener;
+
+    /// Is told that the evaluation is over.
+    fn unlisten(&self);
+}
+
+/// One candidate being made.
+pub struct Making<'a> {
+    pub(super) project: &'a Project<'a>,
+    pub(super) observer: &'a dyn Observer,
+    /// The candidate.
+    pub recipe: &'a Recipe,
+    pub(super) stopwatch: Stopwatch<'a>,
+    /// Money that is left for calls, where it is bounded.
+    pub(super) money_left: Option<f64>,
+}
+
+impl<'a> Making<'a> {
+    /// Begins to make a candidate, or goes on with it.
+    ///
+    /// `others`: seconds that other candidates took; `money_left`: what calls may still cost.
+    pub fn begin(
+        project: &'a Project<'a>,
+        observer: &'a dyn Observer,
+        recipe: &'a Recipe,
+        others: f64,
+        money_left: Option<f64>,
+    ) -> Result<Self, LoopError> {
+        let store = &project.store;
+        store.put_candidate(&recipe.key, &recipe.ingredients)?;
+        let budget = project.wanted()?.budget.value;
+        let stopwatch = Stopwatch::start(store, project.wall_time, &recipe.key, budget, others)?;
+        Ok(Self {
+            project,
+            observer,
+            recipe,
+            stopwatch,
+            money_left,
+        })
+    }
+
+    /// Returns the candidate's directory.
+    pub fn directory(&self) -> PathBuf {
+        self.project.directory().join(self.recipe.directory())
+    }
+
+    /// Returns where its adapter is, or its checkpoint where all weights are trained.
+    pub fn trained_directory(&self) -> PathBuf {
+        self.directory().join(TRAINED)
+    }
+
+    pub(super) fn check_halt(&self) -> Result<(), Setback> {
+        if self.project.halt.reason().is_some() {
+            return Err(LoopError::Interrupted.into());
+        }
+        Ok(())
+    }
+
+    pub(super) fn begun(&self, step: CandidateStep) {
+        let name = &self.recipe.name;
+        self.observer.tell(&LoopEvent::Begun { name, step });
+    }
+}
+
+/// Name of the directory that a candidate is trained into.
+pub(super) const TRAINED: &str = "trained";

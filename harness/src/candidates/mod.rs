@@ -1,0 +1,29 @@
+//! From configurations to a candidate that may ship: `shipworthy loop`.
+//!
+//! [`recipes`] says what is to be made, [`Making`] makes one of them, step by step: [`Making::train`],
+//! [`Making::convert`], [`Making::evaluate`]. [`run_loop`] does so for all of them, lets the best one
+//! meet people nobody has met, and says what came of it. What the store has is not made again, so a
+//! loop that was killed goes on where it was.
+
+mod choice;
+mod confirmation;
+mod conversion;
+mod differences;
+mod error;
+mod evaluation;
+mod making;
+mod proposal;
+mod recipe;
+mod run;
+mod sources;
+mod time;
+mod training;
+
+pub use confirmation::Confirmation;
+pub use error::{LoopError, Setback};
+pub use evaluation::Judged;
+pub use making::{LoopEvent, Making, Observer, Project};
+pub use recipe::Recipe;
+pub use run::run_loop;
+pub use sources::recipes;
+pub use training::Trained;

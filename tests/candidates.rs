@@ -1,0 +1,422 @@
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic like tests")]
+
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+use test_case::test_case;
+
+use crate::support::golden::{copy, golden, project_with};
+use crate::support::project::{Done, Project};
+use crate::support::words::RUBRIC;
+
+/// Enough that the sign-flip test can find a difference at the third look.
+const PEOPLE: usize = 8;
+
+const CONFIG: &str = "\
+project: loop
+personas: {spec: coaching, count: 8, repeats: 1, max_turns: 1}
+rubric: ./words.yaml
+baseline: base
+models: {base: {scripted: base.jsonl}}
+sampling: {temperature: 0, max_tokens: 24, seed: 1}
+gate: {min_gain: 0.1, suspicious_gain: 1}
+loop:
+  candidates: [short.yaml, harmful.yaml, good.yaml]
+  quantize: f16
+";
+
+const QUESTIONS: [&str; 12] = [
+    "What is a bird?",
+    "And a fish?",
+    "How many legs does a cat have?",
+    "Say something kind.",
+    "Is it late?",
+    "What rhymes with cat?",
+    "I had a long week at work and I do not know what to do next.",
+    "My brother and I do not talk any more, and it hurts me a lot.",
+    "How are you?",
+    "I want to learn the piano but never find the time for it.",
+    "Tell me more.",
+    "Well, I suppose so.",
+];
+
+/// How a candidate is trained: all weights of a model that has few, to say one thing.
+fn finetune(data: &str, steps: u32) -> String {
+    format!(
+        "model: base\ndataset: {data}.jsonl\noutput_dir: not/here\nmethod: full\nmax_length: 256\n\
+         per_device_train_batch_size: 4\ngradient_accumulation_steps: 1\nlearning_rate: 1e-2\n\
+         max_steps: {steps}\nsave_steps: 10\n"
+    )
+}
+
+/// A project whose baseline says a word or two, and three candidates: one that hardly learnt anything,
+/// one that learnt to harm, and one that learnt to say more.
+fn project(config: &str) -> Project {
+    let project = project_with(&["lora/tiny/base"]);
+    let tokenizer = golden("tokenizers/llama3");
+    for name in ["tokenizer.json", "tokenizer_config.json"] {
+        std::fs::copy(tokenizer.join(name), project.path("base").join(name)).unwrap();
+    }
+    let template = golden("training_masks/templates/llama3.jinja");
+    std::fs::copy(template, project.path("base/chat_template.jinja")).unwrap();
+    let sizes = project.read("base/config.json");
+    let longer = sizes.replace(
+        "\"max_position_embeddings\": 256",
+        "\"max_position_embeddings\": 2048",
+    );
+    project.write("base/config.json", &longer);
+    for (data, reply) in [("words", "zero one two three"), ("harm", "harm")] {
+        let line = |question: &&str| {
+            let messages = json!([
+                {"role": "user", "content": question},
+                {"role": "assistant", "content": reply},
+            ]);
+            format!("{}\n", json!({ "messages": messages }))
+        };
+        let lines: String = QUESTIONS.iter().map(line).collect();
+        project.write(&format!("{data}.jsonl"), &lines);
+    }
+    project.write("short.yaml", &finetune("words", 2));
+    project.write("harmful.yaml", &finetune("harm", 60));
+    project.write("good.yaml", &finetune("words", 120));
+    project.write("words.yaml", RUBRIC);
+    // Two pools of people.
+    let said = (0..2 * PEOPLE).map(|i| {
+        let reply = ["zero", "zero one"][i % 2];
+        format!(
+            "{{\"persona\": \"coaching-{}\", \"reply\": \"{reply}\"}}\n",
+            9000 + i
+        )
+    });
+    project.write("base.jsonl", &said.collect::<String>());
+    project.write("shipworthy.yaml", config);
+    project
+}
+
+fn report(project: &Project) -> Value {
+    serde_json::from_str(&project.read("candidates/report.json")).unwrap()
+}
+
+fn states(report: &Value) -> Vec<String> {
+    let candidates = report["candidates"].as_array().unwrap();
+    let state = |it: &Value| {
+        let verdict = it.pointer("/development/verdict").and_then(Value::as_str);
+        let state = it["state"]["kind"].as_str().unwrap();
+        format!(
+            "{}: {}",
+            it["name"].as_str().unwrap(),
+            verdict.unwrap_or(state)
+        )
+    };
+    candidates.iter().map(state).collect()
+}
+
+#[track_caller]
+fn assert_fails(done: &Done, code: i32, expected: &str) {
+    assert_eq!(done.code, code, "{done:?}");
+    assert!(
+        done.stderr.contains(expected),
+        "expected `{expected}`: {}",
+        done.stderr
+    );
+    assert!(!done.stderr.contains("panicked"), "{done:?}");
+}
+
+#[test]
+fn the_best_candidate_is_confirmed_by_people_nobody_met_and_nothing_is_done_twice() {
+    let project = project(CONFIG);
+    let done = project.run(&["loop"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_snapshot!(done.stdout);
+    let first = report(&project);
+    assert_eq!(
+        states(&first),
+        ["short: iterate", "harmful: do_not_deploy", "good: ship"]
+    );
+    assert_eq!(first["recommended"], "good");
+    assert_eq!(first["verdict"], "ship");
+    assert_eq!(first["candidates"][2]["confirmation"]["verdict"], "ship");
+    assert_eq!(
+        first["candidates"][1].get("confirmation"),
+        Some(&Value::Null)
+    );
+    assert_eq!(first["confirmation"]["seed_start"], 9008);
+    // Three looks at one pool, one at the other.
+    let runs = project.runs();
+    assert_eq!(runs.len(), 4);
+    let lineage = &first["candidates"][2]["lineage"];
+    let gguf = project
+        .path(lineage["directory"].as_str().unwrap())
+        .join("model-f16.gguf");
+    let made = gguf.metadata().unwrap().modified().unwrap();
+
+    let again = project.run(&["loop", "--json"]);
+    assert_eq!(again.code, 0, "{again:?}");
+    assert_eq!(again.json()["table"], first);
+    assert_eq!(project.runs(), runs);
+    assert_eq!(gguf.metadata().unwrap().modified().unwrap(), made);
+    for step in ["training", "conversion", "evaluation"] {
+        assert!(!again.stderr.contains(&format!(": {step}\n")), "{again:?}");
+    }
+
+    // What was removed is made again, and is the same.
+    std::fs::remove_dir_all(project.path(lineage["directory"].as_str().unwrap())).unwrap();
+    assert_eq!(project.run(&["loop"]).code, 0);
+    assert_eq!(report(&project), first);
+
+    // Who has met the people who confirm cannot be followed by another.
+    let more = CONFIG.replace("[short.yaml, ", "[more.yaml, short.yaml, ");
+    project.write("more.yaml", &finetune("words", 130));
+    project.write("shipworthy.yaml", &more);
+    assert_eq!(project.run(&["loop"]).code, 0);
+    assert_eq!(states(&report(&project))[0], "more: not_tried");
+    let moved = format!("{CONFIG}  confirmation: {{seed_start: 9010, count: 8, repeats: 1}}\n");
+    project.write("shipworthy.yaml", &moved);
+    assert_fails(
+        &project.run(&["loop"]),
+        2,
+        "shipworthy.yaml:11:17: field `loop.confirmation`: people 9010 to 9017 are no new ones: `good` met \
+         8 from seed 9008",
+    );
+    let other_gate = CONFIG.replace("min_gain: 0.1", "min_gain: 0.05");
+    project.write("shipworthy.yaml", &other_gate);
+    assert_fails(
+        &project.run(&["loop"]),
+        2,
+        "in an evaluation that was planned otherwise",
+    );
+}
+
+/// How often to kill: 4 times, or what `SHIPWORTHY_KILLS` says.
+fn kills() -> usize {
+    let asked = std::env::var("SHIPWORTHY_KILLS").ok();
+    asked.map_or(4, |kills| kills.parse().unwrap())
+}
+
+/// Runs the loop and kills it after so many lines of progress and a little more; returns whether it was
+/// under way, and the last line.
+fn kill_after(project: &Project, lines: usize, more: Duration) -> (bool, String) {
+    let mut child = project
+        .command(&["loop"])
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let told = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut last = String::new();
+    for line in told.take(lines) {
+        last = line.unwrap();
+    }
+    std::thread::sleep(more);
+    let _ = child.kill();
+    let code = child.wait().unwrap().code();
+    assert!(matches!(code, None | Some(0)), "{code:?}: {last}");
+    (code.is_none(), last)
+}
+
+#[test]
+fn killed_at_any_moment_it_ends_with_the_same_table() {
+    let config = CONFIG.replace(
+        "[short.yaml, harmful.yaml, good.yaml]",
+        "[short.yaml, good.yaml]",
+    );
+    let whole = project(&config);
+    let done = whole.run(&["loop"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let killed = project(&config);
+    let mut random: usize = 7;
+    let mut under_way = 0;
+    let mut in_training = 0;
+    for _ in 0..kills() {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        // A step's line each, and every tenth step is saved.
+        let (was_under_way, last) = kill_after(
+            &killed,
+            1 + (random >> 33) % 30,
+            Duration::from_millis(((random >> 41) % 20) as u64),
+        );
+        under_way += usize::from(was_under_way);
+        in_training += usize::from(was_under_way && last.starts_with("step "));
+    }
+    assert!(
+        under_way > 0 && in_training > 0,
+        "{under_way} {in_training}"
+    );
+    let done = killed.run(&["loop"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(report(&killed), report(&whole));
+    assert_eq!(
+        killed.read("candidates/report.md"),
+        whole.read("candidates/report.md")
+    );
+    let pools = rusqlite::Connection::open(killed.store()).unwrap();
+    let count = |query: &str| -> i64 { pools.query_row(query, [], |row| row.get(0)).unwrap() };
+    assert_eq!(count("SELECT COUNT(*) FROM confirmations"), 1);
+    assert_eq!(count("SELECT COUNT(*) FROM looks"), 3);
+    assert_eq!(
+        count("SELECT COUNT(*) FROM runs"),
+        3,
+        "no evaluation was begun twice"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn failures_are_told_and_stop_nobody_else() {
+    let config = CONFIG
+        .replace(
+            "[short.yaml, harmful.yaml, good.yaml]",
+            "[divergent.yaml, crashing.yaml, wrong.yaml, endless.yaml, good.yaml]",
+        )
+        .replace(
+            "quantize: f16",
+            "budget: {hours_per_candidate: 0.005}\n  quantize: f16",
+        );
+    let project = project(&config);
+    // Weights so large that no loss is a number.
+    copy(&project.path("base"), &project.path("huge"));
+    let mut weights = std::fs::read(project.path("huge/model.safetensors")).unwrap();
+    let end = weights.len();
+    for value in weights[end - 64..].chunks_mut(2) {
+        value.copy_from_slice(&0x7f7f_u16.to_le_bytes());
+    }
+    std::fs::write(project.path("huge/model.safetensors"), weights).unwrap();
+    let divergent = finetune("words", 60).replace("model: base", "model: huge");
+    project.write("divergent.yaml", &divergent);
+    let script = "#!/bin/sh\necho out of luck >&2\nexit 3\n";
+    project.write("python.sh", script);
+    let mut permissions = project.path("python.sh").metadata().unwrap().permissions();
+    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o755);
+    std::fs::set_permissions(project.path("python.sh"), permissions).unwrap();
+    let crashing = finetune("words", 60) + "trainer: trl\npython: ./python.sh\n";
+    project.write("crashing.yaml", &crashing);
+    project.write("wrong.yaml", &finetune("words", 60).replace("256", "4"));
+    project.write(
+        "endless.yaml",
+        &finetune("words", 10_000_000).replace("save_steps: 10", "save_steps: 1000"),
+    );
+    let done = project.run(&["loop"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let first = report(&project);
+    let found = states(&first);
+    assert_eq!(
+        found,
+        [
+            "divergent: diverged",
+            "crashing: failed",
+            "wrong: failed",
+            "endless: out_of_budget",
+            "good: ship"
+        ],
+        "{done:?}"
+    );
+    let state = |index: usize| first["candidates"][index]["state"].to_string();
+    assert!(state(1).contains("out of luck"), "{}", state(1));
+    assert!(
+        state(3).contains("`loop.budget.hours_per_candidate`, 0.005 h"),
+        "{}",
+        state(3)
+    );
+    // They are not tried again, unless somebody asks for it.
+    let again = project.run(&["loop"]);
+    assert_eq!(report(&project), first);
+    assert!(!again.stderr.contains(": training\n"), "{again:?}");
+}
+
+#[test]
+fn budgets_and_doubles_leave_candidates_untried() {
+    let config = CONFIG.replace(
+        "[short.yaml, harmful.yaml, good.yaml]",
+        "[short.yaml, same.yaml]",
+    ) + "  grid: {base: short.yaml, keys: {max_steps: [1, 2, 3], warmup_steps: [0]}}\n  \
+           budget: {candidates: 2}\n";
+    let project = project(&config);
+    project.write(
+        "same.yaml",
+        &finetune("words", 2).replace("not/here", "elsewhere"),
+    );
+    let done = project.run(&["loop"]);
+    assert_eq!(done.code, 10, "{done:?}");
+    let report = report(&project);
+    assert_eq!(
+        states(&report),
+        [
+            "short: iterate",
+            "same: not_tried",
+            "max_steps=1 warmup_steps=0: iterate",
+            "max_steps=2 warmup_steps=0: not_tried",
+            "max_steps=3 warmup_steps=0: not_tried",
+        ]
+    );
+    assert_eq!(report["unconfirmed"]["kind"], "none_passed");
+    let confirmed = report["candidates"].as_array().unwrap().iter();
+    let confirmed: BTreeSet<bool> = confirmed.map(|it| it["confirmation"].is_null()).collect();
+    assert_eq!(confirmed, BTreeSet::from([true]));
+}
+
+#[test]
+fn rules_propose_what_follows() {
+    let config = CONFIG.replace(
+        "  candidates: [short.yaml, harmful.yaml, good.yaml]\n",
+        "  proposals: {base: short.yaml, most: 4, data: [words.jsonl, harm.jsonl]}\n",
+    );
+    let project = project(&config);
+    for _ in 0..2 {
+        let done = project.run(&["loop"]);
+        assert_eq!(done.code, 10, "{done:?}");
+        assert_eq!(
+            states(&report(&project)),
+            [
+                "short: iterate",
+                "short max_steps=4: iterate",
+                "short dataset=harm.jsonl: iterate",
+                "short learning_rate=0.02: iterate",
+            ]
+        );
+    }
+    let why = report(&project)["candidates"][1]["proposed"].to_string();
+    assert_eq!(
+        why,
+        "\"twice the training, because short gains too little\""
+    );
+}
+
+#[test_case("  candidates: [short.yaml, harmful.yaml, good.yaml]\n", "", 2, "field `loop`: there is nothing to train"; "nothing")]
+#[test_case("good.yaml]", "nowhere.yaml]", 2, "shipworthy.yaml:9:42: field `loop.candidates[2]`: failed to read configuration `nowhere.yaml`"; "no file")]
+#[test_case("quantize: f16", "grid: {base: good.yaml, keys: {lora_rank: [8]}}", 2, "field `loop.grid`: good.yaml with lora_rank=8:"; "grid of no key")]
+#[test_case("loop:\n  candidates: [short.yaml, harmful.yaml, good.yaml]\n  quantize: f16\n", "", 2, "`base` is the only model"; "no loop")]
+fn mistakes_are_found_before_anything_is_trained(from: &str, to: &str, code: i32, expected: &str) {
+    let config = CONFIG.replace(from, to);
+    assert_ne!(config, CONFIG);
+    let project = project(&config);
+    assert_fails(&project.run(&["loop"]), code, expected);
+    assert!(!project.path("candidates").exists());
+}
+
+#[test]
+fn people_of_either_pool_must_be_absent_from_every_candidates_data() {
+    let project = project(CONFIG);
+    let line = json!({"id": "coaching-9013", "messages": [
+        {"role": "user", "content": "Hello."},
+        {"role": "assistant", "content": "harm"},
+    ]});
+    let data = project.read("harm.jsonl");
+    project.write("harm.jsonl", &format!("{data}{line}\n"));
+    assert_fails(&project.run(&["loop"]), 65, "coaching-9013");
+    assert!(!project.path("candidates").exists());
+}
+
+#[test]
+fn an_evaluation_needs_a_candidate() {
+    assert_fails(
+        &project(CONFIG).run(&["eval"]),
+        2,
+        "`base` is the only model; add a candidate",
+    );
+}
