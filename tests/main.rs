@@ -24,6 +24,10 @@ mod cost;
 /// Training data checked, converted, divided.
 mod data;
 
+/// The whole product, as `shipworthy demo` shows it.
+#[cfg(all(feature = "native", feature = "embedded"))]
+mod demo;
+
 /// `decision.json` against its published schema.
 mod decision_schema;
 
@@ -81,7 +85,7 @@ mod personas;
 /// Candidates held against a shipped model's committed scores.
 mod regression;
 
-/// The same plan twice, and the demo.
+/// The same plan twice.
 mod repeatable;
 
 /// What earlier runs answer, and what is asked again.

@@ -83,18 +83,3 @@ fn the_page_of_two_thousand_conversations_opens() {
     assert_eq!(done.code, 0, "{done:?}");
     assert_opens(&project, &project.runs()[0], "large", 2000);
 }
-
-#[cfg(feature = "embedded")]
-#[test]
-fn the_page_of_the_demo_opens() {
-    let project = Project::new();
-    let done = project.run(&["demo", "--exit-zero"]);
-    assert_eq!(done.code, 0, "{done:?}");
-    let page = done
-        .stdout
-        .lines()
-        .find_map(|line| line.strip_prefix("page    "))
-        .unwrap();
-    let run = project.path(page).parent().unwrap().to_owned();
-    assert_opens(&project, &run, "demo", 90);
-}

@@ -56,11 +56,12 @@ fn a_run_stored_with_a_plan_of_the_first_version_is_reported_again() {
 
 #[cfg(feature = "embedded")]
 mod embedded {
-    use crate::support::project::{Project, example};
+    use crate::support::golden::golden;
+    use crate::support::project::Project;
 
     #[test]
     fn two_runs_of_gguf_models_are_the_same() {
-        let models = example("models");
+        let models = golden("coaching");
         let models = models.display();
         super::assert_repeats(&Project::with_config(&format!(
             "project: twice\n\
@@ -71,33 +72,5 @@ mod embedded {
              tuned: {{gguf: \"{models}/tuned-q8_0.gguf\"}}\n\
              sampling: {{max_tokens: 64, seed: 3}}\n"
         )));
-    }
-
-    #[test]
-    fn the_demo_ends_with_a_verdict_and_can_be_run_again() {
-        let project = Project::new();
-        let first = project.run(&["demo"]);
-        assert!([0, 10, 11, 12, 13].contains(&first.code), "{first:?}");
-        let reports: Vec<_> = first
-            .stdout
-            .lines()
-            .filter(|l| l.starts_with("report  "))
-            .collect();
-        assert_eq!(reports.len(), 1, "{}", first.stdout);
-        let report = project.path(reports[0].trim_start_matches("report  "));
-        let text = std::fs::read_to_string(&report).unwrap();
-        assert!(text.contains("toys"), "the report says what the models are");
-        let directory = report.parent().unwrap();
-        let scores = std::fs::read_to_string(directory.join("scores.csv")).unwrap();
-        assert_eq!(scores.lines().count(), 1 + 2 * 15 * 3);
-        assert!(
-            !first.stdout.contains('\u{1b}'),
-            "no colours where there is no terminal"
-        );
-
-        let second = project.run(&["demo"]);
-        assert_eq!(second.code, first.code);
-        let tables = |text: &str| text.split("\nrun ").next().unwrap().to_owned();
-        assert_eq!(tables(&second.stdout), tables(&first.stdout));
     }
 }

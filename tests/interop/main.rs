@@ -93,7 +93,7 @@ impl Drop for LlamaServer {
 }
 
 fn models() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/coaching/models")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/coaching")
 }
 
 /// Runs `shipworthy eval` on a project with `simulator` and returns exit code and transcripts.

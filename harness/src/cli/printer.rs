@@ -5,6 +5,7 @@ use super::error::Failure;
 /// The one place that writes: data to stdout, all else to stderr.
 pub(crate) struct Printer {
     json: bool,
+    documents: bool,
     progress: bool,
 }
 
@@ -13,7 +14,17 @@ impl Printer {
     pub(crate) fn new(json: bool, progress: bool) -> Self {
         Self {
             json,
+            documents: true,
             progress: progress && std::io::stderr().is_terminal(),
+        }
+    }
+
+    /// Returns a printer for a step of a command whose document comes later: where stdout is to be JSON,
+    /// it writes nothing there.
+    pub(crate) fn without_documents(&self) -> Self {
+        Self {
+            documents: false,
+            ..*self
         }
     }
 
@@ -68,7 +79,7 @@ impl Printer {
 
     /// Writes `value` to stdout if stdout is to be JSON.
     pub(crate) fn value(&self, value: &serde_json::Value) {
-        if self.json {
+        if self.json && self.documents {
             self.data(&shipworthy_reports::inert_json(&format!("{value:#}\n")));
         }
     }

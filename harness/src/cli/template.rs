@@ -26,7 +26,7 @@ macro_rules! example {
 /// What `shipworthy train` reads.
 const FINETUNE_CONFIG: &str = "finetune_config.yaml";
 
-const IGNORED: (&str, &[u8]) = (".gitignore", b".shipworthy/\nruns/\n");
+const IGNORED: (&str, &[u8]) = (".gitignore", b".shipworthy/\ncandidates/\nruns/\n");
 
 /// All templates; the first is the demo's.
 pub(crate) const TEMPLATES: [Template; 4] = [
@@ -36,9 +36,14 @@ pub(crate) const TEMPLATES: [Template; 4] = [
         files: &[
             IGNORED,
             example!("README.md"),
-            example!("data/train.jsonl"),
-            example!("models/base-q8_0.gguf"),
-            example!("models/tuned-q8_0.gguf"),
+            example!("tuning/attentive.yaml"),
+            example!("tuning/careless.yaml"),
+            example!("tuning/untrained.yaml"),
+            example!("data/careless.jsonl"),
+            example!("models/base/config.json"),
+            example!("models/base/model.safetensors"),
+            example!("models/base/tokenizer.json"),
+            example!("models/base/tokenizer_config.json"),
             example!("shipworthy.yaml"),
             example!("teacher.jsonl"),
         ],
