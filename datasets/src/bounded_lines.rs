@@ -1,5 +1,7 @@
 use std::io::{self, BufRead};
 
+use memchr::memchr;
+
 /// Lines of a file, each of at most so many bytes.
 pub(crate) struct BoundedLines<R> {
     reader: R,
@@ -34,7 +36,7 @@ impl<R: BufRead> BoundedLines<R> {
                 break;
             }
             has_begun = true;
-            let end = buffer.iter().position(|&byte| byte == b'\n');
+            let end = memchr(b'\n', buffer);
             let piece = &buffer[..end.unwrap_or(buffer.len())];
             if is_too_long || line.len() + piece.len() > self.limit {
                 is_too_long = true;

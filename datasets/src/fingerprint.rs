@@ -19,14 +19,31 @@ pub(crate) struct Fingerprint {
 
 impl Fingerprint {
     pub(crate) fn of(row: &Row) -> Self {
-        let conversations = row.conversations();
+        Self::of_conversations(&row.conversations(), row.tools())
+    }
+
+    /// Returns the fingerprint of a row with these conversations and tools.
+    pub(crate) fn of_conversations(
+        conversations: &[Vec<Message>],
+        tools: Option<&[Value]>,
+    ) -> Self {
         let messages = conversations.first().map_or(&[][..], Vec::as_slice);
-        let others = conversations.iter().skip(1).flatten();
-        let exact = digest(messages.iter().chain(others), row.tools());
         let (reply, prompt) = match messages.split_last() {
             Some((reply, prompt)) => (std::slice::from_ref(reply), prompt),
             None => (&[][..], &[][..]),
         };
+        // The prompt is the beginning of all that is said.
+        let mut hasher = Speech::default();
+        hasher.add_messages(prompt);
+        let prompt = hasher.clone().finish(tools);
+        hasher.add_messages(reply);
+        for others in conversations.iter().skip(1) {
+            hasher.add_messages(others);
+        }
+        let exact = hasher.finish(tools);
+        let mut hasher = Speech::default();
+        hasher.add_messages(reply);
+        let reply = hasher.finish(None);
         // A system message is often the same in every row.
         let said = messages
             .iter()
@@ -34,38 +51,50 @@ impl Fingerprint {
             .filter_map(|message| message.get("content")?.as_str());
         Self {
             exact,
-            prompt: (conversations.len() == 1).then(|| digest(prompt.iter(), row.tools())),
-            reply: digest(reply.iter(), None),
+            prompt: (conversations.len() == 1).then_some(prompt),
+            reply,
             bands: bands(said).unwrap_or([exact; crate::min_hash::BANDS]),
         }
     }
 }
 
 /// Digests who says what, spaces aside.
-fn digest<'a>(messages: impl Iterator<Item = &'a Message>, tools: Option<&[Value]>) -> u64 {
-    let mut hasher = Sha256::new();
-    let mut add = |text: &str| {
+#[derive(Clone, Default)]
+struct Speech {
+    hasher: Sha256,
+    /// A text as it is digested.
+    text: String,
+}
+
+impl Speech {
+    fn add(&mut self, text: &str) {
+        self.text.clear();
         for word in text.split_whitespace() {
-            hasher.update(word.as_bytes());
-            hasher.update(b" ");
+            self.text.push_str(word);
+            self.text.push(' ');
         }
-        hasher.update(b"\0");
-    };
-    for message in messages {
-        for name in ["role", "content"] {
-            add(message
-                .get(name)
-                .and_then(Value::as_str)
-                .unwrap_or_default());
-        }
-        if let Some(calls) = message.get("tool_calls") {
-            add(&calls.to_string());
+        self.text.push('\0');
+        self.hasher.update(self.text.as_bytes());
+    }
+
+    fn add_messages(&mut self, messages: &[Message]) {
+        for message in messages {
+            for name in ["role", "content"] {
+                let text = message.get(name).and_then(Value::as_str);
+                self.add(text.unwrap_or_default());
+            }
+            if let Some(calls) = message.get("tool_calls") {
+                self.add(&calls.to_string());
+            }
         }
     }
-    for tool in tools.into_iter().flatten() {
-        add(&tool.to_string());
+
+    fn finish(mut self, tools: Option<&[Value]>) -> u64 {
+        for tool in tools.into_iter().flatten() {
+            self.add(&tool.to_string());
+        }
+        let digest = self.hasher.finalize();
+        let first: [u8; 8] = digest[..8].try_into().expect("a digest has 32 bytes");
+        u64::from_be_bytes(first)
     }
-    let digest = hasher.finalize();
-    let first: [u8; 8] = digest[..8].try_into().expect("a digest has 32 bytes");
-    u64::from_be_bytes(first)
 }

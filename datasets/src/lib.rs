@@ -31,8 +31,10 @@ mod fingerprint;
 mod min_hash;
 mod personal_data;
 mod row_index;
+mod row_walk;
 mod size_guidance;
 mod split;
+mod word_tokens;
 mod words;
 
 mod mask;

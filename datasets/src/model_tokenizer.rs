@@ -8,13 +8,14 @@ use shipworthy_models::{
     SpecialTokens,
 };
 use thiserror::Error;
-use tokenizers::{Encoding, Tokenizer};
+use tokenizers::Tokenizer;
 
 use crate::render_error::RenderError;
 use crate::special_texts::SpecialTexts;
 use crate::turns::StructureCache;
 use crate::visible_text::{excerpt, visible};
 use crate::warning::DatasetWarning;
+use crate::word_tokens::{Tokens, WordTokens};
 
 const FILE: &str = "tokenizer.json";
 /// Files that say which tokens end what a model writes.
@@ -119,6 +120,7 @@ pub struct ModelTokenizer {
     options: TemplateOptions,
     warnings: Vec<DatasetWarning>,
     structures: StructureCache,
+    words: WordTokens,
 }
 
 impl ModelTokenizer {
@@ -174,6 +176,7 @@ impl ModelTokenizer {
             with_tools: (with_tools.name() != plain.name()).then_some(with_tools),
             plain,
             template_file: template_file(directory),
+            words: WordTokens::new(&tokenizer),
             tokenizer,
             vocab_size,
             special_tokens,
@@ -252,14 +255,14 @@ impl ModelTokenizer {
     /// Makes tokens of a text in which all special tokens are written, as `apply_chat_template` does.
     ///
     /// Errors if the model has no embedding for one of them.
-    pub(crate) fn encode(&self, text: &str) -> Result<Encoding, RenderError> {
-        let encoding = self
-            .tokenizer
-            .encode(text, false)
+    pub(crate) fn encode(&self, text: &str) -> Result<Tokens, RenderError> {
+        let tokens = self
+            .words
+            .encode(&self.tokenizer, text)
             .map_err(|error| RenderError::Tokenizer(error.to_string()))?;
-        let unknown = encoding.get_ids().iter().find(|&&id| id >= self.vocab_size);
+        let unknown = tokens.ids.iter().find(|&&id| id >= self.vocab_size);
         match unknown {
-            None => Ok(encoding),
+            None => Ok(tokens),
             Some(&id) => Err(RenderError::NoEmbedding {
                 token: self.tokenizer.id_to_token(id).unwrap_or_default(),
                 id,

@@ -2,7 +2,6 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde_json::Value;
-use tokenizers::Encoding;
 
 use crate::conversation::Conversation;
 use crate::example::TokenisedExample;
@@ -12,6 +11,7 @@ use crate::preview::MaskPreview;
 use crate::render_error::RenderError;
 use crate::turns;
 use crate::warning::RenderNote;
+use crate::word_tokens::Tokens;
 
 /// A conversation as its model reads it: the text, its tokens, and which of them are learnt.
 #[derive(Clone, Debug)]
@@ -58,8 +58,8 @@ impl ModelTokenizer {
     pub fn render(&self, conversation: &Conversation) -> Result<Rendering, RenderError> {
         let template = self.template(conversation.tools().is_some());
         let chat = self.write(conversation.messages(), conversation.tools(), false)?;
-        let encoding = self.encode(chat.text())?;
-        let offsets = encoding.get_offsets();
+        let tokens = self.encode(chat.text())?;
+        let offsets = &tokens.offsets[..];
         let mut notes = BTreeSet::new();
         let mut ends = Vec::new();
         let mut labelled;
@@ -70,7 +70,7 @@ impl ModelTokenizer {
                     mask::mark(&mut labelled, offsets, &block.end.place);
                     let token = block.end.token.clone();
                     notes.insert(RenderNote::EndOfTurnOutsideBlock { token });
-                } else if self.check_end(&block.end, &labelled, &encoding).is_err() {
+                } else if self.check_end(&block.end, &labelled, &tokens).is_err() {
                     // transformers gives up at the first block whose first character is in no token,
                     // such as a space that the tokenizer leaves out of its tokens' offsets.
                     mask::mark(&mut labelled, offsets, &block.place);
@@ -89,11 +89,11 @@ impl ModelTokenizer {
         }
         let example = TokenisedExample {
             id: conversation.id().to_owned(),
-            tokens: encoding.get_ids().to_vec(),
+            tokens: tokens.ids.clone(),
             labelled,
         };
         for end in &ends {
-            let checked = self.check_end(end, &example.labelled, &encoding);
+            let checked = self.check_end(end, &example.labelled, &tokens);
             checked.map_err(|EndUnread| RenderError::SplitEndOfTurn {
                 token: end.token.clone(),
                 text: last_characters(&chat.text()[..end.place.end], 60).to_owned(),
@@ -106,7 +106,7 @@ impl ModelTokenizer {
         self.note_special_texts(conversation, &mut notes);
         Ok(Rendering {
             example,
-            offsets: offsets.to_vec(),
+            offsets: tokens.offsets,
             end_of_turn: ends.into_iter().map(|end| end.token).collect(),
             template: template.name().to_owned(),
             text: chat.into_text(),
@@ -159,14 +159,9 @@ impl ModelTokenizer {
     }
 
     /// Checks that the tokenizer reads the end of a turn as one token, and that it carries a label.
-    fn check_end(
-        &self,
-        end: &End,
-        labelled: &[bool],
-        encoding: &Encoding,
-    ) -> Result<(), EndUnread> {
+    fn check_end(&self, end: &End, labelled: &[bool], tokens: &Tokens) -> Result<(), EndUnread> {
         let id = self.special_texts().at_start(&end.token).map(|(_, id)| id);
-        let tokens = encoding.get_ids().iter().zip(encoding.get_offsets());
+        let tokens = tokens.ids.iter().zip(&tokens.offsets);
         let is_there = tokens.zip(labelled).any(|((&token, &(start, stop)), &is)| {
             is && Some(token) == id && start <= end.place.start && stop >= end.place.end
         });

@@ -49,7 +49,7 @@ mod inspect;
 pub use adapter::{Adapter, AdapterConfig};
 pub use chat_template::{
     ChatInput, ChatTemplate, ChatTemplateError, ChatTemplates, LocalTime, RenderedChat,
-    SpecialTokens, TemplateFault,
+    SpecialTokens, TemplateFault, on_large_stack,
 };
 pub use checkpoint::Checkpoint;
 pub use companions::{copy_companions, copy_tokenizer};

@@ -51,7 +51,7 @@ const LORA: Case = Case {
     checkpointing: true,
 };
 
-const CASES: [Case; 5] = [
+const CASES: [Case; 6] = [
     LORA,
     Case {
         tokens: 1024,
@@ -69,6 +69,12 @@ const CASES: [Case; 5] = [
         nf4: true,
         ..LORA
     },
+    Case {
+        tokens: 1024,
+        nf4: true,
+        checkpointing: false,
+        ..LORA
+    },
 ];
 
 #[test_case(0; "lora")]
@@ -76,6 +82,7 @@ const CASES: [Case; 5] = [
 #[test_case(2; "qlora")]
 #[test_case(3; "full")]
 #[test_case(4; "large vocabulary")]
+#[test_case(5; "qlora, all layers kept")]
 fn prediction_is_near_the_measured_peak(idx: usize) {
     let directory = tempfile::tempdir().unwrap();
     write_model(directory.path(), CASES[idx].sizes);

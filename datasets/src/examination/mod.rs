@@ -8,11 +8,9 @@ mod row_look;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use serde::Serialize;
 
 use crate::clusters::{Clusters, DuplicateOf, Duplicates};
-use crate::conversion::FormatReader;
 use crate::error::DatasetError;
 use crate::fault::{Fault, FaultList, Problem};
 use crate::fingerprint::Fingerprint;
@@ -20,6 +18,7 @@ use crate::formats::Format;
 use crate::model_tokenizer::ModelTokenizer;
 use crate::place::Place;
 use crate::preview::MaskPreview;
+use crate::row_walk::walk;
 use crate::rows::RowFile;
 use crate::size_guidance::SizeGuidance;
 use crate::warning::DatasetWarning;
@@ -30,9 +29,6 @@ pub use length::{Cut, TokenReport};
 pub use personal::PersonalDataCount;
 use personal::PersonalDataTally;
 use row_look::RowLook;
-
-/// Rows that are looked at in parallel, and in memory at once.
-const AT_ONCE: usize = 256;
 
 /// What a file is held against.
 #[derive(Clone, Copy, Default)]
@@ -105,42 +101,16 @@ pub fn examine(
     mut file: RowFile,
     options: ExaminationOptions<'_>,
 ) -> Result<Examination, DatasetError> {
-    let mut reader = FormatReader::new(options.from);
     let mut seen = Seen::default();
     let name = file.name().to_owned();
-    loop {
-        let mut some = Vec::with_capacity(AT_ONCE);
-        for row in file.by_ref().take(AT_ONCE) {
-            let (place, fields) = row?;
-            some.push((place, reader.known(fields)));
-        }
-        if some.is_empty() {
-            break;
-        }
-        // Collected in the file's order, whichever thread is done first.
-        let looks: Vec<_> = some
-            .into_par_iter()
-            .map(|(place, known)| {
-                let id = format!("{name}:{}", place.number());
-                let look = known.map_err(|problem| vec![(String::new(), problem)]);
-                (
-                    place,
-                    look.and_then(|(fields, format)| {
-                        RowLook::of(&id, fields, format, options.tokenizer)
-                    }),
-                )
-            })
-            .collect();
-        for (place, look) in looks {
-            seen.add(place, look, options);
-        }
-    }
-    if seen.rows == 0 {
-        return Err(DatasetError::Empty {
-            path: file.path().to_owned(),
-        });
-    }
-    Ok(seen.finish(file.path().to_owned(), reader.format, options))
+    let look = |place: Place, fields, format| {
+        let id = format!("{name}:{}", place.number());
+        RowLook::of(&id, fields, format, options.tokenizer)
+    };
+    let from = walk(&mut file, options.from, look, |place, look| {
+        seen.add(place, look, options);
+    })?;
+    Ok(seen.finish(file.path().to_owned(), from, options))
 }
 
 /// What is remembered of the rows looked at.

@@ -50,7 +50,7 @@ impl RowLook {
             return Err(vec![("rejected".to_owned(), Problem::Preference(same))]);
         }
         let messages = &conversations[0];
-        let print = Fingerprint::of(&row);
+        let print = Fingerprint::of_conversations(&conversations, row.tools());
         let language = language(messages);
         let opening = opening(messages);
         let has_repeated_turn = has_repeated_turn(messages);

@@ -51,20 +51,27 @@ type Finder = fn(&str) -> Vec<Range<usize>>;
 /// Finds all of it in a text, in order; nothing overlaps.
 pub(crate) fn find(text: &str) -> Vec<(PersonalData, Range<usize>)> {
     let mut found: Vec<(PersonalData, Range<usize>)> = Vec::new();
-    if !text
-        .bytes()
-        .any(|byte| byte == b'@' || byte.is_ascii_digit() || byte == b':')
-    {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let has = |byte: u8| memchr::memchr(byte, text.as_bytes()).is_some();
+    if digits == 0 && !has(b'@') {
         return found;
     }
-    let kinds: [(PersonalData, Finder); 5] = [
-        (PersonalData::Email, internet::emails),
-        (PersonalData::Iban, iban::find),
-        (PersonalData::Card, card::find),
-        (PersonalData::IpAddress, internet::addresses),
-        (PersonalData::Phone, phone::find),
+    // Each kind with what a text must have for it to be there at all.
+    let kinds: [(PersonalData, Finder, bool); 5] = [
+        (PersonalData::Email, internet::emails, has(b'@')),
+        (PersonalData::Iban, iban::find, digits >= 2),
+        (PersonalData::Card, card::find, digits >= 13),
+        (
+            PersonalData::IpAddress,
+            internet::addresses,
+            digits >= 4 && has(b'.') || digits >= 1 && has(b':'),
+        ),
+        (PersonalData::Phone, phone::find, digits >= 7),
     ];
-    for (kind, find) in kinds {
+    for (kind, find, may_be) in kinds {
+        if !may_be {
+            continue;
+        }
         for place in find(text) {
             let is_free = |(_, other): &(PersonalData, Range<usize>)| {
                 place.end <= other.start || place.start >= other.end

@@ -1,7 +1,7 @@
 use std::fs::File;
 use std::io::{self, BufReader};
 
-use super::{Fields, ROW_LIMIT, object};
+use super::{ROW_LIMIT, UnreadRow};
 use crate::bounded_lines::{BoundedLines, Line};
 use crate::fault::Problem;
 use crate::place::Place;
@@ -23,11 +23,14 @@ impl JsonLines {
         }
     }
 
-    pub(super) fn next_row(&mut self) -> io::Result<Option<(Place, Fields)>> {
+    pub(super) fn next_row(&mut self) -> io::Result<Option<(Place, UnreadRow)>> {
         let next = self.next_line()?;
         Ok(next.map(|(line, bytes)| {
-            let fields = bytes.and_then(|bytes| object(&bytes, Problem::NotJson));
-            (Place::Line(line), fields)
+            let row = match bytes {
+                Ok(bytes) => UnreadRow::Json(bytes),
+                Err(problem) => UnreadRow::Read(Err(problem)),
+            };
+            (Place::Line(line), row)
         }))
     }
 

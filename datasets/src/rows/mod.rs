@@ -92,19 +92,44 @@ impl RowFile {
     }
 }
 
-impl Iterator for RowFile {
-    /// Where a row is, and its fields or what is wrong with it.
-    type Item = Result<(Place, Result<Map<String, Value>, Problem>), DatasetError>;
+/// A row that may still have to be read, which any thread can do.
+pub(crate) enum UnreadRow {
+    /// The bytes of one JSON object.
+    Json(Vec<u8>),
+    /// What it holds.
+    Read(Fields),
+}
 
-    fn next(&mut self) -> Option<Self::Item> {
+impl UnreadRow {
+    /// Reads it.
+    pub(crate) fn fields(self) -> Fields {
+        match self {
+            Self::Json(bytes) => object(&bytes, Problem::NotJson),
+            Self::Read(fields) => fields,
+        }
+    }
+
+    /// Returns how many bytes it waits with.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Json(bytes) => bytes.len(),
+            Self::Read(_) => 0,
+        }
+    }
+}
+
+impl RowFile {
+    /// Returns the next row and where it is, without reading what can be read elsewhere.
+    pub(crate) fn next_unread(&mut self) -> Option<Result<(Place, UnreadRow), DatasetError>> {
         if self.is_over {
             return None;
         }
+        let read = |(place, fields)| (place, UnreadRow::Read(fields));
         let next = match &mut self.rows {
             Rows::Lines(lines) => lines.next_row(),
-            Rows::List(list) => list.next_row(),
-            Rows::Table(table) => table.next_row(),
-            Rows::Parquet(parquet) => parquet.next_row(),
+            Rows::List(list) => list.next_row().map(|row| row.map(read)),
+            Rows::Table(table) => table.next_row().map(|row| row.map(read)),
+            Rows::Parquet(parquet) => parquet.next_row().map(|row| row.map(read)),
         };
         match next {
             Ok(None) => {
@@ -120,6 +145,16 @@ impl Iterator for RowFile {
                 }))
             }
         }
+    }
+}
+
+impl Iterator for RowFile {
+    /// Where a row is, and its fields or what is wrong with it.
+    type Item = Result<(Place, Result<Map<String, Value>, Problem>), DatasetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.next_unread()?;
+        Some(next.map(|(place, row)| (place, row.fields())))
     }
 }
 

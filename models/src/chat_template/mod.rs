@@ -23,6 +23,7 @@ mod template;
 pub use error::{ChatTemplateError, TemplateFault};
 pub use local_time::LocalTime;
 pub use rendered::RenderedChat;
+pub use sandbox::on_large_stack;
 pub use sources::ChatTemplates;
 pub use special_tokens::SpecialTokens;
 pub use template::{ChatInput, ChatTemplate};

@@ -1,6 +1,8 @@
 //! Bounds on what a template may do: it is a program, written by a stranger.
 
+use std::cell::Cell;
 use std::fmt::{self, Write as _};
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use minijinja::value::{Object, ValueKind};
@@ -213,12 +215,25 @@ pub(super) fn check_format(state: &State, text: &str, longest: usize) -> Result<
     spend(state, made.saturating_add(fields))
 }
 
-/// Runs `work` on a stack large enough for whatever the limits allow.
+thread_local! {
+    /// Whether this thread was started with a stack for templates.
+    static HAS_LARGE_STACK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work` on a stack large enough for whatever the limits on chat templates allow; templates that
+/// are rendered in it then need no thread of their own, which costs more than most of them.
 ///
 /// Returns none if it panicked. The outer error says that there was no thread.
-pub(super) fn on_large_stack<T: Send>(
+pub fn on_large_stack<T: Send>(
     work: impl FnOnce() -> T + Send,
 ) -> Result<Option<T>, std::io::Error> {
+    if HAS_LARGE_STACK.get() {
+        return Ok(std::panic::catch_unwind(AssertUnwindSafe(work)).ok());
+    }
+    let work = || {
+        HAS_LARGE_STACK.set(true);
+        work()
+    };
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
             .name("chat template".to_owned())

@@ -23,6 +23,10 @@ use super::text::{count, counted};
 /// The teacher is named under `generate` in the configuration; people, simulator, judge and rubric are
 /// those of the evaluation, but for their seeds. Exits with 65 if fewer rows are kept than wanted.
 #[derive(Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub(crate) struct Generate {
     #[command(flatten)]
     path: ConfigPath,
