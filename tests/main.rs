@@ -83,6 +83,9 @@ mod reuse;
 /// Killed at any moment and resumed.
 mod resume;
 
+/// Sanity checks before a verdict.
+mod sanity;
+
 /// API keys are nowhere.
 mod secrets;
 

@@ -2,6 +2,7 @@
 
 mod byte_progress;
 mod call_times;
+mod check;
 mod compare;
 mod data;
 mod demo;
@@ -79,6 +80,7 @@ enum Command {
     Train(train::Train),
     Jobs(jobs::Jobs),
     Perplexity(perplexity::Perplexity),
+    Check(check::Check),
     Eval(eval::Eval),
     Compare(compare::Compare),
     Plan(plan::Plan),
@@ -103,6 +105,7 @@ impl Command {
             Self::Train(train) => train.run(printer),
             Self::Jobs(jobs) => jobs.run(printer),
             Self::Perplexity(perplexity) => perplexity.run(printer),
+            Self::Check(check) => check.run(printer),
             Self::Eval(eval) => eval.run(printer),
             Self::Compare(compare) => compare.run(printer),
             Self::Plan(plan) => plan.run(printer),

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use shipworthy_backends::likelihood::LikelihoodError;
 use shipworthy_datasets::{DatasetError, TokenizerFault};
 use shipworthy_models::ModelError;
 use thiserror::Error;
@@ -38,6 +39,12 @@ pub enum SanityError {
     /// A tokenizer or chat template cannot be used.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerFault),
+    /// A task file cannot be used.
+    #[error(transparent)]
+    Task(#[from] super::TaskError),
+    /// A model cannot be opened or asked.
+    #[error(transparent)]
+    Likelihood(#[from] LikelihoodError),
     /// Whoever follows the checks wanted them to end.
     #[error("interrupted")]
     Interrupted,

@@ -9,12 +9,28 @@ mod outcome;
 mod request;
 mod run;
 
+mod answers;
+mod examination;
+mod tasks;
+mod windows;
+
+mod adapter_effect;
+mod agreement;
+mod capability;
+mod perplexity;
+mod reply_end;
 mod template;
 mod training_curves;
 
+pub use adapter_effect::EffectFigures;
+pub use agreement::AgreementFigures;
+pub use capability::{ItemAnswer, ItemFigures, TaskFigures};
 pub use error::SanityError;
 pub use outcome::{CheckOutcome, Figures, SanityCheck, SanityReport, SanityStatus};
+pub use perplexity::PerplexityFigures;
+pub use reply_end::ReplyFigures;
 pub use request::{SanityLimits, SanityRequest};
 pub use run::{SanityProgress, check};
+pub use tasks::{TaskError, TaskProblem};
 pub use template::TemplateFigures;
 pub use training_curves::CurveFigures;

@@ -1,5 +1,10 @@
 use serde::{Deserialize, Serialize};
 
+use super::adapter_effect::EffectFigures;
+use super::agreement::AgreementFigures;
+use super::capability::TaskFigures;
+use super::perplexity::PerplexityFigures;
+use super::reply_end::ReplyFigures;
 use super::template::TemplateFigures;
 use super::training_curves::CurveFigures;
 
@@ -67,6 +72,16 @@ pub enum SanityCheck {
     TrainingCurves,
     /// One chat template in training, merge and serving.
     Template,
+    /// What was trained changes what the base computes.
+    AdapterEffect,
+    /// The forms of the candidate say the same.
+    Agreement,
+    /// Replies end by themselves.
+    ReplyEnd,
+    /// How well held-out conversations are foretold.
+    Perplexity,
+    /// What the base could do, the candidate still can.
+    Capability,
 }
 
 impl SanityCheck {
@@ -75,6 +90,11 @@ impl SanityCheck {
         match self {
             Self::TrainingCurves => "training curves",
             Self::Template => "chat template",
+            Self::AdapterEffect => "adapter effect",
+            Self::Agreement => "agreement",
+            Self::ReplyEnd => "reply end",
+            Self::Perplexity => "perplexity",
+            Self::Capability => "capability",
         }
     }
 }
@@ -113,6 +133,16 @@ pub enum Figures {
     TrainingCurves(CurveFigures),
     /// Of a chat template.
     Template(TemplateFigures),
+    /// Of base and tuned, token by token.
+    Effect(EffectFigures),
+    /// Of two forms of the candidate.
+    Agreement(AgreementFigures),
+    /// Of replies.
+    Replies(ReplyFigures),
+    /// Of held-out conversations.
+    Perplexity(PerplexityFigures),
+    /// Of a task.
+    Task(TaskFigures),
 }
 
 impl CheckOutcome {

@@ -3,6 +3,8 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::error::SanityError;
+
 /// What to check, and with what; also what `check.yaml` says.
 ///
 /// The candidate may exist in several forms: an adapter on top of the base, a merged checkpoint, GGUF
@@ -23,12 +25,14 @@ pub struct SanityRequest {
     pub tokenizer: Option<PathBuf>,
     /// Compute the base below the adapter in NF4 (double quantisation), as `QLoRA` trains on it.
     pub load_in_4bit: bool,
-    /// Held-out conversations: JSON Lines with `messages`.
+    /// Held-out conversations, JSON Lines with `messages`; or plain text, `.txt`.
     pub data: Option<PathBuf>,
     /// Task files: JSON Lines of ours, or YAML as lm-eval reads it.
     pub tasks: Vec<PathBuf>,
     /// The output directory of the training run.
     pub training_run: Option<PathBuf>,
+    /// Keep every question of the tasks with both arms' answers.
+    pub answers: bool,
     /// Bounds that the checks judge by.
     pub limits: SanityLimits,
 }
@@ -49,6 +53,8 @@ pub struct SanityLimits {
     pub prompts: usize,
     /// Tokens within which a reply should end by itself.
     pub reply_tokens: usize,
+    /// Tokens of a window of plain text, the second half of which is foretold.
+    pub text_window: usize,
 }
 
 impl Default for SanityLimits {
@@ -59,6 +65,31 @@ impl Default for SanityLimits {
             alpha: 0.05,
             prompts: 8,
             reply_tokens: 128,
+            text_window: 512,
+        }
+    }
+}
+
+impl SanityLimits {
+    /// Errors with the first bound that cannot be one.
+    pub(super) fn check(&self) -> Result<(), SanityError> {
+        let shares = [
+            ("max_accuracy_drop", self.max_accuracy_drop, 1.0),
+            (
+                "max_perplexity_rise",
+                self.max_perplexity_rise,
+                f64::INFINITY,
+            ),
+            ("alpha", self.alpha, 0.5),
+        ];
+        let is_wrong = |(_, value, most): &&(&str, f64, f64)| !(*value > 0.0 && value < most);
+        match shares.iter().find(is_wrong) {
+            Some((name, value, most)) => Err(SanityError::Request {
+                detail: format!(
+                    "field `limits.{name}`: expected a number above 0 and below {most}, got {value}"
+                ),
+            }),
+            None => Ok(()),
         }
     }
 }

@@ -280,8 +280,12 @@ mod tests {
             .iter()
             .map(|one| one.status)
             .collect();
-        use SanityStatus::{Passed, Warned};
-        assert_eq!(statuses, [Passed, Passed, Warned]);
+        let expected = [
+            SanityStatus::Passed,
+            SanityStatus::Passed,
+            SanityStatus::Warned,
+        ];
+        assert_eq!(statuses, expected);
     }
 
     #[test]

@@ -201,13 +201,14 @@ mod tests {
     fn metrics(losses: &[f64], evaluations: &[f64]) -> String {
         let line =
             |(idx, loss): (usize, &f64)| format!("{{\"step\": {}, \"loss\": {loss}}}\n", idx + 1);
-        let mut text: String = losses.iter().enumerate().map(line).collect();
+        let text: String = losses.iter().enumerate().map(line).collect();
         let each = losses.len() / evaluations.len().max(1);
-        for (idx, loss) in evaluations.iter().enumerate() {
+        let line = |(idx, loss): (usize, &f64)| {
             let step = each * (idx + 1);
-            text.push_str(&format!("{{\"step\": {step}, \"eval_loss\": {loss}}}\n"));
-        }
-        text
+            format!("{{\"step\": {step}, \"eval_loss\": {loss}}}\n")
+        };
+        let evaluations: String = evaluations.iter().enumerate().map(line).collect();
+        text + &evaluations
     }
 
     const FALLING: [f64; 10] = [2.6, 2.5, 2.2, 2.0, 1.9, 1.8, 1.7, 1.6, 1.5, 1.4];
