@@ -150,6 +150,37 @@ fn forms_of_a_candidate_are_held_against_each_other() {
 
 #[cfg(feature = "embedded")]
 #[test]
+fn a_candidate_that_learnt_is_sane() {
+    let project = project();
+    project.write(
+        "finetune_config.yaml",
+        "model: base\ndataset: data.jsonl\noutput_dir: tuned\nmethod: lora\nlora_r: 16\n\
+         lora_alpha: 32\nmax_length: 256\nmax_steps: 200\nper_device_train_batch_size: 6\n\
+         gradient_accumulation_steps: 1\nsave_steps: 200\nlogging_steps: 10\nlearning_rate: 1e-2\n",
+    );
+    done(&project, "train");
+    done(&project, "merge --base base --adapter tuned --out merged");
+    done(&project, "gguf --model merged --type q8_0 --out q8.gguf");
+    let line = "check --base base --adapter tuned --candidate merged --gguf q8.gguf --data data.jsonl \
+                --training-run tuned --json";
+    let report = done(&project, line).json();
+    for check in ["adapter_effect", "reply_end", "perplexity"] {
+        assert_eq!(statuses(&report, check), ["passed"], "{check}: {report:#}");
+    }
+    assert_eq!(statuses(&report, "agreement"), ["passed"; 2], "{report:#}");
+    assert_eq!(statuses(&report, "template"), ["passed"; 3], "{report:#}");
+    // Nothing was held out in training.
+    assert_eq!(
+        statuses(&report, "training_curves"),
+        ["warned"],
+        "{report:#}"
+    );
+    let ended = &outcomes(&report, "reply_end")[0]["figures"];
+    assert_eq!(ended["ended"], ended["replies"]);
+}
+
+#[cfg(feature = "embedded")]
+#[test]
 fn checkpoint_and_file_foretell_text_alike() {
     let project = project();
     done(&project, "gguf --model base --type f32 --out base.gguf");

@@ -156,8 +156,8 @@ mod tests {
             let (b, c, n) = (b as f64, c as f64, n as f64);
             let q = tried(b, c, n, end);
             let variance = n * (2.0 * q + end * (1.0 - end));
-            let z = (b - c - n * end) / variance.sqrt();
-            assert!((z - sign * Z).abs() < 2e-3, "{found:?}: {z}");
+            let score = (b - c - n * end) / variance.sqrt();
+            assert!((score - sign * Z).abs() < 2e-3, "{found:?}: {score}");
         }
         assert!(found.ci.contains(found.difference));
         let mirrored = paired_proportions(c, b, n, 0.95).unwrap();
