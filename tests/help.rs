@@ -28,6 +28,7 @@ use crate::support::project::Project;
 #[test_case(&["jobs"]; "jobs")]
 #[test_case(&["jobs", "run"]; "jobs run")]
 #[test_case(&["perplexity"]; "perplexity")]
+#[test_case(&["check"]; "check")]
 fn help_fits_the_terminal_and_is_reviewed(command: &[&str]) {
     let arguments: Vec<&str> = command.iter().copied().chain(["--help"]).collect();
     let done = Project::new().run(&arguments);

@@ -94,6 +94,10 @@ mod reuse;
 /// Killed at any moment and resumed.
 mod resume;
 
+/// Sanity checks before a verdict, which ask checkpoints.
+#[cfg(feature = "native")]
+mod sanity;
+
 /// API keys are nowhere.
 mod secrets;
 

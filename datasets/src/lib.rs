@@ -43,6 +43,7 @@ mod render_error;
 mod rendering;
 mod rendering_notes;
 mod special_texts;
+mod text_tokenizer;
 mod turns;
 
 mod dataset;
@@ -81,4 +82,5 @@ pub use report::{DatasetReport, Loss, TemplateSource, TokenCounts};
 pub use rows::RowFile;
 pub use size_guidance::SizeGuidance;
 pub use split::{Split, SplitOptions, split};
+pub use text_tokenizer::TextTokenizer;
 pub use warning::{DatasetWarning, RenderNote};

@@ -135,24 +135,7 @@ impl ModelTokenizer {
         options: TemplateOptions,
     ) -> Result<Self, TokenizerFault> {
         let path = directory.join(FILE);
-        if !path.exists() {
-            return Err(TokenizerFault::Missing {
-                directory: directory.to_owned(),
-                has_model: directory.join("tokenizer.model").exists(),
-            });
-        }
-        let mut tokenizer =
-            Tokenizer::from_bytes(read(&path)?).map_err(|error| TokenizerFault::Malformed {
-                path: path.clone(),
-                message: error.to_string(),
-            })?;
-        // What a file says of cutting and filling up is not for training.
-        tokenizer.with_padding(None);
-        let cleared = tokenizer.with_truncation(None).map(|_| ());
-        cleared.map_err(|error| TokenizerFault::Malformed {
-            path: path.clone(),
-            message: error.to_string(),
-        })?;
+        let tokenizer = open_tokenizer(directory)?;
         let wrong = |source| match source {
             ChatTemplateError::None => TokenizerFault::NoTemplate {
                 directory: directory.to_owned(),
@@ -200,6 +183,17 @@ impl ModelTokenizer {
     pub fn template(&self, has_tools: bool) -> &ChatTemplate {
         let with_tools = self.with_tools.as_ref().filter(|_| has_tools);
         with_tools.unwrap_or(&self.plain)
+    }
+
+    /// Writes messages with the template up to where the assistant begins to speak, and makes tokens of
+    /// that.
+    pub fn prompt(
+        &self,
+        messages: &[Value],
+        tools: Option<&[Value]>,
+    ) -> Result<Vec<u32>, RenderError> {
+        let chat = self.write(messages, tools, true)?;
+        Ok(self.encode(chat.text())?.get_ids().to_vec())
     }
 
     /// Tells whether the checkpoint's files, if they name any token, say that the model stops at this one.
@@ -282,6 +276,30 @@ impl std::fmt::Debug for ModelTokenizer {
     }
 }
 
+/// Reads `tokenizer.json` of a checkpoint.
+pub(crate) fn open_tokenizer(directory: &Path) -> Result<Tokenizer, TokenizerFault> {
+    let path = directory.join(FILE);
+    if !path.exists() {
+        return Err(TokenizerFault::Missing {
+            directory: directory.to_owned(),
+            has_model: directory.join("tokenizer.model").exists(),
+        });
+    }
+    let mut tokenizer =
+        Tokenizer::from_bytes(read(&path)?).map_err(|error| TokenizerFault::Malformed {
+            path: path.clone(),
+            message: error.to_string(),
+        })?;
+    // What a file says of cutting and filling up is not for training.
+    tokenizer.with_padding(None);
+    let cleared = tokenizer.with_truncation(None).map(|_| ());
+    cleared.map_err(|error| TokenizerFault::Malformed {
+        path: path.clone(),
+        message: error.to_string(),
+    })?;
+    Ok(tokenizer)
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, TokenizerFault> {
     let failed = |source| TokenizerFault::Read {
         path: path.to_owned(),
@@ -304,7 +322,7 @@ fn read(path: &Path) -> Result<Vec<u8>, TokenizerFault> {
 }
 
 /// Reads `eos_token_id`, a number or a list of them; files that are missing or malformed say nothing.
-fn stops(directory: &Path) -> BTreeSet<u32> {
+pub(crate) fn stops(directory: &Path) -> BTreeSet<u32> {
     let files = STOPPING.iter().filter_map(|name| {
         let bytes = read(&directory.join(name)).ok()?;
         let fields: BTreeMap<String, Value> = serde_json::from_slice(&bytes).ok()?;

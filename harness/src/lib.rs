@@ -55,6 +55,7 @@ pub mod sample_size;
 pub mod selection;
 
 pub mod remote_job;
+pub mod sanity;
 pub mod tuning;
 
 pub mod candidates;

@@ -71,9 +71,10 @@ pub use run_difference::{run_difference_json, run_difference_markdown, run_diffe
 pub use scores_csv::{scores_csv, text_cell};
 pub use terminal::{bullets, compare_terminal, headline, table, terminal};
 pub use training::{
-    learning_rate_svg, lineage_json, loss_svg, loss_warnings, metrics_line, tensorboard_file_name,
-    tensorboard_head, tensorboard_scalars, trainer_state_json, training_event_text, training_json,
-    training_markdown, training_terminal, training_warning_text,
+    learning_rate_svg, lineage_json, loss_ends, loss_svg, loss_warnings, metrics_line,
+    tensorboard_file_name, tensorboard_head, tensorboard_scalars, trainer_state_json,
+    training_event_text, training_json, training_markdown, training_terminal,
+    training_warning_text,
 };
 pub use transcripts_jsonl::transcripts_jsonl;
 pub use trend::{trend_json, trend_terminal};

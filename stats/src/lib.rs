@@ -26,6 +26,7 @@ mod bootstrap;
 
 mod mcnemar;
 mod multiplicity;
+mod paired_proportions;
 mod proportion;
 
 mod budget;
@@ -57,6 +58,7 @@ pub use mcnemar::{Mcnemar, mcnemar};
 pub use multiplicity::{benjamini_hochberg, holm};
 pub use non_inferiority::{NonInferiority, non_inferiority};
 pub use noncentral_t::noncentral_t_cdf;
+pub use paired_proportions::{PairedProportions, paired_proportions};
 pub use paired_regression::{PairedRegression, paired_regression};
 pub use paired_t::{PairedT, paired_t};
 pub use power::{PowerTarget, Sides, minimal_detectable_effect, paired_t_power, required_pairs};

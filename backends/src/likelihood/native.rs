@@ -6,7 +6,7 @@ use shipworthy_models::{Adapter, Checkpoint};
 use shipworthy_native::{Adaptation, Batch, Decoder, LoraOptions, NativeError, Nf4Options};
 use shipworthy_schema::finetune::{DeviceChoice, Dtype};
 
-use super::{Likelihood, LikelihoodError, LikelihoodModel};
+use super::{Likelihood, LikelihoodError, LikelihoodModel, TokenScore, likeliest};
 use crate::compute_device;
 
 /// Opens a checkpoint and, on top of it, an adapter.
@@ -40,16 +40,25 @@ struct NativeLikelihood {
     decoder: Decoder,
 }
 
+impl NativeLikelihood {
+    /// Gives `take` the logits at the places `rows` of an example.
+    fn logits(
+        &self,
+        example: &TokenisedExample,
+        rows: &[u32],
+        take: impl FnMut(usize, &[f32]),
+    ) -> Result<(), LikelihoodError> {
+        let batch = Batch::new([(example, 0)]);
+        let computed = self.decoder.each_logits(&batch, rows, take);
+        computed.map_err(|error| computation(&example.id, error))
+    }
+}
+
 impl LikelihoodModel for NativeLikelihood {
     fn likelihood(&mut self, example: &TokenisedExample) -> Result<Likelihood, LikelihoodError> {
         let batch = Batch::new([(example, 0)]);
-        let loss = self.decoder.evaluate(&batch).map_err(|error| match error {
-            NativeError::Tensor(error) => LikelihoodError::Computation {
-                id: example.id.clone(),
-                detail: error.to_string(),
-            },
-            error => fault(error),
-        })?;
+        let loss = self.decoder.evaluate(&batch);
+        let loss = loss.map_err(|error| computation(&example.id, error))?;
         if !loss.nll_sum().is_finite() {
             let id = example.id.clone();
             return Err(LikelihoodError::NotFinite { id });
@@ -58,6 +67,52 @@ impl LikelihoodModel for NativeLikelihood {
             nll_sum: loss.nll_sum(),
             labelled: loss.labelled(),
         })
+    }
+
+    fn token_scores(
+        &mut self,
+        example: &TokenisedExample,
+    ) -> Result<Vec<TokenScore>, LikelihoodError> {
+        let labelled = (0..).zip(example.labelled.iter().skip(1));
+        let rows: Vec<u32> = labelled
+            .filter_map(|(row, &is)| is.then_some(row))
+            .collect();
+        let mut scores = Vec::with_capacity(rows.len());
+        self.logits(example, &rows, |idx, logits| {
+            let label = example.tokens[rows[idx] as usize + 1];
+            scores.push(TokenScore::of(logits, label));
+        })?;
+        if scores.iter().all(|score| score.nll.is_finite()) {
+            Ok(scores)
+        } else {
+            let id = example.id.clone();
+            Err(LikelihoodError::NotFinite { id })
+        }
+    }
+
+    fn next_token(&mut self, id: &str, tokens: &[u32]) -> Result<u32, LikelihoodError> {
+        let example = TokenisedExample {
+            id: id.to_owned(),
+            tokens: tokens.to_vec(),
+            labelled: vec![false; tokens.len()],
+        };
+        let last = u32::try_from(tokens.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let mut next = None;
+        self.logits(&example, &[last], |_, logits| {
+            let is_finite = logits.iter().all(|logit| logit.is_finite());
+            next = is_finite.then(|| likeliest(logits));
+        })?;
+        next.ok_or_else(|| LikelihoodError::NotFinite { id: id.to_owned() })
+    }
+}
+
+fn computation(id: &str, error: NativeError) -> LikelihoodError {
+    match error {
+        NativeError::Tensor(error) => LikelihoodError::Computation {
+            id: id.to_owned(),
+            detail: error.to_string(),
+        },
+        error => fault(error),
     }
 }
 

@@ -107,7 +107,9 @@ impl Making<'_> {
                 RunState::Invalid { reason } if !self.project.retry => {
                     return Err(failure(format!("run {} has no verdict: {reason}", run.id)));
                 }
-                RunState::Invalid { .. } | RunState::Unfinished => Start::Resume,
+                RunState::Invalid { .. } | RunState::Unfinished | RunState::Generated { .. } => {
+                    Start::Resume
+                }
             },
         };
         if let Some(what) = self.stopwatch.exhausted() {
@@ -150,8 +152,8 @@ impl Making<'_> {
         self.stopwatch.count()?;
         match held {
             Ok(Done::Decided { run, evaluation }) => self.judged(&run, &evaluation, &personas_text),
-            Ok(Done::Shard { .. } | Done::Held { .. }) => {
-                unreachable!("neither a share nor a baseline file was asked for")
+            Ok(Done::Shard { .. } | Done::Held { .. } | Done::Generated(_)) => {
+                unreachable!("neither a share, a baseline file nor training data was asked for")
             }
             Err(error) => Err(self.unheld(error, out_of_time)),
         }

@@ -1,5 +1,7 @@
 /// Everything went well; for a verdict: ship.
 pub(crate) const SUCCESS: u8 = 0;
+/// A candidate is not to be deployed, as a verdict of the same code says.
+pub(crate) const DO_NOT_DEPLOY: u8 = 13;
 /// The command line or the configuration is wrong.
 pub(crate) const USAGE: u8 = 2;
 /// The input data is wrong, the evaluation is invalid, or a job failed or left less than expected.
@@ -23,7 +25,7 @@ Exit codes:
    10  iterate
    11  more evidence
    12  hold (suspiciously good)
-   13  do not deploy
+   13  do not deploy, or a sanity check failed
     2  usage or configuration
    65  bad input data, an invalid evaluation, or a job that failed or left too little
    69  a server is unavailable or serves another model than planned, or `limits.deadline_s` or a

@@ -3,6 +3,7 @@
 mod byte_progress;
 mod call_times;
 mod candidates;
+mod check;
 mod compare;
 mod data;
 mod demo;
@@ -81,6 +82,7 @@ enum Command {
     Train(train::Train),
     Jobs(jobs::Jobs),
     Perplexity(perplexity::Perplexity),
+    Check(check::Check),
     Eval(eval::Eval),
     Loop(candidates::Loop),
     Compare(compare::Compare),
@@ -106,6 +108,7 @@ impl Command {
             Self::Train(train) => train.run(printer),
             Self::Jobs(jobs) => jobs.run(printer),
             Self::Perplexity(perplexity) => perplexity.run(printer),
+            Self::Check(check) => check.run(printer),
             Self::Eval(eval) => eval.run(printer),
             Self::Loop(candidates) => candidates.run(printer),
             Self::Compare(compare) => compare.run(printer),

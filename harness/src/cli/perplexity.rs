@@ -188,16 +188,13 @@ impl Perplexity {
 /// Returns how many tokens a GGUF file's vocabulary has.
 fn gguf_vocab_size(path: &Path) -> Result<u32, Failure> {
     let file = GgufFile::open(path)?;
-    let tokens = file.key_values().get("tokenizer.ggml.tokens");
-    tokens
-        .and_then(|tokens| u32::try_from(tokens.as_array()?.len()).ok())
-        .ok_or_else(|| {
-            let path = path.display();
-            Failure::new(
-                Kind::Data,
-                format!("`{path}` has no `tokenizer.ggml.tokens`"),
-            )
-        })
+    file.vocab_size().ok_or_else(|| {
+        let path = path.display();
+        Failure::new(
+            Kind::Data,
+            format!("`{path}` has no `tokenizer.ggml.tokens`"),
+        )
+    })
 }
 
 fn bar(printer: &Printer, length: u64) -> ProgressBar {

@@ -64,6 +64,12 @@ impl GgufFile {
         })
     }
 
+    /// Returns how many tokens the file's vocabulary has, if it has one.
+    pub fn vocab_size(&self) -> Option<u32> {
+        let tokens = self.key_values().get("tokenizer.ggml.tokens")?;
+        u32::try_from(tokens.as_array()?.len()).ok()
+    }
+
     /// Returns the file's path.
     pub fn path(&self) -> &Path {
         &self.path

@@ -49,6 +49,12 @@ pub fn loss_warnings(log: &[TrainingLogEntry]) -> Vec<TrainingWarning> {
     warnings
 }
 
+/// Returns the training loss at the beginning and at the end, each the mean over a tenth of its finite
+/// entries; `None` where there is none.
+pub fn loss_ends(log: &[TrainingLogEntry]) -> Option<(f64, f64)> {
+    ends(&curve(log, |entry| entry.loss))
+}
+
 /// Tells of an evaluation loss that ends above its lowest while the training loss fell.
 fn rising(training: &[(u64, f64)], evaluation: &[(u64, f64)]) -> Option<TrainingWarning> {
     let by_loss = |a: &&(u64, f64), b: &&(u64, f64)| a.1.total_cmp(&b.1);

@@ -16,7 +16,7 @@ mod warning_text;
 pub use curves::{learning_rate_svg, loss_svg};
 pub use event_text::training_event_text;
 pub use json_documents::{lineage_json, metrics_line, trainer_state_json, training_json};
-pub use loss_warnings::loss_warnings;
+pub use loss_warnings::{loss_ends, loss_warnings};
 pub use markdown::training_markdown;
 pub use tensorboard::{tensorboard_file_name, tensorboard_head, tensorboard_scalars};
 pub use terminal::training_terminal;

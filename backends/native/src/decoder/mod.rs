@@ -21,6 +21,7 @@ use crate::batch::Batch;
 use crate::compute::Compute;
 use crate::dropout::Dropout;
 use crate::error::{AdapterMismatch, NativeError};
+use crate::host;
 use crate::parameters::{Gradients, Parameters};
 use angles::{BatchAngles, ModelFrequencies};
 use dropout::PassDropout;
@@ -177,6 +178,35 @@ impl Decoder {
         let hidden = self.forward(batch, &journey, |_, _| ())?;
         let hidden = self.norm.forward(&self.parameters, &hidden)?;
         self.head.logits(&self.parameters, &hidden)
+    }
+
+    /// Computes the logits of the tokens at `rows`, some at a time, and gives each row's to `take`:
+    /// its place in `rows`, and (`vocab_size`) values.
+    pub fn each_logits(
+        &self,
+        batch: &Batch,
+        rows: &[u32],
+        mut take: impl FnMut(usize, &[f32]),
+    ) -> Result<(), NativeError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let journey = self.journey(batch, None)?;
+        let hidden = self.forward(batch, &journey, |_, _| ())?;
+        let selected = hidden.index_select(&Tensor::new(rows, hidden.device())?, 0)?;
+        let normed = self.norm.forward(&self.parameters, &selected)?;
+        let chunk = self.head.usual_chunk();
+        for begin in (0..rows.len()).step_by(chunk) {
+            let some = normed.narrow(0, begin, chunk.min(rows.len() - begin))?;
+            let logits = self.head.logits(&self.parameters, &some)?;
+            let vocab_size = logits.dim(1)?;
+            host::with_values(&logits, |values| {
+                for (idx, row) in values.chunks_exact(vocab_size).enumerate() {
+                    take(begin + idx, row);
+                }
+            })?;
+        }
+        Ok(())
     }
 
     /// Computes the losses, without gradients and without dropout.
