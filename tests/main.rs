@@ -102,6 +102,9 @@ mod shards;
 /// The two kinds of user simulator over HTTP.
 mod simulators;
 
+/// TRL at the Hub, as far as that goes without its packages.
+mod train_at_hub;
+
 /// TRL in a Python of this machine's, as far as that goes without its packages.
 mod trl;
 

@@ -24,10 +24,10 @@ pub struct Downloaded {
 }
 
 /// What the Hub says of a file before sending it.
-struct Announced {
-    size: u64,
+pub(super) struct Announced {
+    pub(super) size: u64,
     /// A digest: 64 digits of SHA-256, or 40 by which git names it.
-    etag: String,
+    pub(super) etag: String,
 }
 
 impl Hub {
@@ -255,7 +255,7 @@ fn inside(path: &str) -> Result<&Path, HubError> {
 }
 
 /// Looks whether a file has the announced length and digest; `path` is how errors call it.
-fn check(path: &str, file: &Path, announced: &Announced) -> Result<(), HubError> {
+pub(super) fn check(path: &str, file: &Path, announced: &Announced) -> Result<(), HubError> {
     let damaged = |name, expected: &str, found: String| HubError::Damaged {
         path: path.to_owned(),
         name,

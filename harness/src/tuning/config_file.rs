@@ -24,7 +24,12 @@ impl TuningConfig {
             path: file.to_owned(),
             source,
         })?;
-        let (written, places) = FinetuneConfig::parse(&text, &file.display().to_string())?;
+        Self::read(&text, file)
+    }
+
+    /// Reads the configuration in `text`, as if it were in `file`.
+    pub(super) fn read(text: &str, file: &Path) -> Result<Self, TuningError> {
+        let (written, places) = FinetuneConfig::parse(text, &file.display().to_string())?;
         let directory = directory_of(file);
         let mut opened = with_paths(&written, |path| directory.join(path));
         opened.python = written.python.as_deref().map(|python| {

@@ -1,14 +1,17 @@
 //! From `finetune_config.yaml` to a tuned model and the records of how it came about.
 //!
 //! [`TuningConfig`] is the file read, [`Preflight`] everything that can be found out before the first
-//! step, and [`run`] the training itself, with what it leaves in the output directory.
+//! step, and [`run`] the training itself, with what it leaves in the output directory. [`at_hub`] is the
+//! same for a training at the Hub.
 
+pub mod at_hub;
 mod base_model;
 mod config_file;
 mod course;
 mod error;
 mod hardware;
 mod init_adapter;
+mod origins;
 mod output_files;
 mod preferences;
 mod preflight;

@@ -16,7 +16,7 @@ pub(super) fn cost_usd(job: &Job, usd_per_minute: Option<f64>) -> Option<f64> {
 }
 
 /// Returns how long a job took and what it cost, as far as that is known.
-pub(super) fn took(job: &Job, usd_per_minute: Option<f64>) -> String {
+pub(in crate::cli) fn took(job: &Job, usd_per_minute: Option<f64>) -> String {
     let mut text = match job.billed_s() {
         None => "time unknown".to_owned(),
         Some(seconds) if seconds < 120 => format!("{seconds} s"),
