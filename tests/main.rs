@@ -20,6 +20,9 @@ mod cost;
 /// Training data checked, converted, divided.
 mod data;
 
+/// The same to and from the Hub.
+mod data_at_hub;
+
 /// `decision.json` against its published schema.
 mod decision_schema;
 

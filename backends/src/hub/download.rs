@@ -45,7 +45,7 @@ impl Hub {
     ) -> Result<Vec<Downloaded>, HubError> {
         let mut downloaded = Vec::new();
         for file in files {
-            let target = directory.join(inside(&file.path)?);
+            let target = file.local_in(directory)?;
             let mut told = |bytes| told(file, bytes);
             downloaded.push(
                 self.download_file(repository, revision, &file.path, &target, &mut told)
@@ -243,7 +243,7 @@ fn part_of(target: &Path, etag: &str) -> PathBuf {
 }
 
 /// Returns a path that stays in its directory; errors if it would leave it.
-fn inside(path: &str) -> Result<&Path, HubError> {
+pub(super) fn inside(path: &str) -> Result<&Path, HubError> {
     let found = Path::new(path);
     let is_plain = |component| matches!(component, Component::Normal(_));
     if path.is_empty() || path.contains(['\\', '\0']) || !found.components().all(is_plain) {

@@ -1,10 +1,10 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use shipworthy_schema::Digest;
 
 use super::answer::text_of;
-use super::download::{Announced, check};
+use super::download::{Announced, check, inside};
 use super::error::HubError;
 use super::repository::{RepositoryId, RepositoryKind, encoded};
 use super::transport::{Hub, Repeat};
@@ -26,6 +26,11 @@ pub struct HubFile {
 }
 
 impl HubFile {
+    /// Returns where it lies in a directory that holds the repository's files; errors if its path leads out of that.
+    pub fn local_in(&self, directory: &Path) -> Result<PathBuf, HubError> {
+        Ok(directory.join(inside(&self.path)?))
+    }
+
     /// Tells whether a file here has the same content.
     pub fn is_same_as(&self, local: &Path) -> Result<bool, HubError> {
         let announced = Announced {
@@ -106,6 +111,16 @@ impl Hub {
         let path = format!("{}/revision/{}", repository.api(), encoded(revision));
         match self.get(what, &path).await {
             Ok(info) => text_of(what, &info, "sha").map(Some),
+            Err(error) if error.is_missing() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Tells whether everybody may see a repository; `None` if it is not there.
+    pub async fn is_public(&self, repository: &RepositoryId) -> Result<Option<bool>, HubError> {
+        let what = &format!("look at repository `{repository}`");
+        match self.get(what, &repository.api()).await {
+            Ok(info) => Ok(Some(info["private"] == false)),
             Err(error) if error.is_missing() => Ok(None),
             Err(error) => Err(error),
         }

@@ -7,6 +7,8 @@ mod convert;
 mod dedupe;
 mod format_argument;
 mod output;
+mod pull;
+mod push;
 mod row_reader;
 mod split;
 mod text;
@@ -16,7 +18,7 @@ use clap::{Args, Subcommand};
 use super::Outcome;
 use super::printer::Printer;
 
-/// Check, convert, split and deduplicate training data, or make it of raw text
+/// Check, convert, split and deduplicate training data, make it of raw text, or keep it at the Hub
 ///
 /// Files are JSON Lines, a JSON list, CSV, TSV or Parquet. Formats are told by their columns.
 #[derive(Args)]
@@ -32,6 +34,8 @@ enum Command {
     Split(split::Split),
     Dedupe(dedupe::Dedupe),
     Chunk(chunk::Chunk),
+    Push(push::Push),
+    Pull(pull::Pull),
 }
 
 impl Data {
@@ -42,6 +46,8 @@ impl Data {
             Command::Split(split) => split.run(printer),
             Command::Dedupe(dedupe) => dedupe.run(printer),
             Command::Chunk(chunk) => chunk.run(printer),
+            Command::Push(push) => push.run(printer),
+            Command::Pull(pull) => pull.run(printer),
         }
     }
 }

@@ -255,7 +255,14 @@ impl Run {
 }
 
 pub(in crate::cli) fn uploaded(printer: &Printer, repository: &RepositoryId, done: &Uploaded) {
-    printer.note(&format!("uploaded {} files to {repository}", done.files));
+    printer.note(&format!(
+        "uploaded {} files to {repository}",
+        done.files.len()
+    ));
+    if !done.unchanged.is_empty() {
+        let n_unchanged = done.unchanged.len();
+        printer.note(&format!("{n_unchanged} files were there already"));
+    }
     for ignored in &done.ignored {
         let path = shipworthy_reports::one_line(ignored);
         printer.note(&format!(
