@@ -1,5 +1,5 @@
-use super::diagnosis::Diagnosis;
 use super::job::{Job, Stage};
+use crate::diagnosis::Diagnosis;
 use crate::hub::{Hub, HubCommit, HubError, HubFile, RepositoryId};
 
 /// Titles of the commits that transformers makes when training is over.

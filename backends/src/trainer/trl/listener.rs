@@ -4,14 +4,11 @@ use std::path::{Path, PathBuf};
 use shipworthy_schema::finetune::FinetuneConfig;
 use shipworthy_schema::{TrainingEvent, TrainingPlan};
 
-use super::failure::ScriptFailure;
 use super::progress::Teller;
 use crate::Secret;
+use crate::diagnosis::{Diagnosis, LINES, Where, last_words};
 use crate::server::Log;
 use crate::trainer::TrainError;
-
-/// Lines that tell why a script failed.
-const LAST_LINES: usize = 400;
 
 /// Name of what a script leaves beside the weights when it is done.
 const SUMMARY: &str = "training_summary.json";
@@ -60,7 +57,7 @@ impl ScriptListener {
         observe: &mut dyn FnMut(TrainingEvent),
     ) -> Result<(), TrainError> {
         self.log.line(line);
-        if self.last.len() == LAST_LINES {
+        if self.last.len() == LINES {
             self.last.pop_front();
         }
         self.last.push_back(line.to_owned());
@@ -86,19 +83,18 @@ impl ScriptListener {
     /// Returns why the script failed, as far as its words tell.
     pub fn failure(&self, exit_code: Option<i32>) -> TrainError {
         let last: Vec<&String> = self.last.iter().collect();
-        let failure = ScriptFailure::of_log(&last, exit_code);
+        let diagnosis = Diagnosis::of_process(&last, exit_code);
         let code = exit_code.map_or_else(String::new, |code| format!(" with exit code {code}"));
-        let said = if failure.said.is_empty() {
-            "nothing"
-        } else {
-            &failure.said
-        };
+        let mut said = last_words(&last);
+        if said.is_empty() {
+            "nothing".clone_into(&mut said);
+        }
         TrainError::Program {
             detail: format!(
                 "the training script ended{code}: {said}; its log is `{}`",
                 self.path.display()
             ),
-            mend: failure.mend,
+            mend: diagnosis.map_or("", |diagnosis| diagnosis.fault.mend(Where::Here)),
         }
     }
 }

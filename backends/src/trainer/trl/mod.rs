@@ -1,6 +1,5 @@
 //! TRL, in a Python of this machine's: a script is written, run and listened to.
 
-mod failure;
 mod limits;
 mod listener;
 mod literal;

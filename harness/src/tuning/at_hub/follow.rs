@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use shipworthy_backends::diagnosis::Where;
 use shipworthy_backends::jobs::{Conclusion, Job, JobId};
 use shipworthy_backends::trainer::{ScriptListener, TrainError};
 use shipworthy_schema::finetune::FinetuneConfig;
@@ -165,7 +166,7 @@ fn outcome(
             }
             let mend = diagnosis
                 .as_ref()
-                .map_or("", |diagnosis| diagnosis.fault.mend());
+                .map_or("", |diagnosis| diagnosis.fault.mend(Where::TrainingJob));
             failed(detail, mend)
         }
     }
