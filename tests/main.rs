@@ -24,6 +24,9 @@ mod cost;
 /// Training data checked, converted, divided.
 mod data;
 
+/// The same to and from the Hub.
+mod data_at_hub;
+
 /// The whole product, as `shipworthy demo` shows it.
 #[cfg(all(feature = "native", feature = "embedded"))]
 mod demo;
@@ -116,6 +119,9 @@ mod shards;
 
 /// The two kinds of user simulator over HTTP.
 mod simulators;
+
+/// TRL at the Hub, as far as that goes without its packages.
+mod train_at_hub;
 
 /// TRL in a Python of this machine's, as far as that goes without its packages.
 mod trl;

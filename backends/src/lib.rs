@@ -8,6 +8,7 @@
 pub mod chat;
 #[cfg(feature = "native")]
 mod compute_device;
+pub mod diagnosis;
 mod error;
 pub mod hub;
 pub mod jobs;

@@ -85,7 +85,7 @@ async fn what_is_uploaded_comes_back() {
     let files = Upload::all_in(here.path()).unwrap();
     let done = hub.upload(&repository, &files, TITLE).await.unwrap();
     assert_eq!(
-        (done.files, done.ignored),
+        (done.files.len(), done.ignored),
         (4, vec!["not.ignored".to_owned()])
     );
     assert_eq!(done.large_bytes, 1_200_008);
@@ -95,6 +95,13 @@ async fn what_is_uploaded_comes_back() {
     );
     let again = hub.upload(&repository, &files, "again").await.unwrap();
     assert_eq!(again.large_bytes, 0, "what is there is not sent");
+    assert_eq!((again.files.len(), again.unchanged.len()), (0, 4));
+    assert_eq!(
+        again.commit, done.commit,
+        "nothing changed, so there is no commit"
+    );
+    assert_eq!(hub.is_public(&repository).await.unwrap(), Some(false));
+    assert_eq!(hub.is_public(&dataset("ada/none")).await.unwrap(), None);
 
     let listed = hub.files(&repository, "main").await.unwrap();
     let names: Vec<&str> = listed.iter().map(|file| file.path.as_str()).collect();

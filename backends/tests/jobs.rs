@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use shipworthy_backends::Secret;
+use shipworthy_backends::diagnosis::{Fault as Failure, Where};
 use shipworthy_backends::hub::{Endpoint, Hub, HubError, Patience, RepositoryId, RepositoryKind};
 use shipworthy_backends::jobs::{
-    Conclusion, DEFAULT_IMAGE, Expectation, Fault as Failure, Job, JobSpec, LogPosition, Stage,
-    SubmitError, cheapest,
+    Conclusion, DEFAULT_IMAGE, Expectation, Job, JobSpec, LogPosition, Stage, SubmitError, cheapest,
 };
 use support::fake_hub::{FakeHub, Fault, Misbehaviour, Options, Step, Token};
 use test_case::test_case;
@@ -174,7 +174,7 @@ async fn what_was_there_before_proves_nothing() {
         (diagnosis.fault, diagnosis.line.as_str()),
         (Failure::CardMemory, oom)
     );
-    assert!(diagnosis.fault.mend().contains("--memory"));
+    assert!(diagnosis.fault.mend(Where::Job).contains("--memory"));
 }
 
 #[tokio::test]

@@ -24,10 +24,10 @@ pub struct Downloaded {
 }
 
 /// What the Hub says of a file before sending it.
-struct Announced {
-    size: u64,
+pub(super) struct Announced {
+    pub(super) size: u64,
     /// A digest: 64 digits of SHA-256, or 40 by which git names it.
-    etag: String,
+    pub(super) etag: String,
 }
 
 impl Hub {
@@ -45,7 +45,7 @@ impl Hub {
     ) -> Result<Vec<Downloaded>, HubError> {
         let mut downloaded = Vec::new();
         for file in files {
-            let target = directory.join(inside(&file.path)?);
+            let target = file.local_in(directory)?;
             let mut told = |bytes| told(file, bytes);
             downloaded.push(
                 self.download_file(repository, revision, &file.path, &target, &mut told)
@@ -243,7 +243,7 @@ fn part_of(target: &Path, etag: &str) -> PathBuf {
 }
 
 /// Returns a path that stays in its directory; errors if it would leave it.
-fn inside(path: &str) -> Result<&Path, HubError> {
+pub(super) fn inside(path: &str) -> Result<&Path, HubError> {
     let found = Path::new(path);
     let is_plain = |component| matches!(component, Component::Normal(_));
     if path.is_empty() || path.contains(['\\', '\0']) || !found.components().all(is_plain) {
@@ -255,7 +255,7 @@ fn inside(path: &str) -> Result<&Path, HubError> {
 }
 
 /// Looks whether a file has the announced length and digest; `path` is how errors call it.
-fn check(path: &str, file: &Path, announced: &Announced) -> Result<(), HubError> {
+pub(super) fn check(path: &str, file: &Path, announced: &Announced) -> Result<(), HubError> {
     let damaged = |name, expected: &str, found: String| HubError::Damaged {
         path: path.to_owned(),
         name,

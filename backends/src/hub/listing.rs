@@ -1,7 +1,10 @@
+use std::path::{Path, PathBuf};
+
 use serde_json::{Value, json};
 use shipworthy_schema::Digest;
 
 use super::answer::text_of;
+use super::download::{Announced, check, inside};
 use super::error::HubError;
 use super::repository::{RepositoryId, RepositoryKind, encoded};
 use super::transport::{Hub, Repeat};
@@ -20,6 +23,29 @@ pub struct HubFile {
     pub oid: String,
     /// Digest of the content, where it is kept as a large file.
     pub digest: Option<Digest>,
+}
+
+impl HubFile {
+    /// Returns where it lies in a directory that holds the repository's files; errors if its path leads out of that.
+    pub fn local_in(&self, directory: &Path) -> Result<PathBuf, HubError> {
+        Ok(directory.join(inside(&self.path)?))
+    }
+
+    /// Tells whether a file here has the same content.
+    pub fn is_same_as(&self, local: &Path) -> Result<bool, HubError> {
+        let announced = Announced {
+            size: self.size,
+            etag: match &self.digest {
+                Some(digest) => digest.to_string(),
+                None => self.oid.clone(),
+            },
+        };
+        match check(&self.path, local, &announced) {
+            Ok(()) => Ok(true),
+            Err(HubError::Damaged { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// A commit of a repository.
@@ -72,12 +98,29 @@ impl Hub {
 
     /// Returns the latest commit of a repository; `None` if it is not there.
     pub async fn head(&self, repository: &RepositoryId) -> Result<Option<String>, HubError> {
+        self.commit_at(repository, "main").await
+    }
+
+    /// Returns the commit that a revision of a repository is now; `None` if there is no such.
+    pub async fn commit_at(
+        &self,
+        repository: &RepositoryId,
+        revision: &str,
+    ) -> Result<Option<String>, HubError> {
         let what = &format!("look at repository `{repository}`");
-        match self
-            .get(what, &format!("{}/revision/main", repository.api()))
-            .await
-        {
+        let path = format!("{}/revision/{}", repository.api(), encoded(revision));
+        match self.get(what, &path).await {
             Ok(info) => text_of(what, &info, "sha").map(Some),
+            Err(error) if error.is_missing() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Tells whether everybody may see a repository; `None` if it is not there.
+    pub async fn is_public(&self, repository: &RepositoryId) -> Result<Option<bool>, HubError> {
+        let what = &format!("look at repository `{repository}`");
+        match self.get(what, &repository.api()).await {
+            Ok(info) => Ok(Some(info["private"] == false)),
             Err(error) if error.is_missing() => Ok(None),
             Err(error) => Err(error),
         }

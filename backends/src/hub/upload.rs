@@ -10,6 +10,7 @@ use shipworthy_schema::Digest;
 use super::answer::text_of;
 use super::error::HubError;
 use super::large_file::{LargeFile, MAX_FILES};
+use super::listing::HubFile;
 use super::repository::RepositoryId;
 use super::transport::{Hub, Repeat};
 
@@ -71,10 +72,12 @@ fn collect(directory: &Path, prefix: &str, found: &mut Vec<Upload>) -> Result<()
 /// What an upload came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Uploaded {
-    /// The commit that has the files.
+    /// The commit that has the files; the one that was there if nothing changed.
     pub commit: String,
-    /// The files in it.
-    pub files: usize,
+    /// The paths of the files that it brings.
+    pub files: Vec<String>,
+    /// Those that were there already with the same content.
+    pub unchanged: Vec<String>,
     /// Files that the repository's own rules leave out.
     pub ignored: Vec<String>,
     /// Bytes that went to the store of large files; what it had already was not sent.
@@ -84,8 +87,8 @@ pub struct Uploaded {
 impl Hub {
     /// Uploads files in one commit with this title; the repository must be there.
     ///
-    /// It is made once, also where its answer was lost. Errors if others changed the repository
-    /// meanwhile.
+    /// What it has already, by size and digest, is not sent again, and without a change there is no commit. It is made
+    /// once, also where its answer was lost. Errors if others changed the repository meanwhile.
     pub async fn upload(
         &self,
         repository: &RepositoryId,
@@ -102,17 +105,25 @@ impl Hub {
             detail: "there is no such repository".to_owned(),
             request: None,
         })?;
+        let there = self.files(repository, &parent).await?;
+        let (files, unchanged) = divided(files, &there)?;
         let mut lines = vec![json!({
             "key": "header",
             "value": {"summary": title, "description": "", "parentCommit": parent},
         })];
         let mut large = Vec::new();
         let mut ignored = Vec::new();
+        let mut sent = Vec::new();
         for files in files.chunks(MAX_FILES) {
             let modes = self.modes(&what, repository, files).await?;
             for (file, mode) in files.iter().zip(modes) {
+                if matches!(mode, Mode::Ignored) {
+                    ignored.push(file.path.clone());
+                    continue;
+                }
+                sent.push(file.path.clone());
                 match mode {
-                    Mode::Ignored => ignored.push(file.path.clone()),
+                    Mode::Ignored => {}
                     Mode::Regular => lines.push(inline(file)?),
                     Mode::Large => {
                         let it = large_file(file)?;
@@ -126,13 +137,16 @@ impl Hub {
             }
         }
         let large_bytes = self.put_large(repository, &large).await?;
-        let n_files = lines.len() - 1;
-        let commit = self
-            .commit(&what, repository, &parent, title, &lines)
-            .await?;
+        let commit = if sent.is_empty() {
+            parent
+        } else {
+            self.commit(&what, repository, &parent, title, &lines)
+                .await?
+        };
         Ok(Uploaded {
             commit,
-            files: n_files,
+            files: sent,
+            unchanged,
             ignored,
             large_bytes,
         })
@@ -171,6 +185,22 @@ impl Hub {
         }
         Ok(modes)
     }
+}
+
+/// Divides files into those that a repository has not, and the paths of those that it has.
+fn divided(files: &[Upload], there: &[HubFile]) -> Result<(Vec<Upload>, Vec<String>), HubError> {
+    let (mut changed, mut unchanged) = (Vec::new(), Vec::new());
+    for file in files {
+        let found = there.iter().find(|found| found.path == file.path);
+        if let Some(found) = found
+            && found.is_same_as(&file.local)?
+        {
+            unchanged.push(file.path.clone());
+        } else {
+            changed.push(file.clone());
+        }
+    }
+    Ok((changed, unchanged))
 }
 
 /// How a file is uploaded.

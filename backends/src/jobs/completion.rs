@@ -1,5 +1,5 @@
-use super::diagnosis::Diagnosis;
 use super::job::{Job, Stage};
+use crate::diagnosis::Diagnosis;
 use crate::hub::{Hub, HubCommit, HubError, HubFile, RepositoryId};
 
 /// Titles of the commits that transformers makes when training is over.
@@ -7,6 +7,9 @@ const FINAL_TITLES: [&str; 2] = ["End of training", "Model save"];
 
 /// How titles of the commits begin that it makes at checkpoints.
 const STEP_TITLE: &str = "Training in progress, step ";
+
+/// How the title of the last commit of a script of ours begins; `N of M` follows.
+const LAST_TITLE: &str = "Step ";
 
 /// What a job is to leave in a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,13 +48,25 @@ pub struct Proof {
     pub expected_step: Option<u64>,
     /// Whether a commit since then says that training is over.
     pub is_final: bool,
+    /// Whether a script of ours says so: its last commit has all that it left, the same as before or not.
+    pub is_attested: bool,
 }
 
 impl Proof {
     /// Tells whether all is there that was expected.
     pub fn is_complete(&self) -> bool {
-        let files = self.files.iter().all(|(_, proof)| *proof == FileProof::New);
+        let files = self.files.iter().all(|(_, proof)| self.suffices(*proof));
         files && self.commit.is_some() && self.is_at_end()
+    }
+
+    /// Tells whether a file counts as left by the job.
+    fn suffices(&self, proof: FileProof) -> bool {
+        match proof {
+            FileProof::New => true,
+            // The same training twice comes to the same weights.
+            FileProof::Unchanged => self.is_attested,
+            FileProof::Absent => false,
+        }
     }
 
     /// Says what is missing, for people; empty if nothing is.
@@ -59,6 +74,7 @@ impl Proof {
         let mut missing: Vec<String> = Vec::new();
         for (path, proof) in &self.files {
             match proof {
+                proof if self.suffices(*proof) => {}
                 FileProof::New => {}
                 FileProof::Unchanged => {
                     missing.push(format!("`{path}` is the one from before the job"));
@@ -121,19 +137,30 @@ fn proof(
         (path.clone(), proof)
     };
     let titles = || commits.iter().map(|commit| commit.title.as_str());
+    let is_attested = titles().any(|title| last_step(title).is_some());
     Proof {
         commit,
         files: expected.files.iter().map(judge).collect(),
         last_step: titles().filter_map(step).max(),
         expected_step: expected.last_step,
-        is_final: titles().any(|title| FINAL_TITLES.contains(&title)),
+        is_final: is_attested || titles().any(|title| FINAL_TITLES.contains(&title)),
+        is_attested,
     }
 }
 
 /// Returns the step that a commit's title tells of.
 fn step(title: &str) -> Option<u64> {
-    let rest = title.strip_prefix(STEP_TITLE)?;
+    let Some(rest) = title.strip_prefix(STEP_TITLE) else {
+        return last_step(title);
+    };
     rest.split([',', ' ']).next()?.parse().ok()
+}
+
+/// Returns the step that a script of ours ended at, by its last commit's title.
+fn last_step(title: &str) -> Option<u64> {
+    let (step, of) = title.strip_prefix(LAST_TITLE)?.split_once(" of ")?;
+    of.parse::<u64>().ok()?;
+    step.parse().ok()
 }
 
 /// What a job that is over has come to.
@@ -272,6 +299,10 @@ mod tests {
         );
         let none = at(&[], &[], &[]);
         assert_eq!(none.missing().len(), 2);
+        // Ours ends early where the evaluation loss rises, and comes to the same weights twice.
+        let own = at(&["Step 9 of 12"], &old, &old);
+        assert!(own.is_complete() && own.missing().is_empty());
+        assert!(!at(&["Step 9 of all"], &now, &old).is_complete());
         assert!(!proof(&expected(), None, &[], &[], &[]).is_complete());
     }
 

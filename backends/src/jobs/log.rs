@@ -145,7 +145,9 @@ impl Hub {
             pending.extend_from_slice(piece.as_ref());
             while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = pending.drain(..=end).collect();
-                if let Some(line) = event(&line) {
+                if let Some(mut line) = event(&line) {
+                    // A job has the token too, and may write it.
+                    line.text = self.redact(&line.text);
                     if position.takes(index, &line.timestamp) && !line.text.starts_with(MARKER) {
                         told(&line);
                     }

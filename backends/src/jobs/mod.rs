@@ -6,7 +6,6 @@
 
 mod calls;
 mod completion;
-mod diagnosis;
 mod flavour;
 mod job;
 mod log;
@@ -14,7 +13,6 @@ mod specification;
 
 pub use calls::SubmitError;
 pub use completion::{Conclusion, Expectation, FileProof, Proof};
-pub use diagnosis::{Diagnosis, Fault};
 pub use flavour::{Flavour, cheapest};
 pub use job::{Job, JobId, Stage};
 pub use log::{LogLine, LogPosition};

@@ -19,8 +19,9 @@ pub use forecast::{forecast_memory, forecast_values};
 pub use forecast_input::{ForecastBatch, ForecastModel};
 pub use job::{Resume, TrainingJob};
 pub use trl::{
-    LogitsHeld, ScriptData, ScriptPlace, ScriptResume, TRL_CHUNK, forecast_trl_memory,
-    script_requirements, training_script, trl_values,
+    LogitsHeld, ScriptData, ScriptListener, ScriptPlace, ScriptResume, TRL_CHUNK,
+    forecast_trl_memory, plan_script, refuse_other_run, script_requirements, script_version,
+    training_script, trl_values, write_script_data,
 };
 
 /// Something that fine-tunes models.
@@ -46,10 +47,17 @@ pub struct TrainingWatch<'a> {
     pub stop: &'a AtomicBool,
 }
 
-/// Returns a trainer; errors if this build does not have it.
+/// Returns a trainer of this machine's; errors if this build does not have it.
+///
+/// `hf_jobs` is none: [`plan_script`] plans it, [`training_script`] is what it runs, and [`ScriptListener`]
+/// makes events of its log.
 pub fn open_trainer(kind: TrainerKind) -> Result<Box<dyn Trainer>, TrainError> {
     match kind {
         TrainerKind::Native => native::open(),
         TrainerKind::Trl => Ok(trl::open()),
+        TrainerKind::HfJobs => Err(TrainError::Setting {
+            key: "trainer",
+            detail: "`hf_jobs` trains at the Hub, not here".to_owned(),
+        }),
     }
 }

@@ -3,6 +3,7 @@ use shipworthy_datasets::{DatasetError, TokenizerFault};
 use shipworthy_harness::tuning::TuningError;
 
 use super::error::{Failure, Kind};
+use super::jobs::watch::{again, left};
 
 /// The kind of a failure to read a file that somebody named.
 fn kind_of(source: &std::io::Error) -> Kind {
@@ -27,9 +28,17 @@ impl From<TuningError> for Failure {
             TuningError::Tokenizer { source, .. } => source.into(),
             TuningError::Data { source, .. } => source.into(),
             TuningError::Setting { source, .. } | TuningError::Train(source) => source.into(),
-            TuningError::Preference { .. } => Self::new(Kind::Data, ""),
+            TuningError::Preference { .. } | TuningError::JobFile { .. } => {
+                Self::new(Kind::Data, "")
+            }
             TuningError::Output { .. } => Self::new(Kind::InputOutput, ""),
             TuningError::Digest { source, .. } => Self::new(kind_of(&source), ""),
+            TuningError::Remote(error) => error.into(),
+            TuningError::JobUnderWay { ref job, .. } => Self::new(Kind::Usage, "")
+                .hint("`shipworthy train --resume` takes it up")
+                .hint(format!("`shipworthy jobs cancel {job}` stops it")),
+            TuningError::Left { job } => left(&job),
+            TuningError::Lost { job, source } => Self::from(source).hint(again(&job)),
             TuningError::Write(error) => error.into(),
         };
         // The place in the configuration comes first.

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use shipworthy_backends::hub::{Hub, RepositoryId, Upload, Uploaded};
 use shipworthy_backends::jobs::{Flavour, JobSpec, SubmitError};
@@ -27,10 +27,23 @@ pub struct Launch {
 /// Data for a job.
 #[derive(Clone, Debug)]
 pub struct LaunchData {
-    /// A file or directory.
-    pub path: PathBuf,
+    /// The files.
+    pub files: Vec<Upload>,
     /// The data set repository for it, made private if it is not there.
     pub repository: RepositoryId,
+}
+
+impl LaunchData {
+    /// Takes a file, or all files of a directory; errors if there is none.
+    pub fn all_in(path: &Path, repository: RepositoryId) -> Result<Self, RemoteJobError> {
+        let files = Upload::all_in(path)?;
+        if files.is_empty() {
+            return Err(RemoteJobError::NoData {
+                path: path.to_owned(),
+            });
+        }
+        Ok(Self { files, repository })
+    }
 }
 
 /// What a job is to leave.
@@ -54,14 +67,10 @@ pub async fn launch(
     uploaded: &mut dyn FnMut(&RepositoryId, &Uploaded),
 ) -> Result<RemoteJob, RemoteJobError> {
     launch.spec.check().map_err(SubmitError::from)?;
-    if let Some(LaunchData { path, repository }) = &launch.data {
-        let files = Upload::all_in(path)?;
-        if files.is_empty() {
-            return Err(RemoteJobError::NoData { path: path.clone() });
-        }
+    if let Some(LaunchData { files, repository }) = &launch.data {
         hub.create(repository, true).await?;
         let title = format!("Upload the data of {}", launch.spec.name);
-        uploaded(repository, &hub.upload(repository, &files, &title).await?);
+        uploaded(repository, &hub.upload(repository, files, &title).await?);
     }
     let output = match launch.output {
         None => None,

@@ -24,7 +24,12 @@ impl TuningConfig {
             path: file.to_owned(),
             source,
         })?;
-        Self::parse(&text, &file.display().to_string(), directory_of(file))
+        Self::read(&text, file)
+    }
+
+    /// Reads the configuration in `text`, as if it were in `file`.
+    pub(super) fn read(text: &str, file: &Path) -> Result<Self, TuningError> {
+        Self::parse(text, &file.display().to_string(), directory_of(file))
     }
 
     /// Reads a configuration from `text`; its paths are relative to `directory`, and `shown` is only used

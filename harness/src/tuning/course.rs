@@ -3,28 +3,22 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 use shipworthy_backends::trainer::TrainError;
 use shipworthy_schema::{
-    BaseModel, BestStep, DatasetRef, MemoryPart, MemoryReport, MemoryUse, TrainerVersion,
-    TrainingEnding, TrainingEvent, TrainingMetrics, TrainingPlan, TrainingReport, TrainingWarning,
+    BestStep, MemoryPart, MemoryReport, MemoryUse, TrainerVersion, TrainingEnding, TrainingEvent,
+    TrainingMetrics, TrainingPlan, TrainingReport, TrainingWarning,
 };
 
-use super::base_model::{file_digest, model_digest};
 use super::config_file::TuningConfig;
 use super::error::TuningError;
+use super::origins::Origins;
 use super::output_files::{self, CONFIG};
 use super::training_records::TrainingRecords;
 use super::warnings;
 use crate::run_directory::{WriteError, write_file};
 
-/// The file of an adapter that its digest is taken of.
-pub(super) const ADAPTER_WEIGHTS: &str = "adapter_model.safetensors";
-
 /// What a run has told so far, and what it is about.
 pub(super) struct Course {
     pub(super) config: TuningConfig,
-    pub(super) base: BaseModel,
-    dataset: DatasetRef,
-    eval_dataset: Option<DatasetRef>,
-    init_adapter: Option<DatasetRef>,
+    pub(super) origins: Origins,
     plan: TrainingPlan,
     trainer: TrainerVersion,
     warnings: Vec<TrainingWarning>,
@@ -37,40 +31,16 @@ pub(super) struct Course {
 }
 
 impl Course {
-    /// Takes the digests of everything that goes into a run.
+    /// Begins with what is known before the first step.
     pub(super) fn new(
         config: TuningConfig,
+        origins: Origins,
         plan: TrainingPlan,
         trainer: TrainerVersion,
-        family: String,
         warnings: Vec<TrainingWarning>,
-    ) -> Result<Self, TuningError> {
-        let (written, opened) = (&config.written, &config.opened);
-        let reference = |written: &Path, opened: &Path| {
-            Ok::<_, TuningError>(DatasetRef {
-                path: written.display().to_string(),
-                digest: file_digest(opened)?,
-            })
-        };
-        let eval_dataset = match (&written.eval_dataset, &opened.eval_dataset) {
-            (Some(written), Some(opened)) => Some(reference(written, opened)?),
-            _ => None,
-        };
-        let init_adapter = match (&written.init_adapter, &opened.init_adapter) {
-            (Some(written), Some(opened)) => {
-                Some(reference(written, &opened.join(ADAPTER_WEIGHTS))?)
-            }
-            _ => None,
-        };
-        Ok(Self {
-            base: BaseModel {
-                model: written.model.display().to_string(),
-                digest: Some(model_digest(&opened.model)?),
-                family,
-            },
-            dataset: reference(&written.dataset, &opened.dataset)?,
-            eval_dataset,
-            init_adapter,
+    ) -> Self {
+        Self {
+            origins,
             plan,
             trainer,
             warnings,
@@ -80,7 +50,7 @@ impl Course {
             measured_bytes: None,
             ended: None,
             config,
-        })
+        }
     }
 
     /// Keeps what an event tells; `wall_time_s`: seconds since 1970.
@@ -196,9 +166,9 @@ impl Course {
             trainer: self.trainer.clone(),
             output_dir: self.config.written.output_dir.display().to_string(),
             config: self.config_map(),
-            base: self.base.clone(),
-            dataset: self.dataset.clone(),
-            eval_dataset: self.eval_dataset.clone(),
+            base: self.origins.base.clone(),
+            dataset: self.origins.dataset.clone(),
+            eval_dataset: self.origins.eval_dataset.clone(),
             data: self.plan.data.clone(),
             eval_data: self.plan.eval_data.clone(),
             trainable_parameters: self.plan.trainable_parameters,
@@ -211,7 +181,7 @@ impl Course {
             warnings,
             artefacts: output_files::artefacts(&output)?,
         };
-        output_files::write(&output, &report, self.init_adapter.clone())?;
+        output_files::write(&output, &report, self.origins.init_adapter.clone())?;
         Ok(report)
     }
 
@@ -255,7 +225,8 @@ impl Course {
         });
     }
 
-    fn write_config(&self) -> Result<(), WriteError> {
+    /// Writes the configuration as resolved.
+    pub(super) fn write_config(&self) -> Result<(), WriteError> {
         let path = self.output().join(CONFIG);
         let config = self.config.for_output().map_err(|source| WriteError {
             path: path.clone(),

@@ -6,6 +6,7 @@ use shipworthy_models::ModelError;
 use shipworthy_schema::yaml::{Place, YamlError};
 use thiserror::Error;
 
+use crate::remote_job::RemoteJobError;
 use crate::run_directory::WriteError;
 
 /// Says why a model was not tuned.
@@ -103,6 +104,41 @@ pub enum TuningError {
     /// The training failed.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// Something at the Hub was not done.
+    #[error(transparent)]
+    Remote(#[from] RemoteJobError),
+    /// A job of this directory has not been brought to its end.
+    #[error(
+        "`{}` is where job {job} belongs, which was not brought to its end", path.display()
+    )]
+    JobUnderWay {
+        /// The output directory.
+        path: PathBuf,
+        /// The job.
+        job: String,
+    },
+    /// What is kept of a job cannot be read.
+    #[error("failed to read job `{}`: {detail}", path.display())]
+    JobFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        detail: String,
+    },
+    /// Who watched a job leaves it.
+    #[error("job {job} goes on")]
+    Left {
+        /// The job.
+        job: String,
+    },
+    /// A job cannot be watched any longer.
+    #[error("job {job} may go on, and nobody knows: {source}")]
+    Lost {
+        /// The job.
+        job: String,
+        /// Why.
+        source: RemoteJobError,
+    },
     /// A record cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),

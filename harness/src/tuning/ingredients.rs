@@ -8,8 +8,8 @@ use shipworthy_schema::{Digest, TrainerVersion};
 
 use super::base_model::{file_digest, model_digest};
 use super::config_file::TuningConfig;
-use super::course::ADAPTER_WEIGHTS;
 use super::error::TuningError;
+use super::origins::ADAPTER_WEIGHTS;
 use super::preflight::open_model;
 
 /// Keys that weights do not follow from, and paths, whose content counts instead.

@@ -1,8 +1,10 @@
 //! From `finetune_config.yaml` to a tuned model and the records of how it came about.
 //!
 //! [`TuningConfig`] is the file read, [`Preflight`] everything that can be found out before the first
-//! step, and [`run`] the training itself, with what it leaves in the output directory.
+//! step, and [`run`] the training itself, with what it leaves in the output directory. [`at_hub`] is the
+//! same for a training at the Hub.
 
+pub mod at_hub;
 mod base_model;
 mod config_file;
 mod course;
@@ -11,6 +13,7 @@ mod finished;
 mod hardware;
 mod ingredients;
 mod init_adapter;
+mod origins;
 mod output_files;
 mod preferences;
 mod preflight;

@@ -1,12 +1,14 @@
 use std::path::Path;
 
-use shipworthy_backends::trainer::{Resume, TrainError, Trainer, TrainingJob, open_trainer};
+use shipworthy_backends::trainer::{
+    Resume, TrainError, Trainer, TrainingJob, open_trainer, plan_script,
+};
 use shipworthy_datasets::{
     DatasetOptions, DatasetReport, ExcessLength, MaskPreview, ModelTokenizer, TemplateOptions,
     TokenisedDataset, pack,
 };
-use shipworthy_models::Checkpoint;
-use shipworthy_schema::finetune::{ExcessLengthStrategy, FinetuneConfig, Objective};
+use shipworthy_models::{Checkpoint, ModelConfig};
+use shipworthy_schema::finetune::{ExcessLengthStrategy, FinetuneConfig, Objective, TrainerKind};
 use shipworthy_schema::{TokenCounts, TrainingDataReport, TrainingPlan, TrainingWarning};
 
 use super::config_file::TuningConfig;
@@ -31,7 +33,8 @@ pub struct Preflight {
     pub family: String,
     /// What to know first.
     pub warnings: Vec<TrainingWarning>,
-    pub(super) trainer: Box<dyn Trainer>,
+    /// Who trains; `None` if it is done at the Hub.
+    pub(super) trainer: Option<Box<dyn Trainer>>,
 }
 
 impl Preflight {
@@ -39,19 +42,18 @@ impl Preflight {
     ///
     /// `resume`: what the command line says of it; else the configuration decides.
     pub fn new(mut config: TuningConfig, resume: Option<Resume>) -> Result<Self, TuningError> {
-        let trainer =
-            open_trainer(config.opened.trainer).map_err(|source| TuningError::Setting {
-                place: config.places.value_of("trainer"),
-                source,
-            })?;
+        let trainer = match config.opened.trainer {
+            TrainerKind::HfJobs => None,
+            kind => Some(open_trainer(kind).map_err(|error| located(error, &config))?),
+        };
         init_adapter::settle(&mut config)?;
         let opened = &config.opened;
-        let checkpoint = open_model(&config)?;
+        let model = open_model(&config)?;
         let wrong = |source| TuningError::Model {
             place: config.places.value_of("model"),
             source,
         };
-        let sizes = checkpoint.config().hyper_parameters().map_err(wrong)?;
+        let sizes = model.hyper_parameters().map_err(wrong)?;
         let tokenizer =
             ModelTokenizer::open(&opened.model, sizes.vocab_size, TemplateOptions::default())
                 .map_err(|source| TuningError::Tokenizer {
@@ -92,7 +94,7 @@ impl Preflight {
             Some(checkpoint) => Resume::Checkpoint(checkpoint.clone()),
             None => Resume::Anew,
         });
-        let family = checkpoint.config().family().name().to_owned();
+        let family = model.family().name().to_owned();
         let job = TrainingJob {
             config: opened.clone(),
             base_name: config.written.model.display().to_string(),
@@ -103,9 +105,11 @@ impl Preflight {
             eval_data_report: eval_report,
             resume,
         };
-        let plan = trainer
-            .plan(&job)
-            .map_err(|error| located(error, &config))?;
+        let plan = match &trainer {
+            Some(trainer) => trainer.plan(&job),
+            None => plan_script(&job),
+        };
+        let plan = plan.map_err(|error| located(error, &config))?;
         if let Some(capacity) = plan.capacity_bytes
             && plan.predicted_peak_bytes > capacity
         {
@@ -139,7 +143,8 @@ pub(super) fn located(error: TrainError, config: &TuningConfig) -> TuningError {
     }
 }
 
-pub(super) fn open_model(config: &TuningConfig) -> Result<Checkpoint, TuningError> {
+/// Reads what is known of the model before its weights are; where it is trained elsewhere these need not be here.
+pub(super) fn open_model(config: &TuningConfig) -> Result<ModelConfig, TuningError> {
     let place = || config.places.value_of("model");
     let model = &config.opened.model;
     if !model.is_dir() {
@@ -148,7 +153,11 @@ pub(super) fn open_model(config: &TuningConfig) -> Result<Checkpoint, TuningErro
             model: config.written.model.display().to_string(),
         });
     }
-    Checkpoint::open(model).map_err(|source| TuningError::Model {
+    let read = match config.opened.trainer {
+        TrainerKind::HfJobs => ModelConfig::read(model),
+        _ => Checkpoint::open(model).map(|checkpoint| checkpoint.config().clone()),
+    };
+    read.map_err(|source| TuningError::Model {
         place: place(),
         source,
     })

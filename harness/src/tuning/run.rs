@@ -8,6 +8,7 @@ use shipworthy_schema::{TrainingEvent, TrainingReport};
 use super::config_file::TuningConfig;
 use super::course::Course;
 use super::error::TuningError;
+use super::origins::Origins;
 use super::preflight::{Preflight, located};
 
 /// The stack of the thread that trains: calls go as deep as the model, and tiles lie on it.
@@ -41,7 +42,7 @@ pub fn run(preflight: Preflight, watch: &mut RunWatch<'_>) -> Result<TrainingRep
 /// Makes the output directory and writes into it, before hours are spent on what cannot be kept.
 ///
 /// Returns whether it was not there.
-fn claim(config: &TuningConfig) -> Result<bool, TuningError> {
+pub(super) fn claim(config: &TuningConfig) -> Result<bool, TuningError> {
     let output = &config.opened.output_dir;
     let failed = |source| TuningError::Output {
         place: config.places.value_of("output_dir"),
@@ -64,8 +65,13 @@ fn train(preflight: Preflight, watch: &mut RunWatch<'_>) -> Result<TrainingRepor
         trainer,
         ..
     } = preflight;
-    let mut course = Course::new(config, plan, trainer.version(), family, warnings)?;
-    job.base_digest.clone_from(&course.base.digest);
+    let trainer = trainer.ok_or_else(|| TrainError::Setting {
+        key: "trainer",
+        detail: "`hf_jobs` trains at the Hub, not here".to_owned(),
+    })?;
+    let origins = Origins::here(&config, family)?;
+    job.base_digest.clone_from(&origins.base.digest);
+    let mut course = Course::new(config, origins, plan, trainer.version(), warnings);
     let (events, inbox) = mpsc::channel();
     let stop = watch.stop;
     let (trained, recorded) = thread::scope(|scope| {

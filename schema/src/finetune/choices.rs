@@ -15,6 +15,8 @@ pub enum TrainerKind {
     Native,
     /// TRL, in a Python on this machine, by a script that this program writes.
     Trl,
+    /// TRL, by the same script, on a machine rented at the Hugging Face Hub.
+    HfJobs,
 }
 
 impl TrainerKind {
@@ -23,12 +25,13 @@ impl TrainerKind {
         match self {
             Self::Native => "native",
             Self::Trl => "trl",
+            Self::HfJobs => "hf_jobs",
         }
     }
 
     /// Tells whether it runs a script that this program writes.
     pub fn runs_script(self) -> bool {
-        self == Self::Trl
+        matches!(self, Self::Trl | Self::HfJobs)
     }
 }
 

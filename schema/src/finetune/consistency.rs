@@ -1,4 +1,6 @@
-use super::{Distributed, FinetuneConfig, Method, Objective, Places, ReportTo};
+use super::{
+    Distributed, FinetuneConfig, HfJobs, Method, Objective, Places, ReportTo, TrainerKind,
+};
 use crate::yaml::YamlError;
 
 /// Keys of low-rank adapters.
@@ -30,6 +32,22 @@ const OF_SCRIPTS: [&str; 10] = [
     "hub_strategy",
 ];
 
+/// Keys of things on this machine, which a job elsewhere cannot see.
+const OF_THIS_MACHINE: [(&str, &str); 3] = [
+    (
+        "python",
+        "goes with `trainer: trl`; a job runs its script with `uv run`",
+    ),
+    (
+        "init_adapter",
+        "is a directory here, which a job cannot see; train with `trainer: trl`, or leave it out",
+    ),
+    (
+        "resume_from_checkpoint",
+        "is a directory here, which a job cannot see; leave it out",
+    ),
+];
+
 /// Keys of the trainer in this process.
 const OF_NATIVE: [&str; 1] = ["loss_chunk"];
 
@@ -50,6 +68,7 @@ pub(super) fn goes_with(key: &str, config: &FinetuneConfig) -> bool {
                 is_script && config.num_processes > 1 && config.distributed != Distributed::Ddp
             }
             "hub_strategy" | "hub_private_repo" => is_script && config.hub_model_id.is_some(),
+            "python" => config.trainer == TrainerKind::Trl,
             key if OF_SCRIPTS.contains(&key) => is_script,
             key if OF_NATIVE.contains(&key) => !is_script,
             _ => true,
@@ -90,6 +109,7 @@ pub(super) fn check(config: &FinetuneConfig, places: &Places) -> Result<(), Yaml
         )?;
     }
     check_script_keys(config, places)?;
+    check_job_keys(config, places)?;
     if config.eval_dataset.is_none() {
         for key in ["eval_steps", "early_stopping_patience"] {
             needs(
@@ -163,6 +183,56 @@ fn check_script_keys(config: &FinetuneConfig, places: &Places) -> Result<(), Yam
             let message = format!("`{id}` is no repository; write it as `owner/name`");
             return Err(places.value_of(key).error(message));
         }
+    }
+    Ok(())
+}
+
+/// Finds what is wrong with the description of a job, and what it lacks.
+fn check_job_keys(config: &FinetuneConfig, places: &Places) -> Result<(), YamlError> {
+    let wrong = |message: &str| Err(places.value_of("hf_jobs").error(message));
+    if config.trainer != TrainerKind::HfJobs {
+        return match &config.hf_jobs {
+            Some(_) => wrong("goes with `trainer: hf_jobs`; leave it out or change `trainer`"),
+            None => Ok(()),
+        };
+    }
+    let Some(job) = &config.hf_jobs else {
+        let message = "needs the section `hf_jobs`, with `model` and `dataset_repo`: where the job finds the model \
+                       and where its data goes";
+        return Err(places.value_of("trainer").error(message));
+    };
+    if config.hub_model_id.is_none() {
+        let message = "needs `hub_model_id`: a job's result is what it pushes there";
+        return Err(places.value_of("trainer").error(message));
+    }
+    for (key, message) in OF_THIS_MACHINE {
+        if places.has(key) {
+            return Err(places.key(key).error(message));
+        }
+    }
+    let HfJobs {
+        model,
+        dataset_repo,
+        max_cost_usd,
+        secrets,
+        ..
+    } = job;
+    for (key, id) in [("model", model), ("dataset_repo", dataset_repo)] {
+        if !is_repository(id) {
+            return wrong(&format!(
+                "`{key}`: `{id}` is no repository; write it as `owner/name`"
+            ));
+        }
+    }
+    if max_cost_usd.is_some_and(|most| !most.is_finite() || most <= 0.0) {
+        return wrong("`max_cost_usd` must be above 0");
+    }
+    if secrets
+        .iter()
+        .any(|name| name.is_empty() || name.contains('='))
+    {
+        // What is written there may be the secret itself: it is not repeated.
+        return wrong("`secrets` are names of variables, without their values");
     }
     Ok(())
 }

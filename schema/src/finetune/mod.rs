@@ -4,6 +4,7 @@
 
 mod choices;
 mod consistency;
+mod hf_jobs;
 mod key_names;
 mod places;
 mod ranges;
@@ -21,6 +22,7 @@ pub use choices::{
     Bias, DeviceChoice, Dtype, ExcessLengthStrategy, LrSchedulerType, Method, Optim, TargetModules,
     TrainerKind,
 };
+pub use hf_jobs::{HfJobs, TimeLimit};
 pub use places::Places;
 pub use script_choices::{Distributed, HubStrategy, Objective, ReportTo};
 
@@ -249,6 +251,9 @@ pub struct FinetuneConfig {
     /// Whether a repository that is made for it is private.
     #[serde(default = "yes")]
     pub hub_private_repo: bool,
+    /// Where it runs at the Hub (`hf_jobs`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hf_jobs: Option<HfJobs>,
 }
 
 impl FinetuneConfig {
@@ -459,6 +464,34 @@ mod tests {
     fn what_trainers_cannot_do_is_located(more: &str, expected: &str) {
         let error = parsed(more).unwrap_err();
         assert!(error.starts_with(expected), "{error}");
+    }
+
+    const JOB: &str = "trainer: hf_jobs\nhub_model_id: a/tuned\nhf_jobs:\n  model: a/base\n  dataset_repo: a/data\n";
+
+    #[test_case("hf_jobs: {model: a/b, dataset_repo: a/c}", "f.yaml:4:10: field `hf_jobs`: goes with `trainer: hf_jobs`"; "a job of another trainer")]
+    #[test_case("trainer: hf_jobs", "f.yaml:4:10: field `trainer`: needs the section `hf_jobs`"; "no section")]
+    #[test_case("trainer: hf_jobs\nhf_jobs: {model: a/b, dataset_repo: a/c}", "f.yaml:4:10: field `trainer`: needs `hub_model_id`"; "a push nowhere")]
+    #[test_case(&format!("{JOB}  timeout: soon"), "f.yaml:9:12: field `hf_jobs.timeout`: `soon` is no time"; "time")]
+    #[test_case(&format!("{JOB}  flavor: x"), "f.yaml:9:3: field `hf_jobs"; "slip")]
+    #[test_case(&format!("{JOB}  secrets: [A=hush]"), "f.yaml:7:3: field `hf_jobs`: `secrets` are names"; "a secret itself")]
+    #[test_case(&format!("{JOB}python: python3"), "f.yaml:9:1: field `python`: goes with `trainer: trl`"; "a Python here")]
+    #[test_case(&format!("{JOB}init_adapter: x"), "f.yaml:9:1: field `init_adapter`: is a directory here"; "an adapter here")]
+    fn what_a_job_cannot_do_is_located(more: &str, expected: &str) {
+        let error = parsed(more).unwrap_err();
+        assert!(
+            error.starts_with(expected) && !error.contains("hush"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_job_is_written_as_it_is_read() {
+        let text = format!("{JOB}  timeout: 1.5h\n  secrets: [WANDB_API_KEY]\n");
+        let config = parsed(&text).unwrap();
+        let job = config.hf_jobs.as_ref().unwrap();
+        assert_eq!(job.timeout.unwrap().duration().as_secs(), 5400);
+        let again = FinetuneConfig::parse(&config.to_yaml(), "again.yaml");
+        assert_eq!(again.unwrap().0, config);
     }
 
     #[test]

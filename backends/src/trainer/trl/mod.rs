@@ -1,7 +1,7 @@
 //! TRL, in a Python of this machine's: a script is written, run and listened to.
 
-mod failure;
 mod limits;
+mod listener;
 mod literal;
 mod memory;
 mod process;
@@ -14,27 +14,24 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use shipworthy_models::Checkpoint;
-use shipworthy_schema::finetune::{DeviceChoice, Objective};
+use shipworthy_models::ModelConfig;
+use shipworthy_schema::finetune::{DeviceChoice, Objective, TrainerKind};
 use shipworthy_schema::{ForecastDevice, MemoryPart, TrainerVersion, TrainingPlan};
 
+pub use listener::ScriptListener;
 pub use memory::{LogitsHeld, TRL_CHUNK, forecast_trl_memory, trl_values};
 pub use script::{ScriptData, ScriptPlace, ScriptResume, script_requirements, training_script};
 
-use self::failure::ScriptFailure;
 use self::process::{Running, Waited};
-use self::progress::Teller;
 use super::{
     ForecastBatch, ForecastModel, Resume, TrainError, Trainer, TrainingJob, TrainingWatch,
 };
-use crate::server::{Log, exit_code};
+use crate::server::exit_code;
 
 /// Name of the script in the output directory.
 const SCRIPT: &str = "train.py";
 /// Name of what it writes.
 const LOG: &str = "train.log";
-/// Lines of it that tell why it failed.
-const LAST_LINES: usize = 200;
 /// Time between two looks at whether to stop.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long a script that is asked to stop may take for the step under way and a checkpoint.
@@ -49,15 +46,11 @@ struct TrlTrainer;
 
 impl Trainer for TrlTrainer {
     fn version(&self) -> TrainerVersion {
-        TrainerVersion {
-            name: "trl".to_owned(),
-            version: script::trl_version().to_owned(),
-        }
+        script_version(TrainerKind::Trl)
     }
 
     fn plan(&self, job: &TrainingJob) -> Result<TrainingPlan, TrainError> {
-        limits::check(&job.config)?;
-        plan(job)
+        plan_script(job)
     }
 
     fn train(&self, job: &TrainingJob, watch: &mut TrainingWatch<'_>) -> Result<(), TrainError> {
@@ -70,31 +63,18 @@ impl Trainer for TrlTrainer {
         let script = output.join(SCRIPT);
         std::fs::write(&script, text)
             .map_err(failed(format!("failed to write `{}`", script.display())))?;
-        let log_path = output.join(LOG);
-        let log = Log::open(&log_path, Vec::new())
-            .map_err(failed(format!("failed to write `{}`", log_path.display())))?;
+        let mut listener = ScriptListener::new(config, plan(job)?, &output.join(LOG), Vec::new())?;
         let command = command(config.python.as_deref(), &script);
-        log.line(&format!("shipworthy: starts {}", command.join(" ")));
+        listener.note(&format!("shipworthy: starts {}", command.join(" ")));
         let mut running = Running::start(&command, Path::new("."))
             .map_err(failed(format!("failed to start `{}`", command.join(" "))))?;
-        let patience = config.early_stopping_patience.unwrap_or(0);
-        let mut teller = Teller::new(plan(job)?, output.clone(), patience);
-        let mut last: std::collections::VecDeque<String> = std::collections::VecDeque::new();
         let mut asked: Option<Instant> = None;
         loop {
             match running.wait(PAUSE) {
                 Waited::Ended => break,
                 Waited::Nothing => {}
-                Waited::Line(line) => {
-                    log.line(&line);
-                    teller.tell(&line, watch.observe)?;
-                    if last.len() == LAST_LINES {
-                        last.pop_front();
-                    }
-                    if exit_code(&line).is_none() {
-                        last.push_back(line);
-                    }
-                }
+                Waited::Line(line) if exit_code(&line).is_some() => listener.note(&line),
+                Waited::Line(line) => listener.hear(&line, watch.observe)?,
             }
             match asked {
                 None if watch.stop.load(Ordering::Relaxed) => {
@@ -105,16 +85,31 @@ impl Trainer for TrlTrainer {
                 None | Some(_) => {}
             }
         }
-        if teller.has_ended() {
+        if listener.has_ended() {
             return Ok(());
         }
         if asked.is_some() {
-            (watch.observe)(teller.cut_short());
+            listener.cut_short(watch.observe);
             return Ok(());
         }
-        let last: Vec<String> = last.into();
-        Err(failure(&last, running.exit_code(), &log_path))
+        Err(listener.failure(running.exit_code()))
     }
+}
+
+/// Returns what trains where a script does, and the version of TRL that it is written for.
+pub fn script_version(kind: TrainerKind) -> TrainerVersion {
+    TrainerVersion {
+        name: kind.name().to_owned(),
+        version: script::trl_version().to_owned(),
+    }
+}
+
+/// Returns what the script of a job would do and take, wherever it runs; nothing is written.
+///
+/// Of the model only `config.json` is read.
+pub fn plan_script(job: &TrainingJob) -> Result<TrainingPlan, TrainError> {
+    limits::check(&job.config)?;
+    plan(job)
 }
 
 /// Returns program and arguments that run a script.
@@ -128,25 +123,8 @@ fn command(python: Option<&Path>, script: &Path) -> Vec<String> {
     }
 }
 
-fn failure(last: &[String], exit_code: Option<i32>, log: &Path) -> TrainError {
-    let failure = ScriptFailure::of_log(last, exit_code);
-    let code = exit_code.map_or_else(String::new, |code| format!(" with exit code {code}"));
-    let said = if failure.said.is_empty() {
-        "nothing"
-    } else {
-        &failure.said
-    };
-    TrainError::Program {
-        detail: format!(
-            "the training script ended{code}: {said}; its log is `{}`",
-            log.display()
-        ),
-        mend: failure.mend,
-    }
-}
-
-/// Errors if the output directory has what another run left there.
-fn refuse_other_run(job: &TrainingJob) -> Result<(), TrainError> {
+/// Errors if the output directory has what another run left there, unless the job goes on with that.
+pub fn refuse_other_run(job: &TrainingJob) -> Result<(), TrainError> {
     let output = &job.config.output_dir;
     if job.resume != Resume::Anew {
         return Ok(());
@@ -169,29 +147,37 @@ fn refuse_other_run(job: &TrainingJob) -> Result<(), TrainError> {
     }
 }
 
-/// Writes what the script reads, and says where everything is.
-fn place(job: &TrainingJob) -> Result<ScriptPlace, TrainError> {
+/// Writes the files that a job's script learns from and is measured on into the output directory.
+///
+/// They have the tokens and labels that were counted and shown before, so that the same is learnt; for preferences
+/// they are the job's own files.
+pub fn write_script_data(
+    job: &TrainingJob,
+) -> Result<(ScriptData, Option<ScriptData>), TrainError> {
     let config = &job.config;
-    let text = |path: &Path| path.display().to_string();
-    let (dataset, eval_dataset) = match config.objective {
-        // The tokens and labels that were counted and shown before, so that the same is learnt.
+    match config.objective {
         Objective::Sft => {
             let write =
                 |name, examples: &[_]| token_file::write(&config.output_dir, name, examples);
             let eval = (!job.eval_data.is_empty()).then(|| write("eval", &job.eval_data));
-            (write("train", &job.data)?, eval.transpose()?)
+            Ok((write("train", &job.data)?, eval.transpose()?))
         }
         Objective::Dpo => {
             let file = |path: &PathBuf| ScriptData::File {
-                path: text(path),
+                path: path.display().to_string(),
                 sha256: None,
             };
-            (
-                file(&config.dataset),
-                config.eval_dataset.as_ref().map(file),
-            )
+            let eval = config.eval_dataset.as_ref().map(file);
+            Ok((file(&config.dataset), eval))
         }
-    };
+    }
+}
+
+/// Writes what the script reads, and says where everything is.
+fn place(job: &TrainingJob) -> Result<ScriptPlace, TrainError> {
+    let config = &job.config;
+    let text = |path: &Path| path.display().to_string();
+    let (dataset, eval_dataset) = write_script_data(job)?;
     Ok(ScriptPlace {
         model: text(&config.model),
         model_revision: None,
@@ -209,10 +195,10 @@ fn place(job: &TrainingJob) -> Result<ScriptPlace, TrainError> {
 
 fn plan(job: &TrainingJob) -> Result<TrainingPlan, TrainError> {
     let config = &job.config;
-    let checkpoint = Checkpoint::open(&config.model)?;
-    let sizes = checkpoint.config().hyper_parameters()?;
+    let model = ModelConfig::read(&config.model)?;
+    let sizes = model.hyper_parameters()?;
     let model = ForecastModel {
-        family: checkpoint.config().family(),
+        family: model.family(),
         sizes: &sizes,
         stored_bytes: 2,
     };

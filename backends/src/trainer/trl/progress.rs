@@ -262,6 +262,26 @@ impl Teller {
         }
     }
 
+    /// Tells of a run whose end was not heard; `summary` is what it wrote beside the weights.
+    pub(super) fn conclude(
+        &mut self,
+        summary: Option<&str>,
+        observe: &mut dyn FnMut(TrainingEvent),
+    ) {
+        self.has_ended = true;
+        let summary = summary.and_then(|text| serde_json::from_str::<Summary>(text).ok());
+        observe(match summary {
+            Some(summary) => self.ended(summary),
+            None => TrainingEvent::Ended {
+                ending: TrainingEnding::Finished,
+                metrics: TrainingMetrics {
+                    global_step: self.last_step,
+                    ..TrainingMetrics::default()
+                },
+            },
+        });
+    }
+
     fn path(&self, name: &str) -> String {
         self.output.join(name).display().to_string()
     }

@@ -8,6 +8,8 @@ mod dedupe;
 mod format_argument;
 mod generate;
 mod output;
+mod pull;
+mod push;
 mod row_reader;
 mod split;
 mod text;
@@ -17,7 +19,8 @@ use clap::{Args, Subcommand};
 use super::Outcome;
 use super::printer::Printer;
 
-/// Check, convert, split and deduplicate training data, or make it of raw text or with a teacher
+/// Check, convert, split and deduplicate training data, make it of raw text or with a teacher, or keep it
+/// at the Hub
 ///
 /// Files are JSON Lines, a JSON list, CSV, TSV or Parquet. Formats are told by their columns.
 #[derive(Args)]
@@ -34,6 +37,8 @@ enum Command {
     Dedupe(dedupe::Dedupe),
     Chunk(chunk::Chunk),
     Generate(generate::Generate),
+    Push(push::Push),
+    Pull(pull::Pull),
 }
 
 impl Data {
@@ -45,6 +50,8 @@ impl Data {
             Command::Dedupe(dedupe) => dedupe.run(printer),
             Command::Chunk(chunk) => chunk.run(printer),
             Command::Generate(generate) => generate.run(printer),
+            Command::Push(push) => push.run(printer),
+            Command::Pull(pull) => pull.run(printer),
         }
     }
 }

@@ -1,6 +1,7 @@
 use std::fmt::Write as _;
 
 use serde_json::json;
+use shipworthy_backends::diagnosis::Where;
 use shipworthy_backends::jobs::{Conclusion, Job};
 use shipworthy_harness::remote_job::{Finished, RemoteJob};
 use shipworthy_reports::{amount_text, one_line};
@@ -16,7 +17,7 @@ pub(super) fn cost_usd(job: &Job, usd_per_minute: Option<f64>) -> Option<f64> {
 }
 
 /// Returns how long a job took and what it cost, as far as that is known.
-pub(super) fn took(job: &Job, usd_per_minute: Option<f64>) -> String {
+pub(in crate::cli) fn took(job: &Job, usd_per_minute: Option<f64>) -> String {
     let mut text = match job.billed_s() {
         None => "time unknown".to_owned(),
         Some(seconds) if seconds < 120 => format!("{seconds} s"),
@@ -98,7 +99,7 @@ pub(super) fn tell(printer: &Printer, record: &RemoteJob, finished: &Finished) -
             }
             let failure = Failure::new(Kind::Data, message);
             let failure = match diagnosis {
-                Some(diagnosis) => failure.hint(diagnosis.fault.mend()),
+                Some(diagnosis) => failure.hint(diagnosis.fault.mend(Where::Job)),
                 None => failure.hint(format!("`shipworthy jobs logs {id}` shows what it wrote")),
             };
             Some(if missing.is_empty() {
@@ -133,7 +134,7 @@ pub(super) fn tell(printer: &Printer, record: &RemoteJob, finished: &Finished) -
         "missing": missing,
         "fault": diagnosis.map(|it| it.fault.name()),
         "line": diagnosis.map(|it| &it.line),
-        "mend": diagnosis.map(|it| it.fault.mend()),
+        "mend": diagnosis.map(|it| it.fault.mend(Where::Job)),
         "seconds": job.billed_s(),
         "cost_usd": cost_usd(job, record.usd_per_minute),
         "files": n_files,

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use shipworthy_backends::Secret;
@@ -9,19 +10,48 @@ use crate::cli::error::{Failure, Kind};
 use crate::cli::project::environment;
 
 /// The Hub as this environment reaches it.
-pub(super) struct HubAccess {
-    pub(super) hub: Hub,
-    pub(super) token: Option<Secret>,
+pub(in crate::cli) struct HubAccess {
+    pub(in crate::cli) hub: Hub,
+    pub(in crate::cli) token: Option<Secret>,
 }
 
 impl HubAccess {
     /// Finds address and token where the Hub's own programs find them.
-    pub(super) fn from_environment() -> Result<Self, Failure> {
+    pub(in crate::cli) fn from_environment() -> Result<Self, Failure> {
         let endpoint = environment("HF_ENDPOINT").filter(|text| !text.is_empty());
         let endpoint = Endpoint::parse(endpoint.as_deref().unwrap_or(DEFAULT_ENDPOINT))?;
         let token = token()?;
         let hub = Hub::new(endpoint, token.clone(), Patience::default())?;
         Ok(Self { hub, token })
+    }
+
+    /// Returns the values of a job's secrets, which are variables of these names here.
+    pub(in crate::cli) fn secrets(
+        &self,
+        names: &[String],
+    ) -> Result<BTreeMap<String, Secret>, Failure> {
+        let mut secrets = BTreeMap::new();
+        for name in names {
+            if name.contains('=') {
+                // The name alone: what follows may be the secret.
+                return Err(Failure::new(
+                    Kind::Usage,
+                    "`--secret` takes the name of a variable, not its value",
+                )
+                .hint(
+                    "set the variable, then write `--secret NAME`: command lines are seen and kept",
+                ));
+            }
+            let found = match name.as_str() {
+                "HF_TOKEN" => self.token.clone(),
+                name => environment(name).map(Secret::new),
+            };
+            let secret = found.ok_or_else(|| {
+                Failure::new(Kind::Usage, format!("secret `{name}` is not set here"))
+            })?;
+            secrets.insert(name.clone(), secret);
+        }
+        Ok(secrets)
     }
 }
 

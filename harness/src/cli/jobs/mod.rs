@@ -1,10 +1,9 @@
-mod conclusion;
-mod duration;
-mod hub;
+pub(super) mod conclusion;
+pub(super) mod hub;
 mod listing;
 mod memory_size;
-mod run;
-mod watch;
+pub(super) mod run;
+pub(super) mod watch;
 
 use clap::{Args, Subcommand};
 use shipworthy_backends::jobs::JobId;

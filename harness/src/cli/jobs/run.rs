@@ -1,22 +1,20 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
-use shipworthy_backends::Secret;
 use shipworthy_backends::hub::{DEFAULT_ENDPOINT, RepositoryId, RepositoryKind, Uploaded};
 use shipworthy_backends::jobs::{DEFAULT_IMAGE, Flavour, JobSpec, MAX_SCRIPT, cheapest};
 use shipworthy_harness::remote_job::{Launch, LaunchData, LaunchOutput, launch};
 use shipworthy_harness::store::Store;
+use shipworthy_schema::finetune::TimeLimit;
 
-use super::duration::duration;
 use super::hub::HubAccess;
 use super::memory_size::memory_size;
 use super::watch;
 use crate::cli::error::{Failure, Kind};
 use crate::cli::printer::Printer;
-use crate::cli::project::{ConfigPath, Project, environment};
+use crate::cli::project::{ConfigPath, Project};
 use crate::cli::{Outcome, exit_code};
 
 /// Start a script on a machine of the Hub, and follow it to its end
@@ -38,8 +36,8 @@ pub(super) struct Run {
     #[arg(long, value_name = "SIZE", value_parser = memory_size, required_unless_present = "flavour")]
     memory: Option<u64>,
     /// How long it may take, e.g. 90m or 2h; the Hub stops it then
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    timeout: Duration,
+    #[arg(long, value_name = "TIME")]
+    timeout: TimeLimit,
     /// The most it may cost in US dollars, if it takes all of its time
     #[arg(long, value_name = "USD")]
     max_cost: Option<f64>,
@@ -87,7 +85,7 @@ impl Run {
     pub(super) async fn run(&self, printer: &Printer, access: &HubAccess) -> Outcome {
         let hub = &access.hub;
         let script = self.read_script()?;
-        let secrets = self.secrets(access)?;
+        let secrets = access.secrets(&self.secrets)?;
         if self.output_repo.is_some() && !secrets.contains_key("HF_TOKEN") {
             return Err(Failure::new(
                 Kind::Usage,
@@ -122,7 +120,7 @@ impl Run {
         };
         let flavours = hub.flavours().await?;
         let flavour = self.flavour(&flavours)?;
-        let most = flavour.cost_usd(self.timeout.as_secs());
+        let most = flavour.cost_usd(self.timeout.duration().as_secs());
         self.check_cost(flavour, most)?;
         let stem = self
             .script
@@ -135,15 +133,12 @@ impl Run {
             script,
             arguments: self.arguments.clone(),
             flavour: flavour.name.clone(),
-            timeout: self.timeout,
+            timeout: self.timeout.duration(),
             environment,
             secrets,
         };
         let data = match (&self.data, data_repo) {
-            (Some(path), Some(repository)) => Some(LaunchData {
-                path: path.clone(),
-                repository,
-            }),
+            (Some(path), Some(repository)) => Some(LaunchData::all_in(path, repository)?),
             _ => None,
         };
         let output = output_repo.map(|repository| LaunchOutput {
@@ -186,7 +181,7 @@ impl Run {
     }
 
     fn minutes(&self) -> u64 {
-        self.timeout.as_secs().div_ceil(60)
+        self.timeout.duration().as_secs().div_ceil(60)
     }
 
     fn read_script(&self) -> Result<String, Failure> {
@@ -214,31 +209,6 @@ impl Run {
             })
         };
         self.environment.iter().map(pair).collect()
-    }
-
-    fn secrets(&self, access: &HubAccess) -> Result<BTreeMap<String, Secret>, Failure> {
-        let mut secrets = BTreeMap::new();
-        for name in &self.secrets {
-            if name.contains('=') {
-                // The name alone: what follows may be the secret.
-                return Err(Failure::new(
-                    Kind::Usage,
-                    "`--secret` takes the name of a variable, not its value",
-                )
-                .hint(
-                    "set the variable, then write `--secret NAME`: command lines are seen and kept",
-                ));
-            }
-            let found = match name.as_str() {
-                "HF_TOKEN" => access.token.clone(),
-                name => environment(name).map(Secret::new),
-            };
-            let secret = found.ok_or_else(|| {
-                Failure::new(Kind::Usage, format!("secret `{name}` is not set here"))
-            })?;
-            secrets.insert(name.clone(), secret);
-        }
-        Ok(secrets)
     }
 
     fn flavour<'a>(&self, flavours: &'a [Flavour]) -> Result<&'a Flavour, Failure> {
@@ -284,8 +254,15 @@ impl Run {
     }
 }
 
-fn uploaded(printer: &Printer, repository: &RepositoryId, done: &Uploaded) {
-    printer.note(&format!("uploaded {} files to {repository}", done.files));
+pub(in crate::cli) fn uploaded(printer: &Printer, repository: &RepositoryId, done: &Uploaded) {
+    printer.note(&format!(
+        "uploaded {} files to {repository}",
+        done.files.len()
+    ));
+    if !done.unchanged.is_empty() {
+        let n_unchanged = done.unchanged.len();
+        printer.note(&format!("{n_unchanged} files were there already"));
+    }
     for ignored in &done.ignored {
         let path = shipworthy_reports::one_line(ignored);
         printer.note(&format!(

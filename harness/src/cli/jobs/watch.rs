@@ -4,19 +4,21 @@ use serde_json::json;
 use shipworthy_backends::jobs::{JobId, LogLine, LogPosition};
 use shipworthy_harness::remote_job::{FinishEvent, RemoteJob, finish};
 use shipworthy_harness::store::Store;
+use shipworthy_harness::tuning::at_hub::HubRun;
 
 use super::conclusion;
 use super::hub::HubAccess;
 use crate::cli::error::{Failure, Kind};
 use crate::cli::printer::Printer;
 use crate::cli::project::{ConfigPath, Project};
+use crate::cli::train::at_hub;
 use crate::cli::{Outcome, exit_code, interrupted};
 
 /// Deepest indentation of a line that is shown.
 const INDENT: usize = 40;
 
 /// Returns a line of a log with nothing in it that a terminal would obey.
-fn inert(text: &str) -> String {
+pub(in crate::cli) fn inert(text: &str) -> String {
     let indent = text.chars().take_while(|c| *c == ' ').count().min(INDENT);
     format!(
         "{}{}",
@@ -45,7 +47,7 @@ pub(super) async fn logs(
         let followed = access.hub.follow(id, &mut position, &mut told);
         tokio::select! {
             job = followed => drop(job?),
-            _ = tokio::signal::ctrl_c() => return Err(left(id)),
+            _ = tokio::signal::ctrl_c() => return Err(left(&id.to_string())),
         }
     } else {
         access.hub.log_so_far(id, &mut told).await?;
@@ -70,6 +72,13 @@ pub(super) async fn wait(
     if record.endpoint != endpoint {
         let message = format!("job {} was given to {}", record.id, record.endpoint);
         return Err(Failure::new(Kind::Usage, message).hint("set `HF_ENDPOINT` to that"));
+    }
+    if let (None, Some(directory)) = (out, &record.directory)
+        && let Some(run) = HubRun::of(directory)?
+        && run.job.id == record.id
+    {
+        // A fine-tuning: its records are written too.
+        return at_hub::take_up(printer, access, &store, run).await;
     }
     if let Some(out) = out {
         if record.output.is_none() {
@@ -105,17 +114,17 @@ pub(super) async fn to_the_end(
     };
     let finished = tokio::select! {
         finished = finish(&access.hub, store, &mut record, &id, &mut told) => finished,
-        _ = tokio::signal::ctrl_c() => return Err(left(&id)),
+        _ = tokio::signal::ctrl_c() => return Err(left(&id.to_string())),
     };
-    let finished = finished.map_err(|error| Failure::from(error).hint(again(&id)))?;
+    let finished = finished.map_err(|error| Failure::from(error).hint(again(&id.to_string())))?;
     conclusion::tell(printer, &record, &finished)
 }
 
-fn again(id: &JobId) -> String {
+pub(in crate::cli) fn again(id: &str) -> String {
     format!("`shipworthy jobs wait {id}` takes it up again")
 }
 
-fn left(id: &JobId) -> Failure {
+pub(in crate::cli) fn left(id: &str) -> Failure {
     interrupted()
         .hint(format!("the job goes on; {}", again(id)))
         .hint(format!("`shipworthy jobs cancel {id}` stops it"))

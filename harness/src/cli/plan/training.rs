@@ -44,7 +44,7 @@ pub(crate) struct PlanTraining {
 #[derive(Args)]
 #[command(next_help_heading = "Instead of what the configuration says")]
 struct Settings {
-    /// native or trl
+    /// `native`, `trl` or `hf_jobs`
     #[arg(long)]
     trainer: Option<String>,
     /// lora, qlora or full
@@ -146,7 +146,7 @@ impl PlanTraining {
         };
         let forecast = |batch: &ForecastBatch, device| match config.trainer {
             TrainerKind::Native => forecast_memory(&config, &for_model, batch, device),
-            TrainerKind::Trl => {
+            TrainerKind::Trl | TrainerKind::HfJobs => {
                 let held = LogitsHeld::Trl;
                 Ok(forecast_trl_memory(
                     &config, &for_model, batch, device, held,
@@ -168,7 +168,7 @@ impl PlanTraining {
         let cpu = forecast(&batch, ForecastDevice::Cpu)?;
         let (trained, values) = match config.trainer {
             TrainerKind::Native => forecast_values(&config, &for_model)?,
-            TrainerKind::Trl => trl_values(&config, &for_model),
+            TrainerKind::Trl | TrainerKind::HfJobs => trl_values(&config, &for_model),
         };
         let rentals = if config.trainer.runs_script() {
             rentals(&config, &model, &sizes, cuda.peak_bytes, steps.as_ref())

@@ -1,3 +1,4 @@
+pub(super) mod at_hub;
 pub(super) mod preflight_text;
 pub(super) mod step_progress;
 
@@ -8,10 +9,11 @@ use clap::Args;
 use serde_json::json;
 use shipworthy_backends::trainer::Resume;
 use shipworthy_harness::tuning::{CONFIG, Preflight, RunWatch, TuningConfig, run};
+use shipworthy_schema::finetune::TrainerKind;
 use shipworthy_schema::{TrainingEnding, TrainingReport};
 
 use self::step_progress::StepProgress;
-use super::error::Failure;
+use super::error::{Failure, Kind};
 use super::printer::Printer;
 use super::stop_signal::StopSignal;
 use super::{Outcome, exit_code, interrupted};
@@ -29,10 +31,13 @@ pub(crate) struct Train {
     #[arg(long)]
     dry_run: bool,
     /// Go on from the latest checkpoint in `output_dir`, or from this one; the result is the same as
-    /// without the interruption
+    /// without the interruption. With `trainer: hf_jobs`: take up the job that `output_dir` has
     #[arg(long, value_name = "CHECKPOINT", num_args = 0..=1)]
     #[expect(clippy::option_option, reason = "given or not, with a value or not")]
     resume: Option<Option<PathBuf>>,
+    /// Start the job and leave it (`trainer: hf_jobs`); `--resume` takes it up again
+    #[arg(short, long)]
+    detach: bool,
 }
 
 impl Train {
@@ -43,6 +48,14 @@ impl Train {
             self.config.clone()
         };
         let config = TuningConfig::load(&file)?;
+        if config.opened.trainer == TrainerKind::HfJobs {
+            return at_hub::run(self, printer, &file, config);
+        }
+        if self.detach {
+            let message = "`--detach` leaves a job at the Hub, and this trains here";
+            return Err(Failure::new(Kind::Usage, message)
+                .hint("write `trainer: hf_jobs`, or leave `--detach` out"));
+        }
         let resume = self.resume.as_ref().map(|checkpoint| match checkpoint {
             Some(checkpoint) => Resume::Checkpoint(checkpoint.clone()),
             None => Resume::Latest,
@@ -61,23 +74,32 @@ impl Train {
         if let TrainingEnding::Interrupted { .. } = report.ending {
             return Err(resumable(interrupted(), &file, &output));
         }
-        if printer.json() {
-            let report = shipworthy_reports::training_json(&report);
-            let report: serde_json::Value =
-                serde_json::from_str(&report).expect("training_json writes JSON");
-            printer.value(&json!({
-                "format": 1,
-                "directory": output.display().to_string(),
-                "report": report,
-            }));
-        }
-        let (width, color) = (printer.width(), printer.color());
-        printer.text("\n");
-        printer.text(&shipworthy_reports::training_terminal(
-            &report, width, color,
-        ));
+        show(printer, &output, &report);
         Ok(exit_code::SUCCESS)
     }
+}
+
+/// Prints the report of a run that ended, and where its files are.
+fn show(printer: &Printer, output: &Path, report: &TrainingReport) {
+    if printer.json() {
+        let report = shipworthy_reports::training_json(report);
+        let report: serde_json::Value =
+            serde_json::from_str(&report).expect("training_json writes JSON");
+        printer.value(&json!({
+            "format": 1,
+            "directory": output.display().to_string(),
+            "report": report,
+        }));
+    }
+    let (width, color) = (printer.width(), printer.color());
+    printer.text("\n");
+    printer.text(&shipworthy_reports::training_terminal(report, width, color));
+}
+
+/// Returns the seconds since 1970.
+fn wall_time() -> f64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0.0, |since| since.as_secs_f64())
 }
 
 fn train(printer: &Printer, preflight: Preflight) -> Result<TrainingReport, Failure> {
@@ -85,10 +107,6 @@ fn train(printer: &Printer, preflight: Preflight) -> Result<TrainingReport, Fail
         "stopping after the batch under way, with a checkpoint; once more stops at once",
     );
     let mut progress = StepProgress::start(printer, preflight.plan.steps);
-    let wall_time = || {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        since.map_or(0.0, |since| since.as_secs_f64())
-    };
     let done = run(
         preflight,
         &mut RunWatch {

@@ -34,6 +34,11 @@ impl<'a> StepProgress<'a> {
         }
     }
 
+    /// Returns the bar, for those who write beside it.
+    pub(super) fn bar(&self) -> Option<ProgressBar> {
+        self.bar.clone()
+    }
+
     pub(crate) fn show(&mut self, event: &TrainingEvent) {
         if let TrainingEvent::Planned { plan } = event {
             self.steps = plan.steps;
