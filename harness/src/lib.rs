@@ -56,6 +56,7 @@ pub mod remote_job;
 pub mod tuning;
 
 pub mod candidates;
+pub mod package;
 
 mod human_check;
 pub mod labelling;

@@ -34,6 +34,7 @@ mod project;
 mod range;
 mod report;
 mod runs;
+mod ship;
 mod stop_signal;
 mod template;
 mod train;
@@ -82,6 +83,7 @@ enum Command {
     Perplexity(perplexity::Perplexity),
     Eval(eval::Eval),
     Loop(candidates::Loop),
+    Ship(ship::Ship),
     Compare(compare::Compare),
     Plan(plan::Plan),
     Gate(gate::GateRun),
@@ -107,6 +109,7 @@ impl Command {
             Self::Perplexity(perplexity) => perplexity.run(printer),
             Self::Eval(eval) => eval.run(printer),
             Self::Loop(candidates) => candidates.run(printer),
+            Self::Ship(ship) => ship.run(printer),
             Self::Compare(compare) => compare.run(printer),
             Self::Plan(plan) => plan.run(printer),
             Self::Gate(gate) => gate.run(printer),

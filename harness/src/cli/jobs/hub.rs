@@ -9,14 +9,14 @@ use crate::cli::error::{Failure, Kind};
 use crate::cli::project::environment;
 
 /// The Hub as this environment reaches it.
-pub(super) struct HubAccess {
-    pub(super) hub: Hub,
+pub(crate) struct HubAccess {
+    pub(crate) hub: Hub,
     pub(super) token: Option<Secret>,
 }
 
 impl HubAccess {
     /// Finds address and token where the Hub's own programs find them.
-    pub(super) fn from_environment() -> Result<Self, Failure> {
+    pub(crate) fn from_environment() -> Result<Self, Failure> {
         let endpoint = environment("HF_ENDPOINT").filter(|text| !text.is_empty());
         let endpoint = Endpoint::parse(endpoint.as_deref().unwrap_or(DEFAULT_ENDPOINT))?;
         let token = token()?;

@@ -1,6 +1,6 @@
 mod conclusion;
 mod duration;
-mod hub;
+pub(super) mod hub;
 mod listing;
 mod memory_size;
 mod run;
