@@ -141,7 +141,8 @@ pub fn package_card(
             package.verdict.label()
         ));
     }
-    sections.push(verdict_markdown(evaluation));
+    // The card has a title of its own.
+    sections.push(verdict_markdown(evaluation).replacen("# ", "## ", 1));
     if let Some(table) = table {
         sections.push(format!("{}\n", escaped(&summary(table))));
     }
