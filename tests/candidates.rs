@@ -16,7 +16,7 @@ use crate::support::words::RUBRIC;
 /// Enough that the sign-flip test can find a difference at the third look.
 const PEOPLE: usize = 8;
 
-const CONFIG: &str = "\
+pub(crate) const CONFIG: &str = "\
 project: loop
 personas: {spec: coaching, count: 8, repeats: 1, max_turns: 1}
 rubric: ./words.yaml
@@ -45,7 +45,7 @@ const QUESTIONS: [&str; 12] = [
 ];
 
 /// How a candidate is trained: all weights of a model that has few, to say one thing.
-fn finetune(data: &str, steps: u32) -> String {
+pub(crate) fn finetune(data: &str, steps: u32) -> String {
     format!(
         "model: base\ndataset: {data}.jsonl\noutput_dir: not/here\nmethod: full\nmax_length: 256\n\
          per_device_train_batch_size: 4\ngradient_accumulation_steps: 1\nlearning_rate: 1e-2\n\
@@ -55,7 +55,7 @@ fn finetune(data: &str, steps: u32) -> String {
 
 /// A project whose baseline says a word or two, and three candidates: one that hardly learnt anything,
 /// one that learnt to harm, and one that learnt to say more.
-fn project(config: &str) -> Project {
+pub(crate) fn project(config: &str) -> Project {
     let project = project_with(&["lora/tiny/base"]);
     let tokenizer = golden("tokenizers/llama3");
     for name in ["tokenizer.json", "tokenizer_config.json"] {

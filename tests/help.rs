@@ -14,6 +14,7 @@ use crate::support::project::Project;
 #[test_case(&["data", "chunk"]; "data chunk")]
 #[test_case(&["eval"]; "eval")]
 #[test_case(&["loop"]; "loop")]
+#[test_case(&["ship"]; "ship")]
 #[test_case(&["gate"]; "gate")]
 #[test_case(&["export"]; "export")]
 #[test_case(&["report"]; "report")]

@@ -117,6 +117,10 @@ mod training;
 /// Shares of a run, held apart and merged.
 mod shards;
 
+/// Packages of what ships.
+#[cfg(all(feature = "native", feature = "embedded"))]
+mod ship;
+
 /// The two kinds of user simulator over HTTP.
 mod simulators;
 

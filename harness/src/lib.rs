@@ -59,6 +59,7 @@ pub mod sanity;
 pub mod tuning;
 
 pub mod candidates;
+pub mod package;
 
 mod human_check;
 pub mod labelling;

@@ -49,6 +49,7 @@ mod transcripts_jsonl;
 mod trend;
 
 mod candidates;
+mod package;
 mod training;
 
 pub use candidates::{candidate_line, candidates_json, candidates_markdown, candidates_terminal};
@@ -64,6 +65,7 @@ pub use lm_eval::{lm_eval_results, lm_eval_samples, task_name};
 pub use markdown::regression::regression_markdown;
 pub use markdown::{Fit, markdown, markdown_within, verdict_markdown};
 pub use model_card::{eval_results, model_index};
+pub use package::{Serving, modelfile, package_card, servings};
 pub use pairs_jsonl::pairs_jsonl;
 pub use reason_text::reason_text;
 pub use regression::{regression_json, regression_terminal};

@@ -40,6 +40,7 @@ mod simulator_audit;
 mod trend;
 
 mod candidates;
+mod package;
 mod training;
 
 pub use candidates::{
@@ -71,6 +72,7 @@ pub use look::{InterimLook, InterimNumbers, LookOutcome, PoolLook};
 pub use message::{Message, Role};
 pub use model_ref::{ModelRef, ModelSource, ServedAdapter, ServedIdentity};
 pub use name::{CriterionId, InvalidName, ModelName, PersonaId, ProjectName, RubricName, SpecName};
+pub use package::{Package, PackagedAdapter};
 pub use pairwise::{
     Choice, JudgedPair, LengthPreference, PairAnswer, PairJudgement, PairwiseComparison,
     PairwiseJudge, PairwiseSummary, Preference, ScoreAgreement,

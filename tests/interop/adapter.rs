@@ -51,7 +51,7 @@ fn gguf(out: &Path, arguments: &[&str], adapter: Option<&str>) {
 }
 
 /// Sends one request and returns status and body.
-fn request(server: &LlamaServer, head: &str, body: &str) -> Option<(u16, String)> {
+pub(crate) fn request(server: &LlamaServer, head: &str, body: &str) -> Option<(u16, String)> {
     let address = server.url.trim_start_matches("http://");
     let address = address.trim_end_matches("/v1");
     let mut stream = TcpStream::connect(address).ok()?;

@@ -12,6 +12,9 @@ mod adapter;
 /// Servers that a project starts itself.
 mod servers;
 
+/// What a package says of how to serve it.
+mod shipping;
+
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;

@@ -1,9 +1,8 @@
 use serde::{Deserialize, Serialize};
-use shipworthy_schema::Digest;
 use shipworthy_schema::yaml::Place;
+use shipworthy_schema::{CandidateEvaluation, Digest};
 
 use super::error::{LoopError, Setback};
-use super::evaluation::Judged;
 use super::making::{LoopEvent, Making, Project};
 use crate::config::{PoolConfig, Quantisation};
 
@@ -110,7 +109,7 @@ impl Making<'_> {
         gguf: Digest,
         tried: Vec<Digest>,
         entered: Option<&Confirmation>,
-    ) -> Result<Judged, Setback> {
+    ) -> Result<CandidateEvaluation, Setback> {
         let name = &self.recipe.name;
         let planned = self.plan(to, pool)?;
         let plan = planned.prepared.plan.digest();

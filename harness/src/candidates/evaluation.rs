@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shipworthy_schema::{CandidateEvaluation, CandidateState, CandidateStep, Evaluation, Plan};
+use shipworthy_schema::{CandidateEvaluation, CandidateState, CandidateStep, Evaluation};
 
 use super::error::{LoopError, Setback};
 use super::making::Making;
@@ -20,15 +20,6 @@ const STEP: CandidateStep = CandidateStep::Evaluation;
 /// How often it is looked whether time is over.
 const TICK: Duration = Duration::from_secs(1);
 
-/// A candidate's evaluation and what the table says of it.
-#[derive(Clone, Debug)]
-pub struct Judged {
-    /// In short.
-    pub result: CandidateEvaluation,
-    /// What its own calls cost, where that is known.
-    pub money: Option<f64>,
-}
-
 /// A candidate's evaluation, planned and ready.
 pub(super) struct Planned {
     pub(super) prepared: Prepared,
@@ -39,7 +30,11 @@ pub(super) struct Planned {
 impl Making<'_> {
     /// Lets the people of `pool` talk with baseline and candidate and decides, or goes on with that, or
     /// returns what it came to.
-    pub fn evaluate(&mut self, to: Quantisation, pool: PoolConfig) -> Result<Judged, Setback> {
+    pub fn evaluate(
+        &mut self,
+        to: Quantisation,
+        pool: PoolConfig,
+    ) -> Result<CandidateEvaluation, Setback> {
         let planned = self.plan(to, pool)?;
         self.hold(planned)
     }
@@ -94,7 +89,18 @@ impl Making<'_> {
         }
     }
 
-    pub(super) fn hold(&mut self, planned: Planned) -> Result<Judged, Setback> {
+    /// Holds it, or returns what it came to, and counts what its calls cost.
+    pub(super) fn hold(&mut self, planned: Planned) -> Result<CandidateEvaluation, Setback> {
+        let plan = planned.prepared.plan.clone();
+        let held = self.hold_planned(planned);
+        let store = &self.project.store;
+        if let Some(run) = store.latest_run_of(&plan.digest())? {
+            self.money += money_of_run(store, &run.id, &plan)?.unwrap_or_default();
+        }
+        held
+    }
+
+    fn hold_planned(&mut self, planned: Planned) -> Result<CandidateEvaluation, Setback> {
         let Planned { prepared, latest } = planned;
         let start = match &latest {
             None => Start::New,
@@ -202,7 +208,7 @@ impl Making<'_> {
         run: &str,
         evaluation: &Evaluation,
         personas: &str,
-    ) -> Result<Judged, Setback> {
+    ) -> Result<CandidateEvaluation, Setback> {
         let directory = self.run_directory(run);
         if !directory.join(REPORT).is_file() {
             run_directory::write(&directory, evaluation, personas)?;
@@ -211,19 +217,12 @@ impl Making<'_> {
         let candidates = &evaluation.comparison.candidates;
         let compared = candidates.iter().find(|it| it.model == *name);
         let compared = compared.expect("the plan has this candidate");
-        let result = CandidateEvaluation {
+        Ok(CandidateEvaluation {
             run: run.to_owned(),
             gain: compared.difference,
             ci95: compared.ci95,
             verdict: evaluation.verdict(),
-        };
-        let money = self.money(run, &evaluation.plan)?;
-        Ok(Judged { result, money })
-    }
-
-    /// Returns what the calls of a run cost that it made itself, where that is known.
-    pub(super) fn money(&self, run: &str, plan: &Plan) -> Result<Option<f64>, LoopError> {
-        Ok(money_of_run(&self.project.store, run, plan)?)
+        })
     }
 }
 

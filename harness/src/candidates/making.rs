@@ -103,6 +103,8 @@ pub struct Making<'a> {
     pub(super) stopwatch: Stopwatch<'a>,
     /// Money that is left for calls, where it is bounded.
     pub(super) money_left: Option<f64>,
+    /// What the calls of its runs cost, as far as that is known.
+    pub(super) money: f64,
 }
 
 impl<'a> Making<'a> {
@@ -126,6 +128,7 @@ impl<'a> Making<'a> {
             recipe,
             stopwatch,
             money_left,
+            money: 0.0,
         })
     }
 

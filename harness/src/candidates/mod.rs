@@ -12,6 +12,7 @@ mod differences;
 mod error;
 mod evaluation;
 mod making;
+mod origin;
 mod proposal;
 mod recipe;
 mod run;
@@ -21,8 +22,8 @@ mod training;
 
 pub use confirmation::Confirmation;
 pub use error::{LoopError, Setback};
-pub use evaluation::Judged;
 pub use making::{LoopEvent, Making, Observer, Project};
+pub use origin::{Origin, origin};
 pub use recipe::Recipe;
 pub use run::run_loop;
 pub use sources::recipes;

@@ -253,11 +253,9 @@ impl<'a> Candidates<'a> {
         result.lineage.adapter = Some(trained.weights.clone());
         result.lineage.gguf = Some(making.convert(&trained, to)?);
         // Sanity checks of the file that was just written belong here, before anybody talks with it.
-        let judged = making.evaluate(to, self.pools.development)?;
-        result.development = Some(judged.result);
-        if let Some(money) = judged.money {
-            *self.money.entry(recipe.key.clone()).or_default() += money;
-        }
+        let judged = making.evaluate(to, self.pools.development);
+        *self.money.entry(recipe.key.clone()).or_default() += making.money;
+        result.development = Some(judged?);
         Ok(())
     }
 
@@ -346,7 +344,7 @@ impl<'a> Candidates<'a> {
         let judged = making.confirm(to, pool, &self.spec, gguf, tried, entered);
         match judged {
             Ok(judged) => {
-                self.results[index].confirmation = Some(judged.result);
+                self.results[index].confirmation = Some(judged);
                 Ok(None)
             }
             Err(Setback::OfLoop(error)) => Err(*error),

@@ -66,9 +66,10 @@ pub(super) fn proposal_sources(
     let template =
         ConfigTemplate::load(&base).map_err(|source| in_proposals(wanted, file, source))?;
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let from = absolute(base.parent().unwrap_or(Path::new("")));
+    let base = absolute(&base);
+    let from = base.parent().unwrap_or(&base);
     let data = proposals.data.iter();
-    let data = data.map(|path| relative_path(&from, &absolute(&directory.join(path))));
+    let data = data.map(|path| relative_path(from, &absolute(&directory.join(path))));
     Ok((template, data.collect()))
 }
 

@@ -80,6 +80,10 @@ impl Making<'_> {
             trained = self.run_training(output, Resume::Anew);
         }
         self.stopwatch.training(false)?;
+        if self.project.halt.reason().is_none() {
+            // It was this candidate's time that was over.
+            self.project.stop.store(false, Ordering::Relaxed);
+        }
         match trained {
             Ok(report) => self.ended(report),
             Err(error) => Err(self.failed(error)?),
@@ -140,7 +144,6 @@ impl Making<'_> {
             return Ok(report);
         }
         self.check_halt()?;
-        self.project.stop.store(false, Ordering::Relaxed);
         let what = self.stopwatch.exhausted();
         let what = what.unwrap_or_else(|| "time".to_owned());
         Err(Setback::OfCandidate(CandidateState::OutOfBudget {
@@ -154,7 +157,6 @@ impl Making<'_> {
         if self.project.halt.reason().is_some() {
             return Ok(LoopError::Interrupted.into());
         }
-        self.project.stop.store(false, Ordering::Relaxed);
         if is_everybodys(&error) {
             return Ok(self.of_training(error).into());
         }

@@ -36,6 +36,7 @@ mod project;
 mod range;
 mod report;
 mod runs;
+mod ship;
 mod stop_signal;
 mod template;
 mod train;
@@ -85,6 +86,7 @@ enum Command {
     Check(check::Check),
     Eval(eval::Eval),
     Loop(candidates::Loop),
+    Ship(ship::Ship),
     Compare(compare::Compare),
     Plan(plan::Plan),
     Gate(gate::GateRun),
@@ -111,6 +113,7 @@ impl Command {
             Self::Check(check) => check.run(printer),
             Self::Eval(eval) => eval.run(printer),
             Self::Loop(candidates) => candidates.run(printer),
+            Self::Ship(ship) => ship.run(printer),
             Self::Compare(compare) => compare.run(printer),
             Self::Plan(plan) => plan.run(printer),
             Self::Gate(gate) => gate.run(printer),

@@ -78,6 +78,20 @@ impl Store {
         json.map(|json| self.parse(&what, &json)).transpose()
     }
 
+    /// Returns the candidate that a GGUF file was made for, if a loop made it.
+    pub(crate) fn candidate_of_file(&self, gguf: &Digest) -> Result<Option<Digest>, StoreError> {
+        let select = "SELECT candidate FROM steps WHERE kind = ?1 \
+                      AND json_extract(result, '$.gguf') = ?2 ORDER BY candidate LIMIT 1";
+        let values = [CandidateStep::Conversion.label(), gguf.as_str()];
+        let key: Option<String> = self.read(|connection| {
+            connection
+                .query_row(select, values, |row| row.get(0))
+                .optional()
+        })?;
+        key.map(|key| self.parse("a candidate", &format!("\"{key}\"")))
+            .transpose()
+    }
+
     /// Adds to the seconds spent on a candidate.
     pub fn add_time(&self, candidate: &Digest, spent: Spent) -> Result<(), StoreError> {
         let update = "UPDATE candidates SET training_seconds = training_seconds + ?2, \

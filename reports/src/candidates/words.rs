@@ -107,7 +107,7 @@ fn capitalised(text: &str) -> String {
 }
 
 /// Returns what the verdict rests on, a sentence or two.
-pub(super) fn summary(table: &CandidateTable) -> String {
+pub(crate) fn summary(table: &CandidateTable) -> String {
     let Some(best) = table.best() else {
         return "No candidate came to a verdict; the table says how far each came.".to_owned();
     };

@@ -1,0 +1,32 @@
+use std::path::PathBuf;
+
+use shipworthy_schema::{ModelName, ModelSource};
+
+use super::making::TRAINED;
+use crate::store::{Run, Store, StoreError};
+
+/// Where a model of a run comes from, if a loop made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// What training left, below the project's directory.
+    pub trained: PathBuf,
+    /// Whether the people of that run are those who confirm it.
+    pub confirmed: bool,
+}
+
+/// Returns where the model `name` of `run` comes from, if a loop made its file.
+pub fn origin(store: &Store, run: &Run, name: &ModelName) -> Result<Option<Origin>, StoreError> {
+    let planned = run.plan.models.iter().find(|it| it.name == *name);
+    let Some(ModelSource::Gguf { digest, .. }) = planned.map(|it| &it.source) else {
+        return Ok(None);
+    };
+    let Some(key) = store.candidate_of_file(digest)? else {
+        return Ok(None);
+    };
+    let confirmations = store.confirmations()?;
+    let confirmed = confirmations
+        .iter()
+        .any(|it| it.candidate == key && it.plan.as_str() == run.plan_digest);
+    let trained = PathBuf::from("candidates").join(key.short()).join(TRAINED);
+    Ok(Some(Origin { trained, confirmed }))
+}
