@@ -193,7 +193,7 @@ impl ModelTokenizer {
         tools: Option<&[Value]>,
     ) -> Result<Vec<u32>, RenderError> {
         let chat = self.write(messages, tools, true)?;
-        Ok(self.encode(chat.text())?.get_ids().to_vec())
+        Ok(self.encode(chat.text())?.ids)
     }
 
     /// Tells whether the checkpoint's files, if they name any token, say that the model stops at this one.
