@@ -78,6 +78,8 @@ fn adapters_are_trained_and_merged(more: &str, changes: &[(&str, &str)]) {
 
 #[test_case("ddp")]
 #[test_case("fsdp")]
+#[test_case("zero2")]
+#[test_case("zero3")]
 fn two_processes_come_to_the_losses_of_one(kind: &str) {
     let one = ready("", &[]);
     trained(&one, &["train"]);

@@ -114,6 +114,11 @@ async fn what_is_uploaded_comes_back() {
             "weights.safetensors"
         ]
     );
+    let later = Upload {
+        local: here.path().join("small.bin"),
+        path: "later.bin".to_owned(),
+    };
+    hub.upload(&repository, &[later], "later").await.unwrap();
     let commits = hub.commits(&repository, Some(&done.commit)).await.unwrap();
     assert_eq!(commits.len(), 1, "{commits:?}");
     let all = hub.commits(&repository, None).await.unwrap();

@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use serde_json::json;
-use shipworthy_backends::diagnosis::Where;
+use shipworthy_backends::diagnosis::{Diagnosis, Where};
 use shipworthy_backends::jobs::{Conclusion, Job};
 use shipworthy_harness::remote_job::{Finished, RemoteJob};
 use shipworthy_reports::{amount_text, one_line};
@@ -30,6 +30,11 @@ pub(in crate::cli) fn took(job: &Job, usd_per_minute: Option<f64>) -> String {
         None => text.push_str(", cost unknown"),
     }
     text
+}
+
+fn mend(diagnosis: Option<&Diagnosis>) -> Option<&'static str> {
+    let mend = diagnosis?.fault.mend(Where::Job);
+    (!mend.is_empty()).then_some(mend)
 }
 
 /// Says what a job has come to, and fails where that is not what was wanted.
@@ -98,8 +103,8 @@ pub(super) fn tell(printer: &Printer, record: &RemoteJob, finished: &Finished) -
                 let _ = write!(message, "; {}", one_line(&diagnosis.line));
             }
             let failure = Failure::new(Kind::Data, message);
-            let failure = match diagnosis {
-                Some(diagnosis) => failure.hint(diagnosis.fault.mend(Where::Job)),
+            let failure = match mend(diagnosis.as_ref()) {
+                Some(mend) => failure.hint(mend),
                 None => failure.hint(format!("`shipworthy jobs logs {id}` shows what it wrote")),
             };
             Some(if missing.is_empty() {
@@ -134,7 +139,7 @@ pub(super) fn tell(printer: &Printer, record: &RemoteJob, finished: &Finished) -
         "missing": missing,
         "fault": diagnosis.map(|it| it.fault.name()),
         "line": diagnosis.map(|it| &it.line),
-        "mend": diagnosis.map(|it| it.fault.mend(Where::Job)),
+        "mend": mend(diagnosis),
         "seconds": job.billed_s(),
         "cost_usd": cost_usd(job, record.usd_per_minute),
         "files": n_files,
