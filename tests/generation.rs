@@ -173,7 +173,7 @@ fn what_is_not_good_enough_is_left_out_and_counted() {
         json!({"persona": kept[4], "turn": 1, "reply": "I hear you. What happened?"}),
         json!({"persona": kept[3], "turn": 1, "reply": format!("I hear you. Somebody told me: {background} What have you tried?")}),
     ];
-    let spoilt: String = spoilt.iter().map(|line| format!("{line}\n")).collect();
+    let spoilt = spoilt.map(|line| line.to_string() + "\n").concat();
     let script = spoilt + GOOD;
     let report = taught(&project, &script, &["--out", "some.jsonl"]);
     let of = |report: &Value, why: &str| report["rejected"][why].as_u64().unwrap_or(0);

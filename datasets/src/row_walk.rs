@@ -22,6 +22,9 @@ const TOGETHER: usize = 32;
 /// What is wrong with a row, each with its field.
 type Found = Vec<(String, Problem)>;
 
+/// Where a row is, and what is seen of it.
+type Looked<T> = (Place, Result<T, Found>);
+
 /// Gives what `look` sees of every row to `take`, in the file's order whichever thread is done first;
 /// returns the format, found out at the first row whose columns are known unless it is given.
 ///
@@ -49,7 +52,7 @@ pub(crate) fn walk<T: Send>(
                 Err(source) => Err(source),
             }
         });
-        let looked: io::Result<Vec<Vec<(Place, Result<T, Found>)>>> = chunks.collect();
+        let looked: io::Result<Vec<Vec<Looked<T>>>> = chunks.collect();
         let looked = looked.map_err(|source| DatasetError::Read {
             path: file.path().to_owned(),
             source,
@@ -77,7 +80,7 @@ impl NextRow {
     fn look<T>(
         self,
         look: &impl Fn(Place, Map<String, Value>, Format) -> Result<T, Found>,
-    ) -> (Place, Result<T, Found>) {
+    ) -> Looked<T> {
         let whole = |problem| vec![(String::new(), problem)];
         let looked = match (self.row.fields(), self.format) {
             (Err(problem), _) => Err(whole(problem)),

@@ -32,10 +32,12 @@ pub(crate) struct Tokens {
 /// A token with its range of bytes in its word.
 type WordToken = (u32, u8, u8);
 
+type Shard = HashMap<Box<str>, Box<[WordToken]>>;
+
 /// Tokens of words that were met before.
 pub(crate) struct WordTokens {
     /// None where the tokenizer's words depend on what stands around them.
-    shards: Option<Vec<Mutex<HashMap<Box<str>, Box<[WordToken]>>>>>,
+    shards: Option<Vec<Mutex<Shard>>>,
 }
 
 impl WordTokens {
