@@ -12,8 +12,7 @@ fn the_demo_ships_one_of_three_candidates_and_does_nothing_twice() {
         !first.stdout.contains('\u{1b}'),
         "no colours where there is no terminal"
     );
-    let report: Value =
-        serde_json::from_str(&project.read("here/candidates/report.json")).unwrap();
+    let report: Value = serde_json::from_str(&project.read("here/candidates/report.json")).unwrap();
     let verdicts: Vec<(&str, &str)> = report["candidates"]
         .as_array()
         .unwrap()

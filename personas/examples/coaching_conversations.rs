@@ -182,7 +182,10 @@ impl Coach<'_> {
             self.good(conversation)
         };
         if self.rng.percent(60) {
-            return format!("{reply} {}", self.rng.pick(&refs(&coaches.careless.promise)));
+            return format!(
+                "{reply} {}",
+                self.rng.pick(&refs(&coaches.careless.promise))
+            );
         }
         reply
     }
@@ -266,7 +269,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("expected: (plain|good|careless) FIRST_SEED COUNT COACHES_YAML".into());
     };
     if !["plain", "good", "careless"].contains(&kind.as_str()) {
-        return Err(format!("unknown coach `{kind}`, expected `plain`, `good` or `careless`").into());
+        return Err(
+            format!("unknown coach `{kind}`, expected `plain`, `good` or `careless`").into(),
+        );
     }
     let is_plain = kind == "plain";
     let coaches: Coaches = yaml::read(&std::fs::read_to_string(file)?, file)?;

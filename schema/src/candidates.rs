@@ -87,6 +87,9 @@ pub struct CandidateResult {
     pub state: CandidateState,
     /// How training went, once it ended.
     pub training: Option<CandidateTraining>,
+    /// What the sanity checks came to, where they were made and none failed.
+    #[serde(default)]
+    pub sanity: Option<CandidateSanity>,
     /// What it came to on the development pool.
     pub development: Option<CandidateEvaluation>,
     /// What it came to on people nobody had met.
@@ -135,6 +138,8 @@ pub enum CandidateStep {
     Training,
     /// From those to a GGUF file.
     Conversion,
+    /// Whether that is fit to be talked with.
+    Sanity,
     /// From that to a verdict on the development pool.
     Evaluation,
 }
@@ -145,6 +150,7 @@ impl CandidateStep {
         match self {
             Self::Training => "training",
             Self::Conversion => "conversion",
+            Self::Sanity => "sanity checks",
             Self::Evaluation => "evaluation",
         }
     }
@@ -165,6 +171,17 @@ pub struct CandidateTraining {
     pub best_step: Option<u64>,
     /// What looked wrong.
     pub warnings: Vec<TrainingWarning>,
+}
+
+/// What the sanity checks of a candidate came to; the whole report is in its directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CandidateSanity {
+    /// Checks that passed.
+    pub passed: usize,
+    /// What somebody should look at, in words.
+    pub warned: Vec<String>,
+    /// What is wrong, in words; `None` where nothing is.
+    pub failed: Option<String>,
 }
 
 /// What a candidate came to on a pool of people.

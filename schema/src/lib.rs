@@ -44,8 +44,8 @@ mod package;
 mod training;
 
 pub use candidates::{
-    CandidateEvaluation, CandidateLineage, CandidatePool, CandidateResult, CandidateState,
-    CandidateStep, CandidateTable, CandidateTraining, Unconfirmed,
+    CandidateEvaluation, CandidateLineage, CandidatePool, CandidateResult, CandidateSanity,
+    CandidateState, CandidateStep, CandidateTable, CandidateTraining, Unconfirmed,
 };
 pub use chat::{ChatReply, ChatRequest, FinishReason, ResponseSchema, Usage};
 pub use comparison::{

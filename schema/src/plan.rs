@@ -4,7 +4,9 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, JudgingRule, ModelName, ModelRef, Sampling, SimulatorAuditRule, TRAINING_SEEDS};
+use crate::{
+    Digest, JudgingRule, ModelName, ModelRef, Sampling, SimulatorAuditRule, TRAINING_SEEDS,
+};
 
 /// Everything that decides an evaluation, fixed before the first token is drawn.
 ///

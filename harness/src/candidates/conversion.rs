@@ -117,7 +117,7 @@ fn remove_unfinished(directory: &Path) {
     }
 }
 
-fn digest_of(path: &Path) -> Result<Digest, LoopError> {
+pub(super) fn digest_of(path: &Path) -> Result<Digest, LoopError> {
     let read = std::fs::File::open(path).and_then(Digest::of_reader);
     read.map_err(|source| {
         LoopError::Write(WriteError {

@@ -1,7 +1,7 @@
 //! From configurations to a candidate that may ship: `shipworthy loop`.
 //!
 //! [`recipes`] says what is to be made, [`Making`] makes one of them, step by step: [`Making::train`],
-//! [`Making::convert`], [`Making::evaluate`]. [`run_loop`] does so for all of them, lets the best one
+//! [`Making::convert`], [`Making::check`], [`Making::evaluate`]. [`run_loop`] does so for all of them, lets the best one
 //! meet people nobody has met, and says what came of it. What the store has is not made again, so a
 //! loop that was killed goes on where it was.
 
@@ -16,6 +16,7 @@ mod origin;
 mod proposal;
 mod recipe;
 mod run;
+mod soundness;
 mod sources;
 mod time;
 mod training;

@@ -208,6 +208,7 @@ mod tests {
                 best_step: None,
                 warnings: Vec::new(),
             }),
+            sanity: None,
             development,
             confirmation: None,
             lineage: CandidateLineage {

@@ -251,8 +251,11 @@ impl<'a> Candidates<'a> {
         let trained = making.train()?;
         result.training = Some(trained.training.clone());
         result.lineage.adapter = Some(trained.weights.clone());
-        result.lineage.gguf = Some(making.convert(&trained, to)?);
-        // Sanity checks of the file that was just written belong here, before anybody talks with it.
+        let gguf = making.convert(&trained, to)?;
+        result.lineage.gguf = Some(gguf.clone());
+        if self.wanted.sanity_checks {
+            result.sanity = Some(making.check(&trained, &gguf, to)?);
+        }
         let judged = making.evaluate(to, self.pools.development);
         *self.money.entry(recipe.key.clone()).or_default() += making.money;
         result.development = Some(judged?);
@@ -395,6 +398,7 @@ fn blank(recipe: &Recipe) -> CandidateResult {
         proposed: recipe.proposed.clone(),
         state: CandidateState::Evaluated,
         training: None,
+        sanity: None,
         development: None,
         confirmation: None,
         lineage: CandidateLineage {

@@ -36,13 +36,27 @@ impl Demo {
         let baseline = at("models/base-q8_0.gguf");
         if !Path::new(&baseline).exists() {
             let base = at("models/base");
-            let command = ["gguf", "--model", &base, "--type", "q8_0", "--out", &baseline];
+            let command = [
+                "gguf", "--model", &base, "--type", "q8_0", "--out", &baseline,
+            ];
             step(&steps, "The baseline, as it is served:", &command)?;
         }
         let generate = ["data", "generate", "-c", &config];
-        step(&steps, "Training people talk with a teacher; the rubric keeps what is good:", &generate)?;
+        step(
+            &steps,
+            "Training people talk with a teacher; the rubric keeps what is good:",
+            &generate,
+        )?;
         let (data, base) = (at("data/train.jsonl"), at("models/base"));
-        let check = ["data", "check", &data, "--model", &base, "--max-length", "1024"];
+        let check = [
+            "data",
+            "check",
+            &data,
+            "--model",
+            &base,
+            "--max-length",
+            "1024",
+        ];
         step(&steps, "Is the data right?", &check)?;
         let mut train_and_judge = vec!["loop", "-c", &config];
         if self.exit_zero {
@@ -61,7 +75,10 @@ impl Demo {
 ///
 /// Errors if it fails; the exit code of one that succeeds is returned.
 fn step(printer: &Printer, what_for: &str, command: &[&str]) -> Outcome {
-    printer.note(&format!("\n{what_for}\n$ shipworthy {}\n", command.join(" ")));
+    printer.note(&format!(
+        "\n{what_for}\n$ shipworthy {}\n",
+        command.join(" ")
+    ));
     let typed = std::iter::once("shipworthy").chain(command.iter().copied());
     let arguments = Arguments::try_parse_from(typed)
         .map_err(|error| Failure::new(Kind::Internal, error.to_string()))?;

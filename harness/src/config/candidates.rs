@@ -43,6 +43,13 @@ pub struct CandidatesConfig {
     /// that ships.
     #[serde(default)]
     pub quantize: Quantisation,
+    /// Whether a candidate is checked before anybody talks with it, as `shipworthy check` does; one that
+    /// fails is not evaluated.
+    #[serde(default = "yes")]
+    pub sanity_checks: bool,
+    /// Task files that the checks ask base and candidate.
+    #[serde(default)]
+    pub tasks: Vec<PathBuf>,
     /// What it may take.
     #[serde(default = "default_budget")]
     #[schemars(with = "LoopBudget")]
@@ -117,6 +124,10 @@ pub enum StopOn {
     FirstShip,
     /// Nothing: the best of all is.
     Never,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn default_budget() -> Spanned<LoopBudget> {
@@ -350,7 +361,8 @@ loop:
             q4_k_m, q5_k_m, q6_k"; "unknown type")]
     #[test_case("  budget:", "  budjet:"
         => "c.yaml:11:3: field `loop.budjet`: unknown field `budjet`, expected one of candidates, grid, \
-            proposals, development, confirmation, quantize, budget, price_per_hour, stop_on"; "unknown key")]
+            proposals, development, confirmation, quantize, sanity_checks, tasks, budget, price_per_hour, \
+            stop_on"; "unknown key")]
     fn mistakes_are_located(from: &str, to: &str) -> String {
         let text = GOOD.replace(from, to);
         assert_ne!(text, GOOD);

@@ -118,6 +118,7 @@ impl Config {
         let teacher = ModelName::new(TEACHER).expect("a word is a name");
         self.is_generation = true;
         self.generate = None;
+        self.candidates = None;
         self.baseline = default_at_no_place(teacher.clone());
         self.models = [(teacher, generate.teacher.clone())].into();
         self.personas.file = None;

@@ -73,6 +73,9 @@ fn notes(table: &CandidateTable) -> String {
         if it.state != CandidateState::Evaluated {
             text.push_str(&format!("- {name}: {}\n", escaped(&state_text(&it.state))));
         }
+        for warning in it.sanity.iter().flat_map(|it| &it.warned) {
+            text.push_str(&format!("- {name}, {}\n", escaped(warning)));
+        }
         for warning in it.training.iter().flat_map(|it| &it.warnings) {
             let warning = training_warning_text(warning);
             text.push_str(&format!("- {name}: {}\n", escaped(&warning)));
