@@ -2,7 +2,7 @@
 //!
 //!     train_tokenizer VOCABULARY OUT CONVERSATIONS...
 //!
-//! Text is split as GPT-2 splits it; the special tokens are ChatML's. The same arguments give the same
+//! Text is split as GPT-2 splits it; the special tokens are those of `ChatML`. The same arguments give the same
 //! bytes.
 
 use std::error::Error;

@@ -6,6 +6,8 @@
 //! Matrices are normal with a deviation of `initializer_range` (0.02 unless `config.json` says otherwise),
 //! norms 1, as transformers begins. The same arguments give the same bytes.
 
+#![expect(clippy::cast_possible_truncation, reason = "weights have 32 bits")]
+
 use std::error::Error;
 use std::fs;
 use std::path::Path;

@@ -71,7 +71,7 @@ impl Examination<'_> {
             self.prompt_log_probs(),
         );
         self.note(seed);
-        turns.into_iter().for_each(|finding| self.note(finding));
+        self.findings.extend(turns);
         if let Some((finding, is_passed_over)) = system_prompt {
             self.adaptation.fold_system |= is_passed_over;
             self.note(finding);
@@ -80,7 +80,7 @@ impl Examination<'_> {
             self.adaptation.omit_schema |= is_refused;
             self.note(finding);
         }
-        log_probs.into_iter().for_each(|finding| self.note(finding));
+        self.findings.extend(log_probs);
         model.adapt(self.adaptation);
     }
 
