@@ -9,6 +9,10 @@ mod architecture;
 #[cfg(all(feature = "native", feature = "embedded"))]
 mod candidates;
 
+/// The same, with jobs of the Hub that train.
+#[cfg(all(feature = "native", feature = "embedded"))]
+mod loop_at_hub;
+
 /// Scores from elsewhere.
 mod compare;
 

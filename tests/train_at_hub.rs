@@ -1,5 +1,6 @@
 //! `trainer: hf_jobs`: from conversations here, over a job at the Hub, to an adapter and its records here.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,7 @@ use serde_json::Value;
 use test_case::test_case;
 
 use crate::support::fake_hub::{FakeHub, Fault, Misbehaviour, Options, Token};
+use crate::support::golden::copy;
 use crate::support::project::{Done, Project, json_lines};
 use crate::trl;
 
@@ -32,11 +34,11 @@ hf_jobs:
 ";
 
 /// Programs that jobs find, gone when dropped.
-struct Programs(tempfile::TempDir);
+pub(crate) struct Programs(tempfile::TempDir);
 
 impl Programs {
     /// Has a stand-in for `uv` that behaves so.
-    fn behaving(behaviour: &str) -> Self {
+    pub(crate) fn behaving(behaviour: &str) -> Self {
         let place = tempfile::tempdir().unwrap();
         let uv = place.path().join("uv");
         std::fs::write(&uv, include_str!("support/fake_hub/uv.py")).unwrap();
@@ -49,7 +51,17 @@ impl Programs {
         Self(place)
     }
 
-    fn hub(&self, project: &Project, faults: Vec<Fault>) -> FakeHub {
+    /// Has the jobs that begin from now on behave so.
+    pub(crate) fn behave(&self, behaviour: &str) {
+        std::fs::write(self.0.path().join("behaviour"), behaviour).unwrap();
+    }
+
+    /// Has jobs leave the files of this directory for an adapter.
+    pub(crate) fn leave(&self, adapter: &Path) {
+        copy(adapter, &self.0.path().join("adapter"));
+    }
+
+    pub(crate) fn hub(&self, project: &Project, faults: Vec<Fault>) -> FakeHub {
         let options = Options {
             faults,
             programs: Some(self.0.path().to_owned()),
@@ -80,7 +92,11 @@ fn project(more: &str) -> Project {
     project
 }
 
-fn command(project: &Project, hub: &FakeHub, arguments: &[&str]) -> std::process::Command {
+pub(crate) fn command(
+    project: &Project,
+    hub: &FakeHub,
+    arguments: &[&str],
+) -> std::process::Command {
     let mut command = project.command(arguments);
     command
         .env("HF_ENDPOINT", hub.url())
@@ -105,7 +121,7 @@ fn losses(project: &Project) -> Vec<f64> {
 }
 
 /// Fails if a secret is in what was printed, in a file of the project, or in what all may see of the job.
-fn no_secret(project: &Project, hub: &FakeHub, done: &Done) {
+pub(crate) fn no_secret(project: &Project, hub: &FakeHub, done: &Done) {
     let posted: Vec<Value> = hub
         .seen()
         .into_iter()
@@ -407,7 +423,7 @@ fn failures_are_told_with_their_mend(behaviour: &str, said: &str, mend: &str) {
         assert_eq!(report(&project)["ending"]["kind"], "failed");
     }
     // The next try is a job of its own.
-    std::fs::write(programs.0.path().join("behaviour"), "").unwrap();
+    programs.behave("");
     let again = ship(&project, &hub, &["train"]);
     assert_eq!(again.code, 0, "{again:?}");
     assert_eq!(hub.count("POST /api/jobs/ada"), 2);

@@ -184,3 +184,63 @@ fn memory_and_prices_are_told_of_sizes_and_data() {
     );
     assert!(flavours[0]["usd"].as_f64().unwrap() < 0.01);
 }
+
+/// Whether a process is there and has not ended.
+#[cfg(target_os = "linux")]
+fn is_alive(process: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"));
+    stat.is_ok_and(|stat| {
+        !stat
+            .rsplit(") ")
+            .next()
+            .unwrap_or_default()
+            .starts_with('Z')
+    })
+}
+
+#[cfg(target_os = "linux")]
+#[test_case("wait", true; "killed")]
+#[test_case("exit 3", false; "its launcher fails")]
+fn a_rank_in_a_session_of_its_own_ends_too(then: &str, is_killed: bool) {
+    let project = project("");
+    let rank = project.path("rank");
+    // Launchers make every rank the leader of a session; this one does not listen either.
+    let script = format!(
+        "#!/bin/sh\nsetsid sh -c 'trap \"\" TERM; echo $$ > {rank}; exec sleep 60' &\n\
+         while [ ! -s {rank} ]; do sleep 0.1; done\n{then}\n",
+        rank = rank.display()
+    );
+    project.write("launcher", &script);
+    make_executable(&project, "launcher");
+    let text = project.read("finetune_config.yaml");
+    let text = text.replace("python: python3", "python: ./launcher");
+    project.write("finetune_config.yaml", &text);
+    let mut child = project
+        .command(&["train"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let begun = std::time::Instant::now();
+    let wait = || {
+        assert!(begun.elapsed().as_secs() < 40, "it takes too long");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    };
+    let process = loop {
+        match std::fs::read_to_string(&rank) {
+            Ok(text) if text.ends_with('\n') => break text.trim().to_owned(),
+            _ => wait(),
+        }
+    };
+    if is_killed {
+        assert!(is_alive(&process));
+        let killed = std::process::Command::new("kill")
+            .args(["-TERM", &child.id().to_string()])
+            .status();
+        assert!(killed.unwrap().success());
+    }
+    assert_ne!(child.wait().unwrap().code(), Some(0));
+    while is_alive(&process) {
+        wait();
+    }
+}

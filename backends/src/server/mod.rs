@@ -22,6 +22,10 @@ use crate::Secret;
 /// The script that stands between this program and what it starts.
 pub(crate) const GROUP_WRAPPER: &str = include_str!("wrapper.sh");
 
+/// The variable by which the script knows what it started. What the script is started with must not have it: a script within
+/// another one's group ends its own.
+pub(crate) const GROUP_VARIABLE: &str = "SHIPWORTHY_GROUP";
+
 /// What the script says last, before the exit code.
 const EXIT_CODE: &str = "shipworthy: the process ended with exit code ";
 

@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::log::Log;
-use super::{GROUP_WRAPPER, ServerSpec};
+use super::{GROUP_VARIABLE, GROUP_WRAPPER, ServerSpec};
 
 /// The wait before a server is started again; it doubles from time to time.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -120,6 +120,7 @@ impl Watched {
                 here if here.is_empty() => ".".as_ref(),
                 _ => self.spec.directory.as_path(),
             })
+            .env_remove(GROUP_VARIABLE)
             .envs(
                 (self.spec.environment.iter()).map(|(name, value)| (name.as_str(), value.expose())),
             )

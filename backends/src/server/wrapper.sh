@@ -2,7 +2,24 @@
 # input, which also happens when they are killed. A line there asks the group to end, and gives it time.
 exec 3<&0
 trap : TERM
-"$@" </dev/null 2>&1 3<&- &
+# What left the group for a session of its own, as launchers of several ranks have it, still has this variable.
+mark=$$.$(date +%s)
+kill_all() {
+    rounds=20
+    while [ "$rounds" -gt 0 ]; do
+        rounds=$((rounds - 1))
+        # Without /proc there is the group alone.
+        found=$(grep -lszxF "SHIPWORTHY_GROUP=$mark" /proc/[0-9]*/environ)
+        [ -n "$found" ] || break
+        for path in $found; do
+            process=${path#/proc/}
+            process=${process%/environ}
+            [ "$process" -gt 1 ] && kill -s KILL -- "$process" "-$process"
+        done
+    done
+    kill -s KILL -- "-$$"
+}
+SHIPWORTHY_GROUP=$mark "$@" </dev/null 2>&1 3<&- &
 child=$!
 (
     trap '' TERM
@@ -12,7 +29,7 @@ child=$!
     fi
     kill -s TERM -- "-$$"
     sleep 10
-    kill -s KILL -- "-$$"
+    kill_all
 ) >/dev/null 2>&1 &
 exec 3<&-
 while :; do
@@ -22,4 +39,4 @@ while :; do
     kill -0 "$child" 2>/dev/null || break
 done
 echo "shipworthy: the process ended with exit code $code"
-kill -s KILL -- "-$$"
+kill_all >/dev/null 2>&1

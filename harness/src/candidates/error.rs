@@ -69,6 +69,18 @@ pub enum LoopError {
         /// Why.
         source: Box<TuningError>,
     },
+    /// Another job pushes to where a candidate's would.
+    #[error(
+        "candidate `{name}`: job {job} was not brought to its end, and pushes to `{repository}` too"
+    )]
+    JobUnderWay {
+        /// The candidate.
+        name: ModelName,
+        /// The job.
+        job: String,
+        /// The repository.
+        repository: String,
+    },
     /// A model's files cannot be read or written, for a reason that is no candidate's.
     #[error("candidate `{name}`: {source}")]
     Conversion {

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use shipworthy_schema::{CandidateResult, CandidateStep, ModelName, Plan, TrainingEvent};
 use tokio::runtime::Runtime;
 
+use super::at_hub::HubAccess;
 use super::error::{LoopError, Setback};
 use super::recipe::Recipe;
 use super::time::Stopwatch;
@@ -14,7 +15,7 @@ use crate::config::{CandidatesConfig, Config};
 use crate::halt::Halt;
 use crate::preparation::directory_of;
 use crate::store::Store;
-use crate::tuning::Preflight;
+use crate::tuning::at_hub::HubEvent;
 
 /// A project with a loop, and what its steps need.
 pub struct Project<'a> {
@@ -36,6 +37,8 @@ pub struct Project<'a> {
     pub stop: &'a AtomicBool,
     /// Whether a step that failed is taken again.
     pub retry: bool,
+    /// The Hub; needed if a candidate has `trainer: hf_jobs`.
+    pub hub: Option<HubAccess>,
 }
 
 impl Project<'_> {
@@ -60,10 +63,15 @@ pub enum LoopEvent<'a> {
         /// The step.
         step: CandidateStep,
     },
-    /// All is known that can be before the first step of training.
-    Preflight {
-        /// What is known.
-        preflight: &'a Preflight,
+    /// It is known how many steps a training has.
+    Planned {
+        /// The steps.
+        steps: u64,
+    },
+    /// Something happened beside a training at the Hub.
+    AtHub {
+        /// What.
+        event: &'a HubEvent<'a>,
     },
     /// Training told something.
     Training {

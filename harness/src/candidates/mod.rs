@@ -5,6 +5,7 @@
 //! meet people nobody has met, and says what came of it. What the store has is not made again, so a
 //! loop that was killed goes on where it was.
 
+mod at_hub;
 mod choice;
 mod confirmation;
 mod conversion;
@@ -21,6 +22,7 @@ mod sources;
 mod time;
 mod training;
 
+pub use at_hub::{HubAccess, secrets_at_hub};
 pub use confirmation::Confirmation;
 pub use error::{LoopError, Setback};
 pub use making::{LoopEvent, Making, Observer, Project};

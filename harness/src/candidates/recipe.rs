@@ -2,6 +2,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
+use shipworthy_backends::trainer::TrainError;
+use shipworthy_models::Checkpoint;
+use shipworthy_schema::finetune::{Method, TrainerKind};
 use shipworthy_schema::{Digest, ModelName};
 
 use crate::tuning::{Ingredients, TuningConfig, TuningError};
@@ -28,6 +31,7 @@ impl Recipe {
         config: TuningConfig,
         bases: &mut BTreeMap<PathBuf, Digest>,
     ) -> Result<Self, TuningError> {
+        check_mergeable(&config)?;
         let ingredients = Ingredients::of(&config, bases)?;
         let key = ingredients.key();
         // A name may be made of many values, and names are bounded.
@@ -41,6 +45,11 @@ impl Recipe {
             key,
             proposed: None,
         })
+    }
+
+    /// Tells whether a job of the Hub trains it.
+    pub(super) fn is_at_hub(&self) -> bool {
+        self.config.opened.trainer == TrainerKind::HfJobs
     }
 
     /// Returns its directory below the project's, the same for the same ingredients.
@@ -63,4 +72,23 @@ impl Recipe {
         keys.remove("output_dir");
         keys
     }
+}
+
+/// Errors if an adapter from the Hub could not be merged here, which is better known before it is paid for.
+fn check_mergeable(config: &TuningConfig) -> Result<(), TuningError> {
+    let opened = &config.opened;
+    if opened.trainer != TrainerKind::HfJobs || opened.method == Method::Full {
+        return Ok(());
+    }
+    Checkpoint::open(&opened.model)
+        .map(drop)
+        .map_err(|error| TuningError::Setting {
+            place: config.places.value_of("model"),
+            source: TrainError::Setting {
+                key: "model",
+                detail: format!(
+                    "a loop merges what the job learns into the base, whose weights have to be here: {error}"
+                ),
+            },
+        })
 }

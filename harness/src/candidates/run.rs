@@ -7,6 +7,7 @@ use shipworthy_schema::{
     Unconfirmed, Verdict,
 };
 
+use super::at_hub::cost_at_hub;
 use super::choice::{best, may_be_confirmed, verdict};
 use super::confirmation::{self, Confirmation};
 use super::differences::differences;
@@ -249,6 +250,7 @@ impl<'a> Candidates<'a> {
         let to = self.wanted.quantize;
         let mut making = self.making(recipe)?;
         let trained = making.train()?;
+        making.money_left = self.money_left(Some(recipe))?;
         result.training = Some(trained.training.clone());
         result.lineage.adapter = Some(trained.weights.clone());
         let gguf = making.convert(&trained, to)?;
@@ -283,8 +285,16 @@ impl<'a> Candidates<'a> {
         let own = but.map(|recipe| &recipe.key);
         let keys = self.results.iter().map(|result| &result.key).chain(own);
         for key in keys.collect::<BTreeSet<_>>() {
-            let hours = self.project.store.time_of(key)?.training / 3600.0;
-            spent += hours * self.wanted.price_per_hour;
+            let at_hub = self
+                .recipes
+                .iter()
+                .find(|it| it.key == *key && it.is_at_hub());
+            spent += if let Some(recipe) = at_hub {
+                cost_at_hub(self.project, recipe)?
+            } else {
+                let hours = self.project.store.time_of(key)?.training / 3600.0;
+                hours * self.wanted.price_per_hour
+            };
             if Some(key) != own {
                 spent += self.money.get(key).copied().unwrap_or_default();
             }

@@ -56,6 +56,27 @@ pub fn recipes(
     Ok(recipes)
 }
 
+/// Returns the configurations that can be read of all candidates that are named; others are found by [`recipes`].
+pub(super) fn readable(wanted: &CandidatesConfig, file: &Path) -> Vec<TuningConfig> {
+    let directory = directory_of(file);
+    let mut found: Vec<TuningConfig> = (wanted.candidates.iter())
+        .filter_map(|path| TuningConfig::load(&directory.join(&path.value)).ok())
+        .collect();
+    let template = |base: &Path| ConfigTemplate::load(&directory.join(base)).ok();
+    if let Some(grid) = &wanted.grid
+        && let Some(base) = template(&grid.value.base)
+    {
+        let all = combinations(&grid.value.keys);
+        found.extend(all.iter().filter_map(|changes| base.with(changes).ok()));
+    }
+    if let Some(proposals) = &wanted.proposals
+        && let Some(base) = template(&proposals.value.base)
+    {
+        found.extend(base.with(&BTreeMap::new()).ok());
+    }
+    found
+}
+
 /// Returns the file that proposals begin with, and further training data, named as seen from it.
 pub(super) fn proposal_sources(
     wanted: &Spanned<ProposalsConfig>,

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 use shipworthy_backends::trainer::{Resume, TrainError};
+use shipworthy_schema::finetune::TrainerKind;
 use shipworthy_schema::{
     CandidateState, CandidateStep, CandidateTraining, Digest, TrainingEnding, TrainingReport,
     TrainingWarning,
@@ -16,7 +17,7 @@ use crate::tuning::{
     Preflight, RunWatch, TuningConfig, TuningError, finished, run, weights_digest,
 };
 
-const STEP: CandidateStep = CandidateStep::Training;
+pub(super) const STEP: CandidateStep = CandidateStep::Training;
 
 /// A candidate's weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,6 +65,13 @@ impl Making<'_> {
         Ok(trained)
     }
 
+    /// Tells whether it was entered once what training came to.
+    pub(super) fn is_entered(&self) -> bool {
+        let key = &self.recipe.key;
+        let entered = self.project.store.step(key, STEP, key);
+        matches!(entered, Ok::<Option<Stored>, _>(Some(_)))
+    }
+
     fn train_now(&mut self, output: &Path) -> Result<TrainingReport, Setback> {
         self.check_halt()?;
         if let Some(what) = self.stopwatch.exhausted() {
@@ -74,15 +82,23 @@ impl Making<'_> {
         }
         self.begun(STEP);
         self.stopwatch.training(true)?;
-        let mut trained = self.run_training(output, resume(output));
-        if let Err(TuningError::Train(TrainError::Resume { .. })) = &trained {
-            // What is there cannot be gone on from, e.g. because the process died while it was written.
-            trained = self.run_training(output, Resume::Anew);
-        }
+        let trained = match self.recipe.config.opened.trainer {
+            TrainerKind::HfJobs => self.train_at_hub(output),
+            _ => self.train_here(output),
+        };
         self.stopwatch.training(false)?;
         if self.project.halt.reason().is_none() {
             // It was this candidate's time that was over.
             self.project.stop.store(false, Ordering::Relaxed);
+        }
+        trained
+    }
+
+    fn train_here(&mut self, output: &Path) -> Result<TrainingReport, Setback> {
+        let mut trained = self.run_training(output, resume(output));
+        if let Err(TuningError::Train(TrainError::Resume { .. })) = &trained {
+            // What is there cannot be gone on from, e.g. because the process died while it was written.
+            trained = self.run_training(output, Resume::Anew);
         }
         match trained {
             Ok(report) => self.ended(report),
@@ -95,25 +111,11 @@ impl Making<'_> {
         output: &Path,
         resume: Resume,
     ) -> Result<TrainingReport, TuningError> {
-        if resume == Resume::Anew && output.exists() {
-            // The loop's own: what is in it ends before the first checkpoint.
-            std::fs::remove_dir_all(output).map_err(|source| {
-                TuningError::Train(TrainError::InputOutput {
-                    detail: format!("failed to remove `{}`", output.display()),
-                    source,
-                })
-            })?;
+        if resume == Resume::Anew {
+            remove(output)?;
         }
-        let written = self.recipe.directory().join(TRAINED);
-        let config: TuningConfig = self.recipe.config.clone();
-        let preflight = Preflight::new(
-            config.into_directory(written, output.to_owned()),
-            Some(resume),
-        )?;
+        let preflight = self.preflight(output, resume)?;
         let observer = self.observer;
-        observer.tell(&LoopEvent::Preflight {
-            preflight: &preflight,
-        });
         let project = self.project;
         let stopwatch = &mut self.stopwatch;
         let mut observe = |event: &_| {
@@ -138,6 +140,23 @@ impl Making<'_> {
         })
     }
 
+    /// Finds out all that can be known before the first step.
+    pub(super) fn preflight(
+        &self,
+        output: &Path,
+        resume: Resume,
+    ) -> Result<Preflight, TuningError> {
+        let written = self.recipe.directory().join(TRAINED);
+        let config: TuningConfig = self.recipe.config.clone();
+        let preflight = Preflight::new(
+            config.into_directory(written, output.to_owned()),
+            Some(resume),
+        )?;
+        let steps = preflight.plan.steps;
+        self.observer.tell(&LoopEvent::Planned { steps });
+        Ok(preflight)
+    }
+
     /// Looks how a training ended that did not fail.
     fn ended(&self, report: TrainingReport) -> Result<TrainingReport, Setback> {
         if !matches!(report.ending, TrainingEnding::Interrupted { .. }) {
@@ -153,7 +172,10 @@ impl Making<'_> {
     }
 
     /// Tells a candidate's failure, which is entered, from everybody's.
-    fn failed(&self, error: TuningError) -> Result<Setback, LoopError> {
+    pub(super) fn failed(&self, error: TuningError) -> Result<Setback, LoopError> {
+        if let TuningError::Left { .. } = error {
+            return Ok(self.of_training(error).into());
+        }
         if self.project.halt.reason().is_some() {
             return Ok(LoopError::Interrupted.into());
         }
@@ -175,11 +197,11 @@ impl Making<'_> {
         Ok(Setback::OfCandidate(error))
     }
 
-    fn located<T>(&self, result: Result<T, TuningError>) -> Result<T, Setback> {
+    pub(super) fn located<T>(&self, result: Result<T, TuningError>) -> Result<T, Setback> {
         result.map_err(|error| self.of_training(error).into())
     }
 
-    fn of_training(&self, source: TuningError) -> LoopError {
+    pub(super) fn of_training(&self, source: TuningError) -> LoopError {
         LoopError::Training {
             name: self.recipe.name.clone(),
             source: Box::new(source),
@@ -194,11 +216,28 @@ fn is_everybodys(error: &TuningError) -> bool {
         TuningError::Write(_)
         | TuningError::Output { .. }
         | TuningError::Digest { .. }
+        | TuningError::Remote(_)
+        | TuningError::Lost { .. }
+        | TuningError::JobUnderWay { .. }
+        | TuningError::JobFile { .. }
         | TuningError::Train(TrainError::InputOutput { .. } | TrainError::NotBuilt { .. }) => true,
         TuningError::Setting { source, .. } => matches!(source, TrainError::NotBuilt { .. }),
         TuningError::Read { source, .. } => source.kind() != ErrorKind::NotFound,
         _ => false,
     }
+}
+
+/// Removes a directory of the loop's own, if it is there: what is in it ends before the first checkpoint.
+pub(super) fn remove(output: &Path) -> Result<(), TuningError> {
+    if !output.exists() {
+        return Ok(());
+    }
+    std::fs::remove_dir_all(output).map_err(|source| {
+        TuningError::Train(TrainError::InputOutput {
+            detail: format!("failed to remove `{}`", output.display()),
+            source,
+        })
+    })
 }
 
 /// Says what there is to go on from.

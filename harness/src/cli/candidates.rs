@@ -9,18 +9,21 @@ use serde_json::{Value, json};
 use shipworthy_harness::accounting::PriceList;
 use shipworthy_harness::asking::Listener;
 use shipworthy_harness::candidates::{
-    LoopError, LoopEvent, Observer, Project as LoopProject, run_loop,
+    HubAccess, LoopError, LoopEvent, Observer, Project as LoopProject, run_loop, secrets_at_hub,
 };
 use shipworthy_harness::halt::{Halt, HaltReason};
 use shipworthy_harness::progress::RunProgress;
 use shipworthy_harness::store::Store;
+use shipworthy_harness::tuning::TuningError;
 use shipworthy_reports::{candidate_line, one_line};
 use shipworthy_schema::{CandidateTable, ModelName, Plan};
 
 use super::error::{Failure, Kind};
+use super::jobs::hub::HubAccess as JobsAccess;
 use super::printer::Printer;
 use super::project::{ConfigPath, DEFAULT_CONFIG, Project, environment};
 use super::stop_signal::StopSignal;
+use super::train::at_hub::{Beside, LOOK_EVERY};
 use super::train::step_progress::StepProgress;
 use super::{Outcome, exit_code, interrupted, progress};
 
@@ -90,7 +93,17 @@ fn make(printer: &Printer, file: &Path, retry: bool) -> Result<CandidateTable, F
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         since.map_or(0.0, |since| since.as_secs_f64())
     };
+    let hub = secrets_at_hub(&config, file).map(|names| {
+        let access = JobsAccess::from_environment()?;
+        let secrets = access.secrets(&names)?;
+        Ok::<_, Failure>(HubAccess {
+            hub: access.hub,
+            secrets,
+            look_every: LOOK_EVERY,
+        })
+    });
     let project = LoopProject {
+        hub: hub.transpose()?,
         config: &config,
         file,
         store,
@@ -104,6 +117,7 @@ fn make(printer: &Printer, file: &Path, retry: bool) -> Result<CandidateTable, F
     let watching = Watching {
         printer,
         steps: RefCell::default(),
+        beside: RefCell::default(),
         bar: RefCell::default(),
     };
     let made = run_loop(&project, &watching);
@@ -135,12 +149,14 @@ fn show(printer: &Printer, table: &CandidateTable, file: &Path) {
 struct Watching<'a> {
     printer: &'a Printer,
     steps: RefCell<Option<StepProgress<'a>>>,
+    beside: RefCell<Option<Beside<'a>>>,
     bar: RefCell<Option<ProgressBar>>,
 }
 
 impl Watching<'_> {
     /// Takes away what is drawn.
     fn clear(&self) {
+        self.beside.take();
         if let Some(steps) = self.steps.take() {
             steps.finish();
         }
@@ -152,7 +168,7 @@ impl Watching<'_> {
 
 impl Observer for Watching<'_> {
     fn tell(&self, event: &LoopEvent<'_>) {
-        if !matches!(event, LoopEvent::Training { .. }) {
+        if !matches!(event, LoopEvent::Training { .. } | LoopEvent::AtHub { .. }) {
             self.clear();
         }
         match event {
@@ -160,11 +176,21 @@ impl Observer for Watching<'_> {
                 let line = format!("{name}: {}", step.label());
                 self.printer.note(&one_line(&line));
             }
-            LoopEvent::Preflight { preflight } => {
-                let steps = StepProgress::start(self.printer, preflight.plan.steps);
+            LoopEvent::Planned { steps } => {
+                let steps = StepProgress::start(self.printer, *steps);
+                self.beside
+                    .replace(Some(Beside::new(self.printer, steps.bar())));
                 self.steps.replace(Some(steps));
             }
+            LoopEvent::AtHub { event } => {
+                if let Some(beside) = self.beside.borrow().as_ref() {
+                    beside.tell(event);
+                }
+            }
             LoopEvent::Training { event } => {
+                if let Some(beside) = self.beside.borrow().as_ref() {
+                    beside.hear(event);
+                }
                 if let Some(steps) = self.steps.borrow_mut().as_mut() {
                     steps.show(event);
                 }
@@ -197,8 +223,18 @@ impl From<LoopError> for Failure {
                 "write `loop: {candidates: [finetune_config.yaml]}` into the configuration to begin",
             ),
             LoopError::Recipe { source, .. } | LoopError::Training { source, .. } => {
-                (*source).into()
+                let is_left = matches!(*source, TuningError::Left { .. });
+                let failure = Self::from(*source);
+                if is_left {
+                    // As the loop itself does, which goes on after it.
+                    failure.hint("what is done is kept; `shipworthy eval --resume` goes on")
+                } else {
+                    failure
+                }
             }
+            LoopError::JobUnderWay { job, .. } => Self::new(Kind::Usage, "")
+                .hint(format!("`shipworthy jobs wait {job}` waits for it"))
+                .hint(format!("`shipworthy jobs cancel {job}` stops it")),
             LoopError::Checkpoint { .. } | LoopError::SameName { .. } => Self::new(Kind::Usage, ""),
             LoopError::PoolUsed { .. } => Self::new(Kind::Usage, "")
                 .hint("set `loop.confirmation` to seeds that no run has used"),

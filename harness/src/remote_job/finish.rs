@@ -65,6 +65,7 @@ pub async fn finish(
         _ => 0,
     };
     record.conclusion = Some(conclusion.name().to_owned());
+    record.cost_usd = record.cost_of(&job);
     if record.is_from_here() {
         store.put_job(record).await?;
     }

@@ -95,6 +95,7 @@ pub async fn launch(
         output,
         directory: launch.directory,
         conclusion: None,
+        cost_usd: None,
     };
     match store.put_job(&record).await {
         Ok(()) => Ok(record),

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use shipworthy_backends::hub::{HubError, RepositoryId, RepositoryKind};
-use shipworthy_backends::jobs::Expectation;
+use shipworthy_backends::jobs::{Expectation, Job};
 
 /// What is kept of a job that runs elsewhere, so that another process can take it up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub struct RemoteJob {
     pub directory: Option<PathBuf>,
     /// What it came to; `None` until it was waited for.
     pub conclusion: Option<String>,
+    /// What it cost in US dollars; `None` until it was waited for, or if nobody knows.
+    #[serde(default)]
+    pub cost_usd: Option<f64>,
 }
 
 /// What a job is to leave in a model repository.
@@ -65,7 +68,15 @@ impl RemoteJob {
             output: None,
             directory: None,
             conclusion: None,
+            cost_usd: None,
         }
+    }
+
+    /// Returns what `job`, which is this one, has cost so far in US dollars; `None` if nobody knows.
+    pub(super) fn cost_of(&self, job: &Job) -> Option<f64> {
+        // Minutes that have begun are paid for.
+        let minutes = job.billed_s()?.div_ceil(60) as f64;
+        Some(minutes * self.usd_per_minute?)
     }
 
     /// Tells whether it was started from here.

@@ -61,6 +61,7 @@ mod tests {
             }),
             directory: Some("out".into()),
             conclusion: None,
+            cost_usd: None,
         };
         store.put_job(&job).await.unwrap();
         job.conclusion = Some("done".to_owned());

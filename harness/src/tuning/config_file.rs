@@ -15,6 +15,8 @@ pub struct TuningConfig {
     pub opened: FinetuneConfig,
     /// Where the keys stand.
     pub places: Places,
+    /// What paths as written are relative to.
+    pub directory: PathBuf,
 }
 
 impl TuningConfig {
@@ -49,6 +51,7 @@ impl TuningConfig {
             written,
             opened,
             places,
+            directory: directory.to_owned(),
         })
     }
 

@@ -3,7 +3,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use serde_json::Value;
-use shipworthy_backends::trainer::open_trainer;
+use shipworthy_backends::trainer::{open_trainer, script_version};
+use shipworthy_schema::finetune::TrainerKind;
 use shipworthy_schema::{Digest, TrainerVersion};
 
 use super::base_model::{file_digest, model_digest};
@@ -55,10 +56,16 @@ impl Ingredients {
         bases: &mut BTreeMap<PathBuf, Digest>,
     ) -> Result<Self, TuningError> {
         let opened = &config.opened;
-        let trainer = open_trainer(opened.trainer).map_err(|source| TuningError::Setting {
-            place: config.places.value_of("trainer"),
-            source,
-        })?;
+        let trainer = match opened.trainer {
+            TrainerKind::HfJobs => script_version(TrainerKind::HfJobs),
+            kind => {
+                let trainer = open_trainer(kind).map_err(|source| TuningError::Setting {
+                    place: config.places.value_of("trainer"),
+                    source,
+                })?;
+                trainer.version()
+            }
+        };
         open_model(config)?;
         let base = match bases.get(&opened.model) {
             Some(digest) => digest.clone(),
@@ -67,7 +74,12 @@ impl Ingredients {
                 .or_insert(model_digest(&opened.model)?)
                 .clone(),
         };
-        let keys = config.written.to_map().into_iter();
+        let mut keys = config.written.to_map();
+        if let Some(job) = keys.get_mut("hf_jobs").and_then(Value::as_object_mut) {
+            // On which machine, for how long and in whose name does not matter.
+            job.retain(|key, _| ["model", "revision"].contains(&key.as_str()));
+        }
+        let keys = keys.into_iter();
         let keys = keys.filter(|(key, _)| !NOT_INGREDIENTS.contains(&key.as_str()));
         let eval_dataset = opened
             .eval_dataset
@@ -81,7 +93,7 @@ impl Ingredients {
             dataset: file_digest(&opened.dataset)?,
             eval_dataset,
             init_adapter: init_adapter.transpose()?,
-            trainer: trainer.version(),
+            trainer,
             config: keys.collect(),
         })
     }

@@ -3,7 +3,7 @@
 
 It reads the settings out of a generated training script, fetches the data from the Hub as the script would and looks at
 its digest, says the lines that the script says, and commits checkpoints and an adapter that other programs can read.
-The file `behaviour` beside this one says what goes wrong.
+The file `behaviour` beside this one says what goes wrong; the directory `adapter`, if it is there, is what is committed.
 """
 
 import base64
@@ -61,6 +61,9 @@ def fetch(source):
 
 
 def files(step):
+    own = Path(__file__).with_name("adapter")
+    if own.is_dir():
+        return {path.name: path.read_bytes() for path in own.iterdir()}
     config = {"peft_type": "LORA", "r": CONFIG["lora"]["r"], "base_model_name_or_path": CONFIG["model"]}
     return {"adapter_model.safetensors": adapter(step), "adapter_config.json": json.dumps(config).encode()}
 
@@ -75,11 +78,15 @@ say("planned", steps=STEPS, epochs=1.0)
 if "tell" in BEHAVIOUR:
     print("token", TOKEN, os.environ.get("WANDB_API_KEY"), flush=True)
 if "memory" in BEHAVIOUR:
+    # What is paid for is counted in seconds.
+    time.sleep(1.2)
     print("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.", flush=True)
     sys.exit(1)
 for step in range(1, STEPS + 1):
     if "slow" in BEHAVIOUR:
         time.sleep(0.3)
+    while step == 6 and "held" in Path(__file__).with_name("behaviour").read_text():
+        time.sleep(0.05)
     loss = 4.0 - step
     say("step", step=step, epoch=step / STEPS, loss=None if "nan" in BEHAVIOUR else loss, grad_norm=1.0,
         learning_rate=0.01, tokens_per_second=100.0, tokens_seen=step * 50.0, memory_bytes=1000)

@@ -4,7 +4,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use crate::server::{GROUP_WRAPPER, exit_code};
+use crate::server::{GROUP_VARIABLE, GROUP_WRAPPER, exit_code};
 
 /// Bytes of a line; what is longer comes as several.
 const MAX_LINE: u64 = 64 << 10;
@@ -37,6 +37,7 @@ impl Running {
             .args(command)
             .current_dir(directory)
             .env("PYTHONUNBUFFERED", "1")
+            .env_remove(GROUP_VARIABLE)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());

@@ -28,7 +28,7 @@ use crate::cli::stop_signal::StopSignal;
 use crate::cli::{Outcome, calling_runtime, exit_code};
 
 /// Time from one look at a job to the next.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
+pub(in crate::cli) const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// Time from one word on what a job costs to the next.
 const SAY_EVERY: Duration = Duration::from_secs(300);
@@ -133,9 +133,7 @@ pub(in crate::cli) async fn take_up(
         told: &told,
     };
     let mut observe = |event: &TrainingEvent| {
-        if let TrainingEvent::Planned { .. } = event {
-            beside.has_begun.set(true);
-        }
+        beside.hear(event);
         progress.borrow_mut().show(event);
     };
     let mut watch = RunWatch {
@@ -241,7 +239,7 @@ fn rental_value(rental: &Rental) -> Value {
 }
 
 /// Says on stderr what happens beside the training: where the job is, what it costs, what comes from the Hub.
-struct Beside<'a> {
+pub(in crate::cli) struct Beside<'a> {
     printer: &'a Printer,
     bar: Option<ProgressBar>,
     /// Whether the first step is near: until then the job's own lines are shown.
@@ -251,7 +249,7 @@ struct Beside<'a> {
 }
 
 impl<'a> Beside<'a> {
-    fn new(printer: &'a Printer, bar: Option<ProgressBar>) -> Self {
+    pub(in crate::cli) fn new(printer: &'a Printer, bar: Option<ProgressBar>) -> Self {
         Self {
             printer,
             bar,
@@ -261,7 +259,7 @@ impl<'a> Beside<'a> {
         }
     }
 
-    fn tell(&self, event: &HubEvent<'_>) {
+    pub(in crate::cli) fn tell(&self, event: &HubEvent<'_>) {
         match *event {
             HubEvent::Uploaded { repository, done } => uploaded(self.printer, repository, done),
             HubEvent::Line(line) => {
@@ -279,6 +277,13 @@ impl<'a> Beside<'a> {
                     *shown = Some(file.path.clone());
                 }
             }
+        }
+    }
+
+    /// Hears what the training itself told.
+    pub(in crate::cli) fn hear(&self, event: &TrainingEvent) {
+        if let TrainingEvent::Planned { .. } = event {
+            self.has_begun.set(true);
         }
     }
 

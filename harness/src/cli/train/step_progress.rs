@@ -35,7 +35,7 @@ impl<'a> StepProgress<'a> {
     }
 
     /// Returns the bar, for those who write beside it.
-    pub(super) fn bar(&self) -> Option<ProgressBar> {
+    pub(crate) fn bar(&self) -> Option<ProgressBar> {
         self.bar.clone()
     }
 

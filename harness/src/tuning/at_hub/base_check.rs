@@ -48,3 +48,39 @@ pub(super) async fn settle(
     }
     Ok(commit)
 }
+
+/// Holds the base's weights here against those of `revision` at the Hub.
+///
+/// Errors if a file differs: merged into other weights than it was trained on, an adapter would make another model.
+pub async fn check_weights(
+    hub: &Hub,
+    config: &TuningConfig,
+    revision: &str,
+) -> Result<(), TuningError> {
+    let Some(job) = &config.opened.hf_jobs else {
+        return Ok(());
+    };
+    let remote = |error: HubError| TuningError::Remote(RemoteJobError::Hub(error));
+    let repository = RepositoryId::parse(RepositoryKind::Model, &job.model).map_err(remote)?;
+    for file in hub.files(&repository, revision).await.map_err(remote)? {
+        let own = config.opened.model.join(&file.path);
+        if file.path.ends_with(".safetensors")
+            && own.is_file()
+            && !file.is_same_as(&own).map_err(remote)?
+        {
+            let detail = format!(
+                "`{}` is another file than that of `{repository}` at the Hub, and what is learnt there is merged into \
+                 it here; download it anew, or name its `revision`",
+                config.written.model.join(&file.path).display()
+            );
+            return Err(TuningError::Setting {
+                place: config.places.value_of("model"),
+                source: TrainError::Setting {
+                    key: "model",
+                    detail,
+                },
+            });
+        }
+    }
+    Ok(())
+}

@@ -100,8 +100,13 @@ impl HubRun {
 
     /// Returns the records of the run as they were at its start.
     pub(super) fn course(&self) -> Result<Course, TuningError> {
+        let mut config = TuningConfig::read(&self.config, &self.config_file)?;
+        if let Some(directory) = &self.job.directory {
+            // A loop has directories of its own, which are not beside the file.
+            config.opened.output_dir.clone_from(directory);
+        }
         Ok(Course::new(
-            TuningConfig::read(&self.config, &self.config_file)?,
+            config,
             self.origins.clone(),
             self.plan.clone(),
             self.trainer.clone(),

@@ -19,6 +19,7 @@ use shipworthy_backends::jobs::Job;
 
 use crate::store::Store;
 
+pub use base_check::check_weights;
 pub use begin::begin;
 pub use follow::{Followed, follow};
 pub use hub_run::{HUB_JOB, HubRun};
