@@ -11,7 +11,7 @@ use super::making::Making;
 use super::training::Trained;
 use crate::config::Quantisation;
 use crate::run_directory::{WriteError, write_file};
-use crate::sanity::{self, CheckOutcome, SanityError, SanityRequest, SanityStatus};
+use crate::sanity::{self, CheckOutcome, SanityCheck, SanityError, SanityRequest, SanityStatus};
 
 const STEP: CandidateStep = CandidateStep::Sanity;
 
@@ -112,7 +112,11 @@ impl Making<'_> {
         let failed: Vec<String> = of(SanityStatus::Failed).map(words).collect();
         Ok(CandidateSanity {
             passed: of(SanityStatus::Passed).count(),
-            warned: of(SanityStatus::Warned).map(words).collect(),
+            // What training itself warned of is told with it already.
+            warned: of(SanityStatus::Warned)
+                .filter(|outcome| outcome.check != SanityCheck::TrainingCurves)
+                .map(words)
+                .collect(),
             failed: (!failed.is_empty()).then(|| failed.join("; ")),
         })
     }
