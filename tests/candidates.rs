@@ -27,6 +27,7 @@ gate: {min_gain: 0.1, suspicious_gain: 1}
 loop:
   candidates: [short.yaml, harmful.yaml, good.yaml]
   quantize: f16
+  sanity_checks: false
 ";
 
 const QUESTIONS: [&str; 12] = [
@@ -124,6 +125,36 @@ fn assert_fails(done: &Done, code: i32, expected: &str) {
         done.stderr
     );
     assert!(!done.stderr.contains("panicked"), "{done:?}");
+}
+
+#[test]
+fn a_candidate_that_is_not_sane_is_not_evaluated() {
+    let config = CONFIG
+        .replace("  sanity_checks: false\n", "")
+        .replace("[short.yaml, harmful.yaml, good.yaml]", "[short.yaml]");
+    let project = project(&config);
+    let done = project.run(&["loop"]);
+    assert_eq!(done.code, 65, "{done:?}");
+    let found = report(&project);
+    let state = &found["candidates"][0]["state"];
+    assert_eq!(state["kind"], "failed", "{state}");
+    assert_eq!(state["step"], "sanity", "{state}");
+    let why = state["error"].as_str().unwrap();
+    assert!(why.contains("reply end of model-f16.gguf: 0 of 8"), "{why}");
+    assert!(project.runs().is_empty(), "nobody talked with it");
+    let directory = found["candidates"][0]["lineage"]["directory"]
+        .as_str()
+        .unwrap();
+    let checks: Value =
+        serde_json::from_str(&project.read(&format!("{directory}/sanity.json"))).unwrap();
+    assert_eq!(checks["status"], "failed");
+
+    let again = project.run(&["loop"]);
+    assert_eq!(again.code, 65, "{again:?}");
+    assert!(
+        !again.stderr.contains("short: sanity checks\n"),
+        "what failed is not tried again: {again:?}"
+    );
 }
 
 #[test]
@@ -390,7 +421,7 @@ fn rules_propose_what_follows() {
 #[test_case("  candidates: [short.yaml, harmful.yaml, good.yaml]\n", "", 2, "field `loop`: there is nothing to train"; "nothing")]
 #[test_case("good.yaml]", "nowhere.yaml]", 2, "shipworthy.yaml:9:42: field `loop.candidates[2]`: failed to read configuration `nowhere.yaml`"; "no file")]
 #[test_case("quantize: f16", "grid: {base: good.yaml, keys: {lora_rank: [8]}}", 2, "field `loop.grid`: good.yaml with lora_rank=8:"; "grid of no key")]
-#[test_case("loop:\n  candidates: [short.yaml, harmful.yaml, good.yaml]\n  quantize: f16\n", "", 2, "`base` is the only model"; "no loop")]
+#[test_case("loop:\n  candidates: [short.yaml, harmful.yaml, good.yaml]\n  quantize: f16\n  sanity_checks: false\n", "", 2, "`base` is the only model"; "no loop")]
 fn mistakes_are_found_before_anything_is_trained(from: &str, to: &str, code: i32, expected: &str) {
     let config = CONFIG.replace(from, to);
     assert_ne!(config, CONFIG);

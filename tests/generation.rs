@@ -54,8 +54,8 @@ fn a_scripted_teacher_makes_rows_that_training_takes_and_no_evaluation_person_is
     assert_eq!(report["conversations"], 60 + rejected);
 
     let (training, validation) = (
-        rows(&project, "data/generated.jsonl"),
-        rows(&project, "data/generated.validation.jsonl"),
+        rows(&project, "data/train.jsonl"),
+        rows(&project, "data/train.validation.jsonl"),
     );
     assert_eq!(training.len() + validation.len(), 60);
     let people = |rows: &[Value]| -> BTreeSet<u64> {
@@ -87,7 +87,7 @@ fn a_scripted_teacher_makes_rows_that_training_takes_and_no_evaluation_person_is
         assert_eq!(row["plan"], report["run"].as_str().unwrap()[..12]);
     }
     let manifest: Value =
-        serde_json::from_str(&project.read("data/generated.manifest.json")).unwrap();
+        serde_json::from_str(&project.read("data/train.manifest.json")).unwrap();
     assert_eq!(manifest["files"][0]["digest"], report["files"][0]["digest"]);
     assert_eq!(manifest["teacher"]["source"]["kind"], "scripted");
 
@@ -103,7 +103,7 @@ fn a_scripted_teacher_makes_rows_that_training_takes_and_no_evaluation_person_is
     let check = [
         "data",
         "check",
-        "data/generated.jsonl",
+        "data/train.jsonl",
         "--personas",
         "people.jsonl",
         "--json",
@@ -116,8 +116,8 @@ fn a_scripted_teacher_makes_rows_that_training_takes_and_no_evaluation_person_is
 
     // The same plan and replies give the same bytes; what is there is not replaced unasked.
     let before = (
-        project.read("data/generated.jsonl"),
-        project.read("data/generated.manifest.json"),
+        project.read("data/train.jsonl"),
+        project.read("data/train.manifest.json"),
     );
     let refused = project.run(generate);
     assert_eq!(refused.code, 2, "{refused:?}");
@@ -126,8 +126,8 @@ fn a_scripted_teacher_makes_rows_that_training_takes_and_no_evaluation_person_is
     assert_eq!(again.code, 0, "{again:?}");
     assert_eq!(again.json()["reuse"]["reused"], 0);
     let after = (
-        project.read("data/generated.jsonl"),
-        project.read("data/generated.manifest.json"),
+        project.read("data/train.jsonl"),
+        project.read("data/train.manifest.json"),
     );
     assert_eq!(before, after);
 
