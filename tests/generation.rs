@@ -86,8 +86,7 @@ fn a_scripted_teacher_makes_rows_that_training_takes_and_no_evaluation_person_is
         assert!(row["score"].as_f64().unwrap() >= 0.65);
         assert_eq!(row["plan"], report["run"].as_str().unwrap()[..12]);
     }
-    let manifest: Value =
-        serde_json::from_str(&project.read("data/train.manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_str(&project.read("data/train.manifest.json")).unwrap();
     assert_eq!(manifest["files"][0]["digest"], report["files"][0]["digest"]);
     assert_eq!(manifest["teacher"]["source"]["kind"], "scripted");
 
