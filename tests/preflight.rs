@@ -435,7 +435,7 @@ fn models_at_one_server_must_stay_what_they_are_when_asked_together() {
         ..Options::default()
     };
     let mut server = FakeOpenAi::start(Options {
-        preflight: Some(mixes_up(7)),
+        preflight: Some(mixes_up(6)),
         ..options.clone()
     });
     let url = server.url();

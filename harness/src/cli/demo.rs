@@ -41,13 +41,15 @@ impl Demo {
             ];
             step(&steps, "The baseline, as it is served:", &command)?;
         }
-        let generate = ["data", "generate", "-c", &config];
-        step(
-            &steps,
-            "Training people talk with a teacher; the rubric keeps what is good:",
-            &generate,
-        )?;
         let (data, base) = (at("data/train.jsonl"), at("models/base"));
+        if !Path::new(&data).exists() {
+            let generate = ["data", "generate", "-c", &config];
+            step(
+                &steps,
+                "Training people talk with a teacher; the rubric keeps what is good:",
+                &generate,
+            )?;
+        }
         let check = [
             "data",
             "check",
