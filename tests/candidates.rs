@@ -210,7 +210,7 @@ fn the_best_candidate_is_confirmed_by_people_nobody_met_and_nothing_is_done_twic
     assert_fails(
         &project.run(&["loop"]),
         2,
-        "shipworthy.yaml:11:17: field `loop.confirmation`: people 9010 to 9017 are no new ones: `good` met \
+        "shipworthy.yaml:12:17: field `loop.confirmation`: people 9010 to 9017 are no new ones: `good` met \
          8 from seed 9008",
     );
     let other_gate = CONFIG.replace("min_gain: 0.1", "min_gain: 0.05");
