@@ -116,17 +116,6 @@ fn states(report: &Value) -> Vec<String> {
     candidates.iter().map(state).collect()
 }
 
-#[track_caller]
-fn assert_fails(done: &Done, code: i32, expected: &str) {
-    assert_eq!(done.code, code, "{done:?}");
-    assert!(
-        done.stderr.contains(expected),
-        "expected `{expected}`: {}",
-        done.stderr
-    );
-    assert!(!done.stderr.contains("panicked"), "{done:?}");
-}
-
 #[test]
 fn a_candidate_that_is_not_sane_is_not_evaluated() {
     let config = CONFIG
@@ -207,19 +196,15 @@ fn the_best_candidate_is_confirmed_by_people_nobody_met_and_nothing_is_done_twic
     assert_eq!(states(&report(&project))[0], "more: not_tried");
     let moved = format!("{CONFIG}  confirmation: {{seed_start: 9010, count: 8, repeats: 1}}\n");
     project.write("shipworthy.yaml", &moved);
-    assert_fails(
-        &project.run(&["loop"]),
-        2,
+    project.run(&["loop"]).assert_fails(2,
         "shipworthy.yaml:12:17: field `loop.confirmation`: people 9010 to 9017 are no new ones: `good` met \
          8 from seed 9008",
     );
     let other_gate = CONFIG.replace("min_gain: 0.1", "min_gain: 0.05");
     project.write("shipworthy.yaml", &other_gate);
-    assert_fails(
-        &project.run(&["loop"]),
-        2,
-        "in an evaluation that was planned otherwise",
-    );
+    project
+        .run(&["loop"])
+        .assert_fails(2, "in an evaluation that was planned otherwise");
 }
 
 /// How often to kill: 4 times, or what `SHIPWORTHY_KILLS` says.
@@ -421,12 +406,19 @@ fn rules_propose_what_follows() {
 #[test_case("  candidates: [short.yaml, harmful.yaml, good.yaml]\n", "", 2, "field `loop`: there is nothing to train"; "nothing")]
 #[test_case("good.yaml]", "nowhere.yaml]", 2, "shipworthy.yaml:9:42: field `loop.candidates[2]`: failed to read configuration `nowhere.yaml`"; "no file")]
 #[test_case("quantize: f16", "grid: {base: good.yaml, keys: {lora_rank: [8]}}", 2, "field `loop.grid`: good.yaml with lora_rank=8:"; "grid of no key")]
+#[test_case("quantize: f16", "proposals: {base: nowhere.yaml}", 2, "field `loop.proposals`: failed to read configuration `nowhere.yaml`"; "proposals from no file")]
 #[test_case("loop:\n  candidates: [short.yaml, harmful.yaml, good.yaml]\n  quantize: f16\n  sanity_checks: false\n", "", 2, "`base` is the only model"; "no loop")]
 fn mistakes_are_found_before_anything_is_trained(from: &str, to: &str, code: i32, expected: &str) {
     let config = CONFIG.replace(from, to);
     assert_ne!(config, CONFIG);
     let project = project(&config);
-    assert_fails(&project.run(&["loop"]), code, expected);
+    project.run(&["loop"]).assert_fails(code, expected);
+    if config.contains("loop:") {
+        let doctor = project.run(&["doctor"]);
+        assert_eq!(doctor.code, code, "{doctor:?}");
+        let told = doctor.stdout + &doctor.stderr;
+        assert!(told.contains(expected), "expected `{expected}`: {told}");
+    }
     assert!(!project.path("candidates").exists());
 }
 
@@ -439,15 +431,19 @@ fn people_of_either_pool_must_be_absent_from_every_candidates_data() {
     ]});
     let data = project.read("harm.jsonl");
     project.write("harm.jsonl", &format!("{data}{line}\n"));
-    assert_fails(&project.run(&["loop"]), 65, "coaching-9013");
+    let doctor = project.run(&["doctor"]);
+    assert_eq!(doctor.code, 65, "{doctor:?}");
+    assert!(doctor.stdout.contains("coaching-9013"), "{doctor:?}");
+    project.run(&["loop"]).assert_fails(65, "coaching-9013");
     assert!(!project.path("candidates").exists());
 }
 
 #[test]
 fn an_evaluation_needs_a_candidate() {
-    assert_fails(
-        &project(CONFIG).run(&["eval"]),
-        2,
-        "`base` is the only model; add a candidate",
-    );
+    let project = project(CONFIG);
+    let eval = project.run(&["eval"]);
+    eval.assert_fails(2, "`base` is the only model; add a candidate");
+    let doctor = project.run(&["doctor"]);
+    assert_eq!(doctor.code, 0, "the loop makes them: {doctor:?}");
+    assert!(doctor.stdout.contains("short, harmful, good"), "{doctor:?}");
 }

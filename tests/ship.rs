@@ -7,16 +7,6 @@ use crate::candidates::{CONFIG, finetune, project};
 use crate::support::fake_hub::{FakeHub, Options, Token};
 use crate::support::project::{Done, Project};
 
-#[track_caller]
-fn assert_fails(done: &Done, code: i32, expected: &str) {
-    assert_eq!(done.code, code, "{done:?}");
-    assert!(
-        done.stderr.contains(expected),
-        "expected `{expected}`: {}",
-        done.stderr
-    );
-}
-
 fn manifest(project: &Project, package: &str) -> Value {
     serde_json::from_str(&project.read(&format!("{package}/package.json"))).unwrap()
 }
@@ -32,7 +22,9 @@ fn a_confirmed_candidate_is_packaged_and_no_other() {
     let lora =
         finetune("words", 2).replace("method: full", "method: lora\nlora_r: 4\nlora_alpha: 8");
     project.write("lora.yaml", &lora);
-    assert_fails(&project.run(&["ship"]), 2, "nothing was evaluated here yet");
+    project
+        .run(&["ship"])
+        .assert_fails(2, "nothing was evaluated here yet");
     let looped = project.run(&["loop"]);
     assert_eq!(looped.code, 0, "{looped:?}");
 
@@ -88,25 +80,19 @@ fn a_confirmed_candidate_is_packaged_and_no_other() {
     assert!(pushed["model-f16.gguf"] == gguf, "another file was pushed");
     assert_eq!(hub.titles("models/ada/good")[0], "Ship good");
 
-    assert_fails(
-        &project.run(&["ship"]),
-        2,
-        "`packages/good` is there already",
-    );
-    assert_fails(
-        &project.run(&["ship", "lora"]),
-        65,
-        "`lora` is not to ship: the verdict of run ",
-    );
+    project
+        .run(&["ship"])
+        .assert_fails(2, "`packages/good` is there already");
+    project
+        .run(&["ship", "lora"])
+        .assert_fails(65, "`lora` is not to ship: the verdict of run ");
     let table: Value = serde_json::from_str(&project.read("candidates/report.json")).unwrap();
     let run = |index: usize| {
         let run = &table["candidates"][index]["development"]["run"];
         run.as_str().unwrap().to_owned()
     };
     // Whoever was chosen with some people is not shipped by them.
-    assert_fails(
-        &project.run(&["ship", &run(1), "--out", "chosen"]),
-        65,
+    project.run(&["ship", &run(1), "--out", "chosen"]).assert_fails(65,
         "`good` is not to ship: it passes with the people it was chosen with, and no others confirm it",
     );
     let forced = project.run(&["ship", "lora", "--force", "--merged", "--out", "forced"]);
@@ -133,11 +119,9 @@ fn a_confirmed_candidate_is_packaged_and_no_other() {
     let gguf = format!("{}/model-f16.gguf", lineage.as_str().unwrap());
     std::fs::remove_file(project.path(&gguf)).unwrap();
     project.write(&gguf, "another");
-    assert_fails(
-        &project.run(&["ship", "good", "--out", "other"]),
-        65,
-        "is not the file that run ",
-    );
+    project
+        .run(&["ship", "good", "--out", "other"])
+        .assert_fails(65, "is not the file that run ");
     assert!(!project.path("other").exists());
     let left = std::fs::read_dir(project.path("")).unwrap();
     let mut left = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());

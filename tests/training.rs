@@ -86,18 +86,6 @@ fn losses(project: &Project, output: &str) -> Vec<(u64, f64)> {
     lines.iter().filter_map(loss).collect()
 }
 
-#[track_caller]
-fn assert_fails(done: &Done, code: i32, expected: &str) {
-    assert_eq!(done.code, code, "{done:?}");
-    assert!(
-        done.stderr.contains(expected),
-        "expected `{expected}`: {}",
-        done.stderr
-    );
-    assert!(!done.stderr.contains("panicked"), "{done:?}");
-    assert!(done.stderr.contains("error: "), "{done:?}");
-}
-
 #[test]
 fn the_published_schema_is_the_programs() {
     let published = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/finetune.schema.json");
@@ -112,8 +100,7 @@ fn the_template_is_a_configuration() {
     std::fs::remove_file(project.path("finetune_config.yaml")).unwrap();
     let written = project.run(&["init", "--template", "finetune"]);
     assert_eq!(written.code, 0, "{written:?}");
-    assert_fails(
-        &project.run(&["train"]),
+    project.run(&["train"]).assert_fails(
         2,
         "finetune_config.yaml:5:8: field `model`: `models/base` is not a directory here",
     );
@@ -285,8 +272,7 @@ fn an_adapter_can_be_trained_further() {
     assert!(after[0].1 < before[0].1, "{before:?} {after:?}");
     change(&project, "lora_r: 4", "lora_r: 8");
     change(&project, "output_dir: further", "output_dir: other");
-    assert_fails(
-        &project.run(&["train"]),
+    project.run(&["train"]).assert_fails(
         2,
         "finetune_config.yaml:7:9: field `lora_r`: the adapter `tuned` has 4, not 8",
     );
@@ -306,7 +292,7 @@ fn an_adapter_can_be_trained_further() {
 fn mistakes_in_the_configuration(from: &str, to: &str, code: i32, expected: &str) {
     let project = project();
     change(&project, from, to);
-    assert_fails(&project.run(&["train"]), code, expected);
+    project.run(&["train"]).assert_fails(code, expected);
     assert!(!project.path("tuned").exists());
 }
 
@@ -320,7 +306,7 @@ fn mistakes_in_the_configuration(from: &str, to: &str, code: i32, expected: &str
 fn mistakes_in_files(file: &str, content: &str, code: i32, expected: &str) {
     let project = project();
     project.write(file, content);
-    assert_fails(&project.run(&["train"]), code, expected);
+    project.run(&["train"]).assert_fails(code, expected);
     assert!(!project.path("tuned").exists());
 }
 
@@ -328,11 +314,9 @@ fn mistakes_in_files(file: &str, content: &str, code: i32, expected: &str) {
 fn a_model_without_chat_template_may_be_a_base_model() {
     let project = project();
     std::fs::remove_file(project.path("base/chat_template.jinja")).unwrap();
-    assert_fails(
-        &project.run(&["train"]),
-        65,
-        "`base` has no chat template, so it may be a base model",
-    );
+    project
+        .run(&["train"])
+        .assert_fails(65, "`base` has no chat template, so it may be a base model");
     let named = "Llama-3.1-8B";
     std::fs::rename(project.path("base"), project.path(named)).unwrap();
     let template = golden("training_masks/templates/llama3.jinja");
@@ -351,8 +335,7 @@ fn a_missing_shard_is_named() {
     let project = project();
     let index = r#"{"metadata": {}, "weight_map": {"model.norm.weight": "model-2.safetensors"}}"#;
     project.write("base/model.safetensors.index.json", index);
-    assert_fails(
-        &project.run(&["train"]),
+    project.run(&["train"]).assert_fails(
         2,
         "field `model`: failed to read `base/model-2.safetensors`",
     );
@@ -366,7 +349,9 @@ fn weights_that_are_no_numbers_are_named() {
     let end = bytes.len();
     bytes[end - 2..].copy_from_slice(&0x7fc0_u16.to_le_bytes());
     std::fs::write(&path, bytes).unwrap();
-    assert_fails(&project.run(&["train"]), 65, "base/model.safetensors");
+    project
+        .run(&["train"])
+        .assert_fails(65, "base/model.safetensors");
 }
 
 #[test]
@@ -374,15 +359,15 @@ fn an_output_directory_in_use_is_left_alone() {
     let project = project();
     assert_eq!(project.run(&["train"]).code, 0);
     let before = project.read("tuned/metrics.jsonl");
-    assert_fails(&project.run(&["train"]), 2, "`--resume`");
+    project.run(&["train"]).assert_fails(2, "`--resume`");
     assert_eq!(project.read("tuned/metrics.jsonl"), before);
     change(&project, "learning_rate: 1e-2", "learning_rate: 1e-3");
-    assert_fails(&project.run(&["train", "--resume"]), 2, "learning_rate");
-    assert_fails(
-        &project.run(&["train", "--resume", "nowhere"]),
-        2,
-        "nowhere",
-    );
+    project
+        .run(&["train", "--resume"])
+        .assert_fails(2, "learning_rate");
+    project
+        .run(&["train", "--resume", "nowhere"])
+        .assert_fails(2, "nowhere");
 }
 
 /// Llama 3 8B.
@@ -491,11 +476,9 @@ fn llama_cpp_finds_conversations_as_likely() {
 #[test_case("train -c nowhere.yaml", 2, "init --template finetune"; "no configuration")]
 fn wrong_use_is_told(line: &str, code: i32, expected: &str) {
     let project = project();
-    assert_fails(
-        &project.run(&line.split(' ').collect::<Vec<_>>()),
-        code,
-        expected,
-    );
+    project
+        .run(&line.split(' ').collect::<Vec<_>>())
+        .assert_fails(code, expected);
 }
 
 #[test]
@@ -510,5 +493,5 @@ fn a_tokenizer_of_another_model_is_told() {
         vocabulary.insert(format!("zz{idx}"), idx.into());
     }
     std::fs::write(project.path("base/tokenizer.json"), value.to_string()).unwrap();
-    assert_fails(&project.run(&["train"]), 65, "tokenizer.json");
+    project.run(&["train"]).assert_fails(65, "tokenizer.json");
 }

@@ -116,6 +116,16 @@ impl Done {
         }
     }
 
+    /// Asserts that the command failed with `code` and told `expected`.
+    #[track_caller]
+    pub(crate) fn assert_fails(&self, code: i32, expected: &str) {
+        assert_eq!(self.code, code, "{self:?}");
+        let told = &self.stderr;
+        assert!(told.contains(expected), "expected `{expected}`: {told}");
+        assert!(told.contains("error: "), "{self:?}");
+        assert!(!told.contains("panicked"), "{self:?}");
+    }
+
     /// Returns stdout as the JSON document it is.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
