@@ -70,6 +70,19 @@ impl TokenScore {
     }
 }
 
+/// Returns the scores of example `id` where all of them are numbers.
+#[cfg(any(feature = "embedded", feature = "native"))]
+pub(crate) fn finite(
+    scores: Vec<TokenScore>,
+    id: &str,
+) -> Result<Vec<TokenScore>, LikelihoodError> {
+    if scores.iter().all(|score| score.nll.is_finite()) {
+        Ok(scores)
+    } else {
+        Err(LikelihoodError::NotFinite { id: id.to_owned() })
+    }
+}
+
 /// Returns the token with the largest logit, the lowest of several.
 #[cfg(any(feature = "embedded", feature = "native"))]
 pub(crate) fn likeliest(logits: &[f32]) -> u32 {

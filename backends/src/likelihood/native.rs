@@ -6,7 +6,7 @@ use shipworthy_models::{Adapter, Checkpoint};
 use shipworthy_native::{Adaptation, Batch, Decoder, LoraOptions, NativeError, Nf4Options};
 use shipworthy_schema::finetune::{DeviceChoice, Dtype};
 
-use super::{Likelihood, LikelihoodError, LikelihoodModel, TokenScore, likeliest};
+use super::{Likelihood, LikelihoodError, LikelihoodModel, TokenScore, finite, likeliest};
 use crate::compute_device;
 
 /// Opens a checkpoint and, on top of it, an adapter.
@@ -82,12 +82,7 @@ impl LikelihoodModel for NativeLikelihood {
             let label = example.tokens[rows[idx] as usize + 1];
             scores.push(TokenScore::of(logits, label));
         })?;
-        if scores.iter().all(|score| score.nll.is_finite()) {
-            Ok(scores)
-        } else {
-            let id = example.id.clone();
-            Err(LikelihoodError::NotFinite { id })
-        }
+        finite(scores, &example.id)
     }
 
     fn next_token(&mut self, id: &str, tokens: &[u32]) -> Result<u32, LikelihoodError> {

@@ -15,7 +15,9 @@ use shipworthy_datasets::TokenisedExample;
 use super::settings::Settings;
 use super::{header, worker};
 use crate::OpenError;
-use crate::likelihood::{Likelihood, LikelihoodError, LikelihoodModel, TokenScore, likeliest};
+use crate::likelihood::{
+    Likelihood, LikelihoodError, LikelihoodModel, TokenScore, finite, likeliest,
+};
 
 /// Tokens computed at once.
 const BATCH: usize = 512;
@@ -200,12 +202,7 @@ impl Engine<'_> {
         self.decode(&example.id, tokens, wanted, |position, logits| {
             scores.push(TokenScore::of(logits, tokens[position + 1]));
         })?;
-        if scores.iter().all(|score| score.nll.is_finite()) {
-            Ok(scores)
-        } else {
-            let id = example.id.clone();
-            Err(LikelihoodError::NotFinite { id })
-        }
+        finite(scores, &example.id)
     }
 
     fn next_token(&mut self, id: &str, tokens: &[u32]) -> Result<u32, LikelihoodError> {
