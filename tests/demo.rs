@@ -43,7 +43,7 @@ fn the_demo_ships_one_of_three_candidates_and_does_nothing_twice() {
     assert_eq!(pages.len(), 4, "three at one pool, one at the other");
     let said = project.read("here/data/train.manifest.json");
     let manifest: Value = serde_json::from_str(&said).unwrap();
-    assert_eq!(manifest["held_out"]["found"], 0);
+    assert_eq!(manifest["held_out"][1]["found"], 0);
 
     let second = project.run(&["demo", "--directory", "here", "--json"]);
     assert_eq!(second.code, 0, "{second:?}");

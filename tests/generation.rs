@@ -148,7 +148,8 @@ fn the_shipped_teacher_is_good_enough_for_most_people() {
 #[test]
 fn what_is_not_good_enough_is_left_out_and_counted() {
     let project = project(
-        "{teacher: {scripted: teacher.jsonl}, personas: {count: 40}, min_score: 0.7, sampling: {max_tokens: 99}}",
+        "{teacher: {scripted: teacher.jsonl}, personas: {count: 40}, min_score: 0.7, sampling: {max_tokens: 99}}\n\
+         loop: {candidates: [absent.yaml], confirmation: {seed_start: 9500, count: 3}}",
     );
     let all = taught(&project, GOOD, &["--out", "all.jsonl"]);
     let kept: Vec<String> = rows(&project, "all.jsonl")
@@ -158,35 +159,54 @@ fn what_is_not_good_enough_is_left_out_and_counted() {
     assert!(kept.len() > 6, "{all}");
 
     // The same people with a teacher who spoils some conversations that were good.
-    let evaluated = project.run(&[
-        "personas", "generate", "--spec", "coaching", "--count", "1", "--json",
-    ]);
-    let background = evaluated.json()["personas"][0]["background"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let background = |seed: &str| {
+        let drawn = project.run(&[
+            "personas",
+            "generate",
+            "--spec",
+            "coaching",
+            "--seed-start",
+            seed,
+            "--count",
+            "1",
+            "--json",
+        ]);
+        let background = &drawn.json()["personas"][0]["background"];
+        background.as_str().unwrap().to_owned()
+    };
+    // Somebody of the evaluation, and somebody whom only the best candidate of the loop meets.
+    let told = |seed: &str| {
+        let told = background(seed);
+        format!("I hear you. Somebody told me: {told} What have you tried?")
+    };
     let spoilt = [
         json!({"persona": kept[0], "turn": 1, "reply": "I guarantee that it sounds hard. What have you tried?"}),
         json!({"persona": kept[1], "turn": 1, "reply": "I hear you, that is", "finish_reason": "length"}),
         json!({"persona": kept[2], "reply": "No."}),
         json!({"persona": kept[4], "turn": 1, "reply": "I hear you. What happened?"}),
-        json!({"persona": kept[3], "turn": 1, "reply": format!("I hear you. Somebody told me: {background} What have you tried?")}),
+        json!({"persona": kept[3], "turn": 1, "reply": told("9000")}),
+        json!({"persona": kept[5], "turn": 1, "reply": told("9502")}),
     ];
     let spoilt = spoilt.map(|line| line.to_string() + "\n").concat();
     let script = spoilt + GOOD;
     let report = taught(&project, &script, &["--out", "some.jsonl"]);
     let of = |report: &Value, why: &str| report["rejected"][why].as_u64().unwrap_or(0);
-    for why in ["unsafe", "cut_off", "held_out"] {
-        assert_eq!(of(&report, why), of(&all, why) + 1, "{why}: {report} {all}");
+    for (why, more) in [("unsafe", 1), ("cut_off", 1), ("held_out", 2)] {
+        assert_eq!(
+            of(&report, why),
+            of(&all, why) + more,
+            "{why}: {report} {all}"
+        );
     }
+    assert_eq!(report["held_out"]["personas"], 18);
     let left: BTreeSet<String> = rows(&project, "some.jsonl")
         .iter()
         .map(|row| row["persona"].as_str().unwrap().to_owned())
         .collect();
-    for persona in &kept[..4] {
+    for persona in kept[..4].iter().chain([&kept[5]]) {
         assert!(!left.contains(persona), "{persona}: {report}");
     }
-    assert!(left.contains(&kept[4]) && left.contains(&kept[5]));
+    assert!(left.contains(&kept[4]) && left.contains(&kept[6]));
     assert_eq!(left.len() as u64, report["kept"].as_u64().unwrap());
 
     // A stricter filter asks for nothing anew.

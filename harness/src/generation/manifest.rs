@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use shipworthy_personas::PersonaPool;
 use shipworthy_schema::{
     Digest, JudgePlan, ModelRef, PersonaPlan, Plan, RubricRef, Sampling, SimulatorPlan,
 };
@@ -31,11 +32,11 @@ pub(super) struct Manifest<'a> {
     conversations: usize,
     kept: usize,
     rejected: &'a BTreeMap<Rejection, usize>,
-    held_out: HeldOutPeople<'a>,
+    held_out: Vec<HeldOutPeople<'a>>,
     files: Vec<ManifestFile<'a>>,
 }
 
-/// The people who were looked for in the rows; none is in one.
+/// A pool of people who were looked for in the rows; none is in one.
 #[derive(Serialize)]
 struct HeldOutPeople<'a> {
     spec: &'a str,
@@ -61,7 +62,13 @@ impl<'a> Manifest<'a> {
         selection: &'a Selection,
         files: Vec<ManifestFile<'a>>,
     ) -> Self {
-        let pool = &generation.held_out.pool;
+        let held_out = |pool: &'a PersonaPool| HeldOutPeople {
+            spec: &pool.spec().name,
+            seed_start: pool.seed_start(),
+            count: pool.count(),
+            pool: pool.digest(),
+            found: 0,
+        };
         Self {
             format: FORMAT,
             project: &plan.project,
@@ -79,13 +86,7 @@ impl<'a> Manifest<'a> {
             conversations: selection.conversations,
             kept: selection.kept(),
             rejected: &selection.rejected,
-            held_out: HeldOutPeople {
-                spec: &pool.spec().name,
-                seed_start: pool.seed_start(),
-                count: pool.count(),
-                pool: pool.digest(),
-                found: 0,
-            },
+            held_out: generation.held_out.pools.iter().map(held_out).collect(),
             files,
         }
     }

@@ -24,7 +24,7 @@ pub struct Generation {
 /// Prepares the run of the teacher that `generate` in the configuration `file` names.
 ///
 /// [`evaluate`](crate::evaluation::evaluate) carries it out. Models under test are not opened; the
-/// people of the evaluation are drawn to be looked for. Errors name the place in the file.
+/// people of the evaluation and of the loop are drawn to be looked for. Errors name the place in the file.
 pub async fn prepare(
     mut config: Config,
     file: &Path,
@@ -34,7 +34,7 @@ pub async fn prepare(
     let Some(generate) = config.generate.take() else {
         return Err(GenerationError::NoSection { file: shown });
     };
-    let (pool, spec) = preparation::held_out(&config, file)?;
+    let held_out = HeldOut::of(&config, file)?;
     let system_prompt = config.system_prompt.clone();
     let config = config.into_generation(&generate, &shown)?;
     let mut prepared = preparation::prepare(&config, file, environment).await?;
@@ -46,7 +46,7 @@ pub async fn prepare(
         wanted: generate.wanted.map(|wanted| wanted.get() as usize),
         validation: generate.validation,
         system_prompt,
-        held_out: HeldOut { pool, spec },
+        held_out,
     });
     Ok(prepared)
 }

@@ -93,7 +93,7 @@ impl Generation {
         passed
     }
 
-    /// Makes training data of what passed, none of which shows a person of the evaluation.
+    /// Makes training data of what passed, none of which shows anybody who is held out.
     pub(crate) fn select(&self, mut passed: Passed) -> Result<Selection, LeakError> {
         let expelled = self.held_out.expel(&mut passed.rows)?;
         passed.reject(Rejection::HeldOut, expelled);

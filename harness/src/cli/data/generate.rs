@@ -215,7 +215,7 @@ impl Report<'_> {
         let people = generation.held_out.count();
         page.row(
             "held out",
-            format!("none of the evaluation's {people} people is in any row"),
+            format!("none of the {people} people who are held out is in any row"),
         );
         if let (Some(currency), Some(money)) = (cost.currency, cost.money()) {
             page.row("cost", format!("{} {currency}", amount_text(money)));
