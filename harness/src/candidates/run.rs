@@ -12,12 +12,12 @@ use super::choice::{best, may_be_confirmed, verdict};
 use super::confirmation::{self, Confirmation};
 use super::differences::differences;
 use super::error::{LoopError, Setback};
+use super::inputs::{LoopInputs, look_for_people};
 use super::making::{LoopEvent, Making, Observer, Project};
 use super::proposal::{Proposal, Proposed, propose};
 use super::recipe::Recipe;
-use super::sources::{in_proposals, proposal_sources, recipes};
+use super::sources::{in_proposals, proposal_sources};
 use crate::config::{CandidatesConfig, PoolConfig, Pools, ProposalsConfig, StopOn};
-use crate::preparation::{Inputs, spec_by_name};
 use crate::run_directory::write_file;
 
 /// Where a loop's report is, below the project's directory.
@@ -78,23 +78,12 @@ impl<'a> Candidates<'a> {
     /// Finds all that can be wrong before anything is trained.
     fn begin(project: &'a Project<'a>, observer: &'a dyn Observer) -> Result<Self, LoopError> {
         let wanted = project.wanted()?;
-        let pools = project.config.pools().ok_or(LoopError::NoLoop)?;
-        let mut bases: BTreeMap<PathBuf, Digest> = BTreeMap::new();
-        let recipes = recipes(wanted, project.file, &mut bases)?;
-        let mut names = BTreeSet::from([&project.config.baseline.value]);
-        for recipe in &recipes {
-            if !names.insert(&recipe.name) {
-                let name = recipe.name.clone();
-                return Err(LoopError::SameName { name });
-            }
-        }
-        let spec_name = &project.config.personas.spec.value;
-        for pool in [pools.development, pools.confirmation] {
-            read_inputs(project, pool, &recipes)?;
-        }
-        let spec = spec_by_name(spec_name, project.directory())
-            .expect("it was read a moment ago")
-            .spec_ref();
+        let LoopInputs {
+            recipes,
+            pools,
+            spec,
+            bases,
+        } = LoopInputs::read(project.config, project.file)?;
         let entered = confirmation::of_pool(project, &spec.digest, pools.confirmation)?;
         let mut refuted = BTreeSet::new();
         for earlier in project.store.confirmations()? {
@@ -155,9 +144,7 @@ impl<'a> Candidates<'a> {
                 {
                     return Err(LoopError::SameName { name: recipe.name });
                 }
-                for pool in [self.pools.development, self.pools.confirmation] {
-                    read_inputs(self.project, pool, std::slice::from_ref(&recipe))?;
-                }
+                look_for_people(self.project.config, file, self.pools, [&recipe])?;
                 self.recipes.push(recipe.clone());
                 self.try_one(&recipe)?;
                 self.results[self.results.len() - 1].clone()
@@ -372,32 +359,6 @@ impl<'a> Candidates<'a> {
             )) => Ok(Some(Unconfirmed::NonePassed)),
         }
     }
-}
-
-/// Reads what evaluations on `pool` need, and looks for its people in all data that is learnt from.
-fn read_inputs(
-    project: &Project<'_>,
-    pool: PoolConfig,
-    recipes: &[Recipe],
-) -> Result<(), LoopError> {
-    let read = |config: &crate::config::Config| {
-        let read = Inputs::read(config, project.file);
-        read.map(drop)
-            .map_err(|error| LoopError::from(Box::new(error)))
-    };
-    read(&project.config.on_pool(pool))?;
-    let mut seen = BTreeSet::new();
-    for recipe in recipes {
-        if seen.insert(&recipe.ingredients.dataset) {
-            read(&project.config.of_candidate(
-                pool,
-                &recipe.name,
-                &recipe.directory(),
-                recipe.dataset_from(project.directory()),
-            ))?;
-        }
-    }
-    Ok(())
 }
 
 fn blank(recipe: &Recipe) -> CandidateResult {

@@ -21,7 +21,7 @@ const EXCLUSIVE: [(&str, &str); 2] = [
 /// then those of the grid.
 ///
 /// Every file they name is read and digested: what is missing is found before anything is trained.
-pub fn recipes(
+pub(super) fn recipes(
     wanted: &CandidatesConfig,
     file: &Path,
     bases: &mut BTreeMap<PathBuf, Digest>,

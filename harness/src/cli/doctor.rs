@@ -3,6 +3,7 @@ use std::path::Path;
 use clap::Args;
 use serde_json::{Value, json};
 use shipworthy_backends::{ModelLocation, Neighbours, OpenedModel, Secret, open};
+use shipworthy_harness::candidates::{LoopInputs, secrets_at_hub};
 use shipworthy_harness::config::{Config, ModelEntry, SimulatorConfig};
 use shipworthy_harness::preflight::{Finding, Purpose, Status, examine, tell_apart};
 use shipworthy_harness::preparation::{Inputs, Servers, directory_of};
@@ -10,6 +11,7 @@ use shipworthy_reports::one_line;
 use shipworthy_schema::{ModelName, ModelSource, Sampling};
 
 use super::error::{Failure, Kind};
+use super::jobs::hub::HubAccess;
 use super::printer::Printer;
 use super::project::{DEFAULT_CONFIG, config_file, environment};
 use super::{Outcome, exit_code, interrupted};
@@ -137,6 +139,12 @@ async fn examine_project(file: &Path, only: Option<&ModelName>) -> Result<Vec<Su
             name: "personas and rubric".to_owned(),
             found: inputs.map_err(Into::into),
         });
+        if config.candidates.is_some() {
+            subjects.push(Subject {
+                name: "loop".to_owned(),
+                found: examine_loop(&config, file),
+            });
+        }
     }
     let only_entry = only.and_then(|name| config.models.get(name));
     let only_entry = only_entry.map(|entry| &entry.value);
@@ -235,6 +243,33 @@ fn inputs_finding(inputs: &Inputs) -> Finding {
     } else {
         Finding::doubtful(check, detail)
     }
+}
+
+/// Looks at what the loop of the configuration in `file` begins with.
+fn examine_loop(config: &Config, file: &Path) -> Result<Vec<Finding>, Failure> {
+    let LoopInputs { recipes, pools, .. } = LoopInputs::read(config, file)?;
+    let names: Vec<&str> = recipes.iter().map(|recipe| recipe.name.as_str()).collect();
+    let mut candidates = match names.len() {
+        0..=8 => names.join(", "),
+        count => format!("{count}: {}, …", names[..8].join(", ")),
+    };
+    if recipes.is_empty() {
+        "none is named; rules propose them".clone_into(&mut candidates);
+    }
+    let (met, new) = (pools.development, pools.confirmation);
+    let people = format!(
+        "{} from seed {} compare, {} from seed {} confirm; absent from what candidates learn from",
+        met.count, met.seed_start, new.count, new.seed_start
+    );
+    let mut findings = vec![
+        Finding::passed("candidates", candidates),
+        Finding::passed("held out", people),
+    ];
+    if let Some(names) = secrets_at_hub(config, file) {
+        HubAccess::from_environment()?.secrets(&names)?;
+        findings.push(Finding::passed("Hub", "a token is there".to_owned()));
+    }
+    Ok(findings)
 }
 
 async fn examine_model(opened: &OpenedModel, purpose: Purpose<'_>) -> Vec<Finding> {
