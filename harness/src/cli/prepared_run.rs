@@ -25,6 +25,7 @@ const SENDING_PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct RunProcess {
     runtime: Runtime,
     halt: Halt,
+    _stop: StopSignal,
 }
 
 impl RunProcess {
@@ -32,13 +33,14 @@ impl RunProcess {
     pub(super) fn begin() -> Self {
         let halt = Halt::default();
         let asked = halt.clone();
-        StopSignal::listen_and(
+        let stop = StopSignal::listen_and(
             "finishing the calls under way; once more stops at once",
             move || asked.request(HaltReason::Interrupted),
         );
         Self {
             runtime: super::calling_runtime(),
             halt,
+            _stop: stop,
         }
     }
 
