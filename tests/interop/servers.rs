@@ -19,13 +19,20 @@ const TEMPLATE: &str = "{{ bos_token }}{% for message in messages %}<|start_head
 const RUBRIC: &str =
     "name: letters\nversion: 1\npass_threshold: 0.5\ncategories:\n  - name: All\n    criteria:\n";
 
+/// What a server that is started here must not ask others for, and how much of the memory it takes.
+pub(crate) const OFFLINE: [(&str, &str); 3] = [
+    ("HF_HUB_OFFLINE", "1"),
+    ("VLLM_NO_USAGE_STATS", "1"),
+    ("VLLM_CPU_KVCACHE_SPACE", "1"),
+];
+
 /// A project beside the golden checkpoint and its adapter, with a chat template.
-struct Project {
+pub(crate) struct Project {
     directory: tempfile::TempDir,
 }
 
 impl Project {
-    fn new(config: &str) -> Self {
+    pub(crate) fn new(config: &str) -> Self {
         let project = Self {
             directory: tempfile::tempdir().unwrap(),
         };
@@ -86,21 +93,17 @@ impl Project {
         std::fs::write(self.path("shipworthy.yaml"), head.to_owned() + config).unwrap();
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
     /// Runs the command here; what it prints goes to the test's output.
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         let start = Instant::now();
         let output = Command::new(env!("CARGO_BIN_EXE_shipworthy"))
             .args(arguments)
             .current_dir(self.directory.path())
-            .envs([
-                ("HF_HUB_OFFLINE", "1"),
-                ("VLLM_NO_USAGE_STATS", "1"),
-                ("VLLM_CPU_KVCACHE_SPACE", "1"),
-            ])
+            .envs(OFFLINE)
             .output()
             .unwrap();
         println!(
@@ -112,6 +115,19 @@ impl Project {
             String::from_utf8_lossy(&output.stderr)
         );
         output
+    }
+
+    /// Puts a checkpoint and an adapter in the place of the golden ones that vLLM can serve, by the Python
+    /// that has it.
+    pub(crate) fn make_servable_by_vllm(&self, vllm: &str) {
+        let script =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/interop/tiny_checkpoint.py");
+        let made = Command::new(Path::new(vllm).with_file_name("python"))
+            .arg(script)
+            .args([self.path("base"), self.path("lora")])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{made:?}");
     }
 
     fn log(&self) -> String {
@@ -265,13 +281,7 @@ fn base_and_adapter_behind_one_vllm_server() {
         )
     };
     let project = Project::new(&config(2));
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/interop/tiny_checkpoint.py");
-    let made = Command::new(Path::new(&program).with_file_name("python"))
-        .arg(script)
-        .args([project.path("base"), project.path("lora")])
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{made:?}");
+    project.make_servable_by_vllm(&program);
     project.doctor_and_evaluate();
     // On a processor vLLM 0.32 gives a request without an adapter, beside one with it, the adapter in the
     // last place: where there is no empty one, the base is no base.
