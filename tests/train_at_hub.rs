@@ -296,6 +296,26 @@ fn another_tokenizer_at_the_hub_is_refused() {
 }
 
 #[test]
+fn data_goes_to_no_place_that_everybody_may_read() {
+    let project = project("");
+    let programs = Programs::behaving("");
+    let hub = programs.hub(&project, Vec::new());
+    let open = [
+        "data",
+        "push",
+        "ada/letters",
+        "finetune_config.yaml",
+        "--public",
+    ];
+    let pushed = ship(&project, &hub, &open);
+    assert_eq!(pushed.code, 0, "{pushed:?}");
+    let commits = hub.count("/commit/");
+    let done = ship(&project, &hub, &["train"]);
+    done.assert_fails(2, "everybody may read `ada/letters`");
+    assert_eq!(hub.count("/commit/"), commits);
+}
+
+#[test]
 fn secrets_that_are_not_set_and_tokens_without_permission_are_told() {
     let project = project("");
     let programs = Programs::behaving("");

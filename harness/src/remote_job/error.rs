@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use shipworthy_backends::hub::HubError;
+use shipworthy_backends::hub::{HubError, RepositoryId};
 use shipworthy_backends::jobs::SubmitError;
 use thiserror::Error;
 
@@ -25,6 +25,12 @@ pub enum RemoteJobError {
         id: String,
         /// Why.
         source: StoreError,
+    },
+    /// What is learnt from would be open to everybody.
+    #[error("everybody may read `{repository}`, and so the data that the job would find there")]
+    PublicData {
+        /// The data set repository.
+        repository: RepositoryId,
     },
     /// There is no data.
     #[error("there is nothing to upload in `{}`", path.display())]

@@ -29,7 +29,7 @@ pub struct Launch {
 pub struct LaunchData {
     /// The files.
     pub files: Vec<Upload>,
-    /// The data set repository for it, made private if it is not there.
+    /// The data set repository for it, made private if it is not there; a public one is refused.
     pub repository: RepositoryId,
 }
 
@@ -68,6 +68,10 @@ pub async fn launch(
 ) -> Result<RemoteJob, RemoteJobError> {
     launch.spec.check().map_err(SubmitError::from)?;
     if let Some(LaunchData { files, repository }) = &launch.data {
+        if hub.is_public(repository).await? == Some(true) {
+            let repository = repository.clone();
+            return Err(RemoteJobError::PublicData { repository });
+        }
         hub.create(repository, true).await?;
         let title = format!("Upload the data of {}", launch.spec.name);
         uploaded(repository, &hub.upload(repository, files, &title).await?);

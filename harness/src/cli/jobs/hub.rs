@@ -139,6 +139,8 @@ impl From<RemoteJobError> for Failure {
                 let hint = format!("`shipworthy jobs cancel {id}` stops it");
                 Self::new(Kind::InputOutput, error).hint(hint)
             }
+            RemoteJobError::PublicData { .. } => Self::new(Kind::Usage, error)
+                .hint("name another one, or make it private at the Hub"),
             RemoteJobError::NoData { .. } => Self::new(Kind::Usage, error),
         }
     }
