@@ -18,7 +18,7 @@ mod secret;
 pub mod server;
 pub mod trainer;
 
-pub use chat::{Adaptation, ChatModel, Fingerprint, Neighbours, ServerFacts};
+pub use chat::{Adaptation, ChatModel, Connections, Fingerprint, Neighbours, ServerFacts};
 pub use error::{ChatError, ErrorKind, OpenError};
 pub use open::{ModelLocation, OpenedModel, open};
 pub use secret::Secret;

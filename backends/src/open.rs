@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use shipworthy_schema::ModelSource;
 
-use crate::{ChatModel, Neighbours, OpenError, Secret, chat};
+use crate::{ChatModel, Connections, Neighbours, OpenError, Secret, chat};
 
 /// Where a model is to be found, as the configuration says it.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub enum ModelLocation {
         model: Option<String>,
         /// Bearer token.
         api_key: Option<Secret>,
+        /// Those that it shares with other models at the same server.
+        connections: Connections,
         /// The scale of each adapter that a llama-server has loaded, by its file, file name or
         /// number; one that is not named gets 0. `None`: the scales it was started with.
         lora: Option<BTreeMap<String, f64>>,
@@ -75,6 +77,7 @@ pub async fn open(location: &ModelLocation) -> Result<OpenedModel, OpenError> {
             url,
             model,
             api_key,
+            connections,
             lora,
             neighbours,
             shown,
@@ -83,6 +86,7 @@ pub async fn open(location: &ModelLocation) -> Result<OpenedModel, OpenError> {
             let address = chat::http::Address {
                 url,
                 api_key: api_key.as_ref(),
+                connections,
                 shown: shown.as_deref(),
             };
             let wanted = chat::http::Wanted {

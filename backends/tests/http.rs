@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use shipworthy_backends::{
-    ChatError, ModelLocation, Neighbours, OpenError, OpenedModel, Secret, open,
+    ChatError, Connections, ModelLocation, Neighbours, OpenError, OpenedModel, Secret, open,
 };
 use shipworthy_schema::{
     ChatReply, ChatRequest, Digest, FinishReason, Message, ModelSource, ResponseSchema, Role,
@@ -24,6 +24,7 @@ fn location(url: &str, model: Option<&str>, key: Option<&str>) -> ModelLocation 
         url: url.to_owned(),
         model: model.map(str::to_owned),
         api_key: key.map(Secret::new),
+        connections: Connections::default(),
         lora: None,
         neighbours: Neighbours::default(),
         shown: None,

@@ -10,7 +10,7 @@ mod served;
 use async_trait::async_trait;
 use shipworthy_schema::{ChatReply, ChatRequest, ModelSource};
 
-pub use self::http::Neighbours;
+pub use self::http::{Connections, Neighbours};
 pub use self::served::{Adaptation, Fingerprint, ServerFacts};
 use crate::ChatError;
 

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use clap::Args;
 use serde_json::{Value, json};
-use shipworthy_backends::{ModelLocation, Neighbours, OpenedModel, Secret, open};
+use shipworthy_backends::{Connections, ModelLocation, Neighbours, OpenedModel, Secret, open};
 use shipworthy_harness::candidates::{LoopInputs, secrets_at_hub};
 use shipworthy_harness::config::{Config, ModelEntry, SimulatorConfig};
 use shipworthy_harness::preflight::{Finding, Purpose, Status, examine, tell_apart};
@@ -105,6 +105,7 @@ impl Doctor {
             url,
             model,
             api_key,
+            connections: Connections::default(),
             lora: None,
             neighbours: Neighbours::default(),
             shown: None,
@@ -259,7 +260,10 @@ fn examine_loop(config: &Config, file: &Path) -> Result<Vec<Finding>, Failure> {
     let (met, new) = (pools.development, pools.confirmation);
     let people = format!(
         "{} from seed {} compare, {} from seed {} confirm; absent from what candidates learn from",
-        met.count, met.seed_start, new.count, new.seed_start
+        met.count.get(),
+        met.seed_start,
+        new.count.get(),
+        new.seed_start
     );
     let mut findings = vec![
         Finding::passed("candidates", candidates),

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use shipworthy_backends::{ModelLocation, Neighbours, Secret};
+use shipworthy_backends::{Connections, ModelLocation, Neighbours, Secret};
 use thiserror::Error;
 
 use super::{Count, Price};
@@ -236,6 +236,7 @@ impl ModelEntry {
                 let key = |name: String| surroundings.key(&name);
                 ModelLocation::Http {
                     api_key: api_key_env.map(key).transpose()?,
+                    connections: surroundings.connections.clone(),
                     neighbours: surroundings.neighbours(&url),
                     url,
                     model,
@@ -257,6 +258,7 @@ impl ModelEntry {
                     url: served.url.clone(),
                     model,
                     api_key: served.api_key.clone(),
+                    connections: surroundings.connections.clone(),
                     lora,
                     neighbours: surroundings.neighbours(&shown),
                     shown: Some(shown),
@@ -360,6 +362,8 @@ pub struct Surroundings<'a> {
     pub servers: &'a BTreeMap<String, Served>,
     /// Every entry of the configuration, with whether it is a model under test.
     pub entries: Vec<(&'a ModelEntry, bool)>,
+    /// What they reach servers by.
+    pub connections: Connections,
 }
 
 impl Surroundings<'_> {
@@ -461,7 +465,7 @@ pub(super) use entry_with;
 
 #[cfg(test)]
 mod tests {
-    use super::{ModelEntry, Neighbours, Surroundings};
+    use super::{Connections, ModelEntry, Neighbours, Surroundings};
 
     #[test]
     fn entries_at_one_server_know_of_each_other() {
@@ -476,6 +480,7 @@ mod tests {
                 environment: &|_| None,
                 servers: &std::collections::BTreeMap::new(),
                 entries: entries.to_vec(),
+                connections: Connections::default(),
             };
             surroundings.neighbours(site)
         };

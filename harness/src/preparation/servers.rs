@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use shipworthy_backends::Secret;
 use shipworthy_backends::server::{Server, ServerError};
+use shipworthy_backends::{Connections, Secret};
 use shipworthy_schema::yaml::Place;
 
 use super::PreparationError;
@@ -93,6 +93,7 @@ impl Servers {
             environment,
             servers: &self.served,
             entries: config.entries(),
+            connections: Connections::default(),
         }
     }
 

@@ -8,6 +8,7 @@ use crate::OpenError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BaseUrl {
     base: String,
+    origin: String,
     root: String,
     is_loopback: bool,
 }
@@ -55,6 +56,7 @@ impl BaseUrl {
         Ok(Self {
             base: format!("{origin}{path}"),
             root: format!("{origin}{}", path.strip_suffix("/v1").unwrap_or(path)),
+            origin,
             is_loopback,
         })
     }
@@ -62,6 +64,11 @@ impl BaseUrl {
     /// Returns the base URL, e.g. `http://127.0.0.1:8080/v1`.
     pub(super) fn as_str(&self) -> &str {
         &self.base
+    }
+
+    /// Returns scheme, host and port: the server itself.
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
     }
 
     /// Returns the URL of `path` (with its slash) below the base.

@@ -1,6 +1,7 @@
 //! OpenAI-compatible servers: llama-server, vLLM and what speaks like them.
 
 mod base_url;
+mod connections;
 mod failure;
 mod guard;
 mod identity;
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 use shipworthy_schema::{ChatReply, ChatRequest, Message, ModelSource, Role, Sampling};
 
 use self::base_url::BaseUrl;
+pub use self::connections::Connections;
 use self::failure::Failure;
 use self::guard::Guard;
 use self::identity::{Listing, Patience};
@@ -57,6 +59,8 @@ impl Default for Neighbours {
 pub(crate) struct Address<'a> {
     pub(crate) url: &'a str,
     pub(crate) api_key: Option<&'a Secret>,
+    /// Shared with other models at the same server.
+    pub(crate) connections: &'a Connections,
     /// What the plan calls it, if not by its URL.
     pub(crate) shown: Option<&'a str>,
 }
@@ -100,7 +104,8 @@ pub(crate) async fn open(
     let shown = address.shown.unwrap_or(base.as_str()).to_owned();
     let failed =
         |failure: Failure| OpenError::Server(failure.into_chat_error(&shown, address.api_key));
-    let transport = Transport::new(base, address.api_key).map_err(failed)?;
+    let pool = address.connections.to(&base).map_err(failed)?;
+    let transport = Transport::new(base, pool, address.api_key).map_err(failed)?;
     identity::wait_until_ready(&transport, Patience::USUAL)
         .await
         .map_err(failed)?;
@@ -120,7 +125,7 @@ pub(crate) async fn open(
         .filter(|_| may_cache && models + others <= 1)
         .map(Slots::new);
     let places = listing.total_slots.map(|slots| slots / models.max(1));
-    let guard = Guard::new(source.clone(), transport.is_newly_connected());
+    let guard = Guard::new(source.clone(), transport.watch_connections());
     let model = HttpModel {
         transport,
         shown,

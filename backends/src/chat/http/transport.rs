@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use async_openai::Client;
@@ -7,11 +7,12 @@ use async_openai::config::Config;
 use async_openai::error::OpenAIError;
 use async_openai::middleware::HttpRequestFactory;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Request, Response, redirect};
+use reqwest::{Request, Response};
 use secrecy::SecretString;
 use serde_json::Value;
 
 use super::base_url::BaseUrl;
+use super::connections::Pool;
 use super::failure::Failure;
 use super::request::RequestBody;
 use crate::Secret;
@@ -19,15 +20,8 @@ use crate::Secret;
 /// Longest body read; a reply of `max_tokens` tokens is far below it.
 const MAX_BODY: usize = 16 << 20;
 
-/// Time for a connection to come about.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// Time for an answer to a question about the server, which generates nothing.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// llama-server and uvicorn (vLLM) close a connection that was idle for 5 s; leaving it a little
-/// earlier avoids sending a request into one that is just being closed.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Sends requests to one server over pooled connections, each exactly once.
 ///
@@ -37,14 +31,16 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// Retrying is the caller's, who counts attempts and stores what they yield.
 pub(super) struct Transport {
     openai: Client<Address>,
-    /// For questions about the server, whose connections tell nothing.
-    http: reqwest::Client,
-    is_newly_connected: Arc<AtomicBool>,
+    pool: Pool,
 }
 
 impl Transport {
-    /// Prepares to talk to the server at `base`; connects to nothing yet.
-    pub(super) fn new(base: BaseUrl, api_key: Option<&Secret>) -> Result<Self, Failure> {
+    /// Prepares to talk to the server at `base` over the connections of `pool`.
+    pub(super) fn new(
+        base: BaseUrl,
+        pool: Pool,
+        api_key: Option<&Secret>,
+    ) -> Result<Self, Failure> {
         let mut headers = HeaderMap::new();
         if let Some(key) = api_key {
             let mut value = HeaderValue::from_str(&format!("Bearer {}", key.expose()))
@@ -52,38 +48,8 @@ impl Transport {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        let builder = || {
-            reqwest::Client::builder()
-                .user_agent(concat!("shipworthy/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(CONNECT_TIMEOUT)
-                .pool_idle_timeout(IDLE_TIMEOUT)
-                // A redirected POST would arrive as a GET without its body.
-                .redirect(redirect::Policy::none())
-        };
-        // A proxy set for the outside world cannot reach this machine's own ports.
-        let builder = || {
-            if !base.is_loopback() {
-                return builder();
-            }
-            let builder = builder().no_proxy();
-            if base.is_https() {
-                builder
-            } else {
-                // Reading the system's certificates takes longer than all else before a first call.
-                builder.tls_certs_only([])
-            }
-        };
-        let is_newly_connected = Arc::new(AtomicBool::new(false));
-        let connected = Arc::clone(&is_newly_connected);
-        let notes_connections = tower::util::MapResponseLayer::new(move |connection| {
-            connected.store(true, Ordering::Release);
-            connection
-        });
-        let calls = builder().connector_layer(notes_connections);
-        let calls = calls.build().map_err(Failure::from_reqwest)?;
-        let http = builder().build().map_err(Failure::from_reqwest)?;
         let service = {
-            let http = calls.clone();
+            let http = pool.calls.clone();
             tower::service_fn(move |factory: HttpRequestFactory| {
                 let http = http.clone();
                 async move {
@@ -101,15 +67,14 @@ impl Transport {
             no_key: SecretString::from(""),
         };
         Ok(Self {
-            openai: Client::build(calls, address).with_http_service(service),
-            http,
-            is_newly_connected,
+            openai: Client::build(pool.calls.clone(), address).with_http_service(service),
+            pool,
         })
     }
 
-    /// Returns what is set whenever a call makes a connection: another server may be at its end.
-    pub(super) fn is_newly_connected(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.is_newly_connected)
+    /// Returns what is set whenever a connection for calls is made: another server may be at its end.
+    pub(super) fn watch_connections(&self) -> Arc<AtomicBool> {
+        self.pool.watch()
     }
 
     /// Returns the server's address.
@@ -140,24 +105,26 @@ impl Transport {
     /// Sends `body` to `url` and returns the JSON that came back with a status of success.
     pub(super) async fn post(&self, url: &str, body: &Value) -> Result<Value, Failure> {
         let request = self
-            .http
+            .pool
+            .questions
             .post(url)
             .headers(self.openai.config().headers.clone())
             .json(body)
             .build()
             .map_err(Failure::from_reqwest)?;
-        json(&attempt(&self.http, request).await?)
+        json(&attempt(&self.pool.questions, request).await?)
     }
 
     async fn get_once(&self, url: &str) -> Result<Value, Failure> {
         let request = self
-            .http
+            .pool
+            .questions
             .get(url)
             .headers(self.openai.config().headers.clone())
             .timeout(PROBE_TIMEOUT)
             .build()
             .map_err(Failure::from_reqwest)?;
-        json(&attempt(&self.http, request).await?)
+        json(&attempt(&self.pool.questions, request).await?)
     }
 }
 
