@@ -185,7 +185,7 @@ impl Subject<'_> {
                     seed: seed + u64::from(attempt),
                     ..judge.sampling.clone()
                 },
-                response_schema: Some(question.schema().clone()),
+                response_schema: Some(question.schema()),
             };
             let asked = self
                 .asking

@@ -15,7 +15,6 @@ use crate::{AnswerError, Criterion, JudgeAnswer, JudgeResult, Method, Rubric, Sc
 pub struct JudgeQuestion {
     asked: Vec<Asked>,
     messages: Vec<Message>,
-    schema: ResponseSchema,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -63,12 +62,12 @@ impl Form {
         let mut properties = Map::new();
         properties.insert("reason".to_owned(), json!({"type": "string"}));
         properties.insert(self.field().to_owned(), verdict);
-        object_schema(&properties)
+        object_schema(properties)
     }
 }
 
 /// Servers with strict schemas want every property required and none besides.
-fn object_schema(properties: &Map<String, Value>) -> Value {
+fn object_schema(properties: Map<String, Value>) -> Value {
     let required: Vec<_> = properties.keys().cloned().collect();
     json!({
         "type": "object",
@@ -149,10 +148,6 @@ impl JudgeQuestion {
                 form: Form::of(criterion.scale()),
             })
             .collect();
-        let properties = asked
-            .iter()
-            .map(|asked| (asked.id.to_string(), asked.form.schema()))
-            .collect();
         let prompt = prompt(criteria, &asked, &transcript(conversation));
         Self {
             asked,
@@ -160,10 +155,6 @@ impl JudgeQuestion {
                 Message::new(Role::System, INSTRUCTIONS),
                 Message::new(Role::User, prompt),
             ],
-            schema: ResponseSchema {
-                name: "grades".to_owned(),
-                schema: object_schema(&properties),
-            },
         }
     }
 
@@ -179,8 +170,13 @@ impl JudgeQuestion {
 
     /// Returns the JSON schema the reply is asked to follow; the messages say the same in words,
     /// for servers that drop it.
-    pub fn schema(&self) -> &ResponseSchema {
-        &self.schema
+    pub fn schema(&self) -> ResponseSchema {
+        let asked = self.asked.iter();
+        let properties = asked.map(|asked| (asked.id.to_string(), asked.form.schema()));
+        ResponseSchema {
+            name: "grades".to_owned(),
+            schema: object_schema(properties.collect()),
+        }
     }
 
     /// Returns the messages that ask again after `reply` could not be read because of `error`.
