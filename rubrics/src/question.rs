@@ -62,12 +62,12 @@ impl Form {
         let mut properties = Map::new();
         properties.insert("reason".to_owned(), json!({"type": "string"}));
         properties.insert(self.field().to_owned(), verdict);
-        object_schema(properties)
+        object_schema(&properties)
     }
 }
 
 /// Servers with strict schemas want every property required and none besides.
-fn object_schema(properties: Map<String, Value>) -> Value {
+fn object_schema(properties: &Map<String, Value>) -> Value {
     let required: Vec<_> = properties.keys().cloned().collect();
     json!({
         "type": "object",
@@ -175,7 +175,7 @@ impl JudgeQuestion {
         let properties = asked.map(|asked| (asked.id.to_string(), asked.form.schema()));
         ResponseSchema {
             name: "grades".to_owned(),
-            schema: object_schema(properties.collect()),
+            schema: object_schema(&properties.collect()),
         }
     }
 
