@@ -1,6 +1,6 @@
 //! All conversations of all models, held and scored at the same time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::stream::{FuturesUnordered, StreamExt as _};
@@ -101,7 +101,8 @@ impl<'a> Engine<'a> {
     }
 
     /// Holds and scores the conversations of `personas` with every model, but for those that an
-    /// earlier process finished; returns all of them in id order.
+    /// earlier process finished; returns all of them in id order, as they are stored. Until then none
+    /// that ended is kept in memory.
     ///
     /// Conversations begin in the order of repeats, then people, in turn for every model, so that
     /// models at one server end together. Where the run cannot go on, calls under way are still
@@ -130,7 +131,6 @@ impl<'a> Engine<'a> {
             .collect();
         let mut holding = FuturesUnordered::new();
         let mut scoring = FuturesUnordered::new();
-        let mut pairs = Vec::with_capacity(speeches.len() * lanes.len());
         let mut stopped: Option<StopError> = None;
         loop {
             let mut began = stopped.is_none();
@@ -152,7 +152,6 @@ impl<'a> Engine<'a> {
                         (Some(held), Some(scores)) => {
                             self.tell_held(&held, true);
                             self.tell_scored(&scores, true);
-                            pairs.push((held, scores));
                         }
                         (Some(held), None) => {
                             self.tell_held(&held, true);
@@ -174,7 +173,7 @@ impl<'a> Engine<'a> {
             }
             let ended = tokio::select! {
                 biased;
-                Some(scored) = scoring.next() => scored.map(|pair| pairs.push(pair)),
+                Some(scored) = scoring.next() => scored,
                 Some((lane, persona, held)) = holding.next() => {
                     lanes[lane].free += 1;
                     held.map(|held| scoring.push(self.score(persona, held, None)))
@@ -191,11 +190,24 @@ impl<'a> Engine<'a> {
                 }
             }
         }
-        if let Some(stop) = stopped {
-            return Err(stop);
+        match stopped {
+            Some(stop) => Err(stop),
+            None => Ok(self.ended(personas)?),
         }
-        pairs.sort_by(|(a, _), (b, _)| a.id.cmp(&b.id));
-        Ok(pairs.into_iter().unzip())
+    }
+
+    /// Returns the conversations of `personas` and their scores.
+    fn ended(
+        &self,
+        personas: &[Persona],
+    ) -> Result<(Vec<Conversation>, Vec<ConversationScore>), StoreError> {
+        let (store, run) = (self.asking.store(), self.asking.run());
+        let ids: BTreeSet<_> = personas.iter().map(|persona| &persona.id).collect();
+        let mut conversations = store.conversations(run)?;
+        conversations.retain(|conversation| ids.contains(&conversation.id.persona));
+        let mut scores = store.scores(run)?;
+        scores.retain(|score| ids.contains(&score.conversation.persona));
+        Ok((conversations, scores))
     }
 
     /// Has the judges hold candidates' conversations against the baseline's, if the plan says so.
@@ -287,7 +299,7 @@ impl<'a> Engine<'a> {
         persona: &Persona,
         conversation: Conversation,
         known: Option<(Digest, Known<Conversation>)>,
-    ) -> Result<(Conversation, ConversationScore), StopError> {
+    ) -> Result<(), StopError> {
         let (asking, scoring) = (self.asking, &self.scoring);
         let (store, run) = (asking.store(), asking.run());
         if let Some((key, known)) = known {
@@ -314,7 +326,7 @@ impl<'a> Engine<'a> {
         };
         asking.leave(&conversation.id.to_string());
         self.tell_scored(&scores, is_known);
-        Ok((conversation, scores))
+        Ok(())
     }
 }
 
