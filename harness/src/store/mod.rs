@@ -119,6 +119,13 @@ impl Store {
         let flags = OpenFlags::default();
         let writing = connect(path, flags)?;
         migrate(path, &writing)?;
+        // With 4 MB of pages at hand a call's page is not read again while its conversation goes on.
+        writing
+            .pragma_update(None, "cache_size", -4096)
+            .map_err(|source| StoreError::Sqlite {
+                path: path.to_owned(),
+                source,
+            })?;
         let reading = connect(path, flags)?;
         let writer = Writer::start(path.to_owned(), writing);
         Ok(Self {
@@ -182,10 +189,10 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
     };
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     // Calls of many conversations touch a page each: with a log of 48 MB (12,000 pages) most of them are
-    // written to the file once, and with 6 MB of pages at hand a call reads none of them again.
+    // written to the file once.
     let setting = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
                    PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON; \
-                   PRAGMA wal_autocheckpoint = 12000; PRAGMA cache_size = -6144;";
+                   PRAGMA wal_autocheckpoint = 12000;";
     connection.execute_batch(setting).map_err(failed)?;
     Ok(connection)
 }
