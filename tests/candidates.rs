@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use test_case::test_case;
 
 use crate::support::golden::{copy, golden, project_with};
-use crate::support::project::{Done, Project};
+use crate::support::project::Project;
 use crate::support::words::RUBRIC;
 
 /// Enough that the sign-flip test can find a difference at the third look.

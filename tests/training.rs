@@ -6,7 +6,7 @@ use serde_json::Value;
 use test_case::test_case;
 
 use crate::support::golden::{copy, golden, project_with};
-use crate::support::project::{Done, Project, json_lines};
+use crate::support::project::{Project, json_lines};
 
 /// Lines matter to the tests of mistakes.
 const CONFIG: &str = "\
