@@ -119,9 +119,9 @@ impl Store {
         let flags = OpenFlags::default();
         let writing = connect(path, flags)?;
         migrate(path, &writing)?;
-        // With 4 MB of pages at hand a call's page is not read again while its conversation goes on.
+        // With 3 MB of pages at hand a call's page is not read again while its conversation goes on.
         writing
-            .pragma_update(None, "cache_size", -4096)
+            .pragma_update(None, "cache_size", -3072)
             .map_err(|source| StoreError::Sqlite {
                 path: path.to_owned(),
                 source,
