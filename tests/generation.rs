@@ -149,7 +149,7 @@ fn the_shipped_teacher_is_good_enough_for_most_people() {
 fn what_is_not_good_enough_is_left_out_and_counted() {
     let project = project(
         "{teacher: {scripted: teacher.jsonl}, personas: {count: 40}, min_score: 0.7, sampling: {max_tokens: 99}}\n\
-         loop: {candidates: [absent.yaml], confirmation: {seed_start: 9500, count: 3}}",
+         loop: {candidates: [absent.yaml], confirmation: {seed_start: 9500, count: 3, repeats: 1}}",
     );
     let all = taught(&project, GOOD, &["--out", "all.jsonl"]);
     let kept: Vec<String> = rows(&project, "all.jsonl")
