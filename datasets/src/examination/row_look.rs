@@ -11,7 +11,7 @@ use crate::personal_data::{self, PersonalData};
 use crate::rendering::Rendering;
 
 /// Characters of a row by which its language is told.
-const LANGUAGE_CHARACTERS: usize = 1_000;
+const LANGUAGE_CHARACTERS: usize = 300;
 
 /// What is found in one row by itself.
 pub(super) struct RowLook {
