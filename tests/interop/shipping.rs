@@ -73,7 +73,7 @@ fn serve(directory: &Path, command: &str, port: &str) -> LlamaServer {
     };
     let started = Instant::now();
     while !matches!(request(&server, "GET /health", ""), Some((200, _))) {
-        assert!(started.elapsed() < Duration::from_secs(300), "{command}");
+        assert!(started.elapsed() < Duration::from_secs(600), "{command}");
         std::thread::sleep(Duration::from_millis(100));
     }
     server
