@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use foldhash::fast::RandomState;
 use serde_json::Value;
 use tokenizers::{ModelWrapper, Tokenizer};
 
@@ -32,7 +33,7 @@ pub(crate) struct Tokens {
 /// A token with its range of bytes in its word.
 type WordToken = (u32, u8, u8);
 
-type Shard = HashMap<Box<str>, Box<[WordToken]>>;
+type Shard = HashMap<Box<str>, Box<[WordToken]>, RandomState>;
 
 /// Tokens of words that were met before.
 pub(crate) struct WordTokens {
