@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use shipworthy_models::SpecialTokens;
 use tokenizers::Tokenizer;
 
-/// The texts that the tokenizer reads as special tokens, wherever they stand.
+/// The texts that the tokenizer reads as special tokens, or as added ones, wherever they stand.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SpecialTexts {
     /// By their first byte, the longest first.
@@ -23,8 +23,19 @@ impl SpecialTexts {
         let end = named
             .get("eos_token")
             .and_then(|text| Some((text.to_owned(), tokenizer.token_to_id(text)?)));
+        Self::of(special.chain(end))
+    }
+
+    /// Takes the added tokens that are looked for before anything is done to a text.
+    pub(crate) fn added_before_normalizing(tokenizer: &Tokenizer) -> Self {
+        let added = tokenizer.get_added_tokens_decoder().into_iter();
+        let added = added.filter(|(_, token)| !token.normalized);
+        Self::of(added.map(|(id, token)| (token.content, id)))
+    }
+
+    fn of(tokens: impl Iterator<Item = (String, u32)>) -> Self {
         let mut texts = Self::default();
-        for (text, id) in special.chain(end) {
+        for (text, id) in tokens {
             let Some(&first) = text.as_bytes().first() else {
                 continue;
             };

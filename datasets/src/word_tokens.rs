@@ -7,8 +7,10 @@ use foldhash::fast::RandomState;
 use serde_json::Value;
 use tokenizers::{ModelWrapper, Tokenizer};
 
+use crate::special_texts::SpecialTexts;
+
 /// Patterns of pre-tokenizers, none of whose matches goes on from a visible ASCII character over a space
-/// to an ASCII letter: those of Llama 3, Qwen 2 and Mistral's Tekken. A byte-level one with its own
+/// or a line's end to an ASCII letter: those of Llama 3, Qwen 2 and Mistral's Tekken. A byte-level one with its own
 /// pattern (GPT-2's) is alike.
 const PATTERNS: [&str; 3] = [
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
@@ -39,12 +41,15 @@ type Shard = HashMap<Box<str>, Box<[WordToken]>, RandomState>;
 pub(crate) struct WordTokens {
     /// None where the tokenizer's words depend on what stands around them.
     shards: Option<Vec<Mutex<Shard>>>,
+    /// What divides texts before they are divided into words.
+    added: SpecialTexts,
 }
 
 impl WordTokens {
     pub(crate) fn new(tokenizer: &Tokenizer) -> Self {
         Self {
             shards: has_words(tokenizer).then(|| (0..SHARDS).map(|_| Mutex::default()).collect()),
+            added: SpecialTexts::added_before_normalizing(tokenizer),
         }
     }
 
@@ -58,42 +63,61 @@ impl WordTokens {
             tokens.add(tokenizer, text, 0)?;
             return Ok(tokens);
         };
-        let bytes = text.as_bytes();
         let mut start = 0;
-        while start < text.len() {
-            let end = (start + 1..text.len().saturating_sub(1))
-                .find(|&at| is_border(bytes, at))
-                .unwrap_or(text.len());
-            let word = &text[start..end];
-            if word.len() > LONGEST {
-                tokens.add(tokenizer, word, start)?;
-                start = end;
-                continue;
-            }
-            let last = word.as_bytes().iter().rev().take(4);
-            let shard = last.fold(word.len(), |sum, &byte| sum * 31 + usize::from(byte));
-            let shard = || {
-                let shard = shards[shard % SHARDS].lock();
-                shard.unwrap_or_else(PoisonError::into_inner)
-            };
-            if !shard().get(word).is_some_and(|known| {
-                tokens.extend(known, start);
-                true
-            }) {
-                let from = tokens.ids.len();
-                tokens.add(tokenizer, word, start)?;
-                let byte = |at: usize| u8::try_from(at - start).expect("a word is short");
-                let new = tokens.ids[from..].iter().zip(&tokens.offsets[from..]);
-                let new = new.map(|(&id, &(first, end))| (id, byte(first), byte(end)));
-                let mut shard = shard();
-                if shard.len() < WORDS {
-                    shard.insert(word.into(), new.collect());
-                }
-            }
+        while let Some((at, token, id)) = self.added.first_in(&text[start..]) {
+            let (first, end) = (start + at, start + at + token.len());
+            add_words(shards, tokenizer, &text[start..first], start, &mut tokens)?;
+            tokens.ids.push(id);
+            tokens.offsets.push((first, end));
             start = end;
         }
+        add_words(shards, tokenizer, &text[start..], start, &mut tokens)?;
         Ok(tokens)
     }
+}
+
+/// Adds the tokens of a text without added tokens, that begins at `start`, word by word.
+fn add_words(
+    shards: &[Mutex<Shard>],
+    tokenizer: &Tokenizer,
+    text: &str,
+    start: usize,
+    tokens: &mut Tokens,
+) -> tokenizers::Result<()> {
+    let bytes = text.as_bytes();
+    let mut first = 0;
+    while first < text.len() {
+        let end = (first + 1..text.len().saturating_sub(1))
+            .find(|&at| is_border(bytes, at))
+            .unwrap_or(text.len());
+        let (word, place) = (&text[first..end], start + first);
+        first = end;
+        if word.len() > LONGEST {
+            tokens.add(tokenizer, word, place)?;
+            continue;
+        }
+        let last = word.as_bytes().iter().rev().take(4);
+        let shard = last.fold(word.len(), |sum, &byte| sum * 31 + usize::from(byte));
+        let shard = || {
+            let shard = shards[shard % SHARDS].lock();
+            shard.unwrap_or_else(PoisonError::into_inner)
+        };
+        if !shard().get(word).is_some_and(|known| {
+            tokens.extend(known, place);
+            true
+        }) {
+            let from = tokens.ids.len();
+            tokens.add(tokenizer, word, place)?;
+            let byte = |at: usize| u8::try_from(at - place).expect("a word is short");
+            let new = tokens.ids[from..].iter().zip(&tokens.offsets[from..]);
+            let new = new.map(|(&id, &(first, end))| (id, byte(first), byte(end)));
+            let mut shard = shard();
+            if shard.len() < WORDS {
+                shard.insert(word.into(), new.collect());
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Tokens {
@@ -116,15 +140,20 @@ impl Tokens {
     }
 }
 
-/// Tells whether a word begins at `at`: a space between a visible ASCII character and an ASCII letter.
+/// Tells whether a word begins at `at`: a space or what follows a line's end, between a visible ASCII
+/// character and an ASCII letter.
 fn is_border(text: &[u8], at: usize) -> bool {
-    text[at] == b' ' && text[at - 1].is_ascii_graphic() && text[at + 1].is_ascii_alphabetic()
+    let is_after_line = at > 1 && text[at - 1] == b'\n';
+    match text[at] {
+        b' ' => text[at - 1].is_ascii_graphic() && text[at + 1].is_ascii_alphabetic(),
+        byte => is_after_line && byte.is_ascii_alphabetic() && text[at - 2].is_ascii_graphic(),
+    }
 }
 
 /// Tells whether the tokenizer makes the same tokens of a text as of its words.
 ///
-/// It must divide texts before spaces ahead of letters, change nothing across such a border, draw
-/// nothing by chance, and have no added token with a space in it or beside it.
+/// It must divide texts at such borders, change nothing across them, draw nothing by chance, and have no
+/// added token with space in it or beside it.
 fn has_words(tokenizer: &Tokenizer) -> bool {
     let ModelWrapper::BPE(model) = tokenizer.get_model() else {
         return false;
@@ -137,9 +166,10 @@ fn has_words(tokenizer: &Tokenizer) -> bool {
     let added = tokenizer.get_added_tokens_decoder();
     let is_plain = added.values().all(|token| {
         let is_alone = !(token.lstrip || token.rstrip || token.single_word);
-        is_alone && !token.content.contains(' ')
+        is_alone && !token.content.contains([' ', '\n'])
     });
-    model.dropout.is_none() && is_local && divides && keeps && is_plain
+    let reads_added = !tokenizer.get_encode_special_tokens();
+    model.dropout.is_none() && is_local && divides && keeps && is_plain && reads_added
 }
 
 fn divides(pre_tokenizer: &Value) -> bool {
