@@ -2,7 +2,7 @@
 
     check-exports.py SHIPWORTHY PROJECT XSD
 
-PROJECT holds a finished run with a baseline `base` and a candidate `tuned`; XSD is the schema of JUnit reports. Inspect reads its
+PROJECT holds a finished run of a baseline and a candidate; XSD is the schema of JUnit reports. Inspect reads its
 logs, huggingface_hub the card and the evaluation results, xmlschema checks the JUnit report and jsonschema
 `decision.json`; the numbers must be those of
 `decision.json`.
@@ -31,6 +31,7 @@ def run(*arguments):
 decision = json.loads(run("report", "--format", "json"))
 means = {model["model"]: model["mean"] for model in decision["models"]}
 candidate = decision["candidates"][0]
+name = candidate["model"]
 
 schema = json.loads((Path(__file__).parent.parent / "docs" / "decision.schema.json").read_text())
 jsonschema.Draft202012Validator.check_schema(schema)
@@ -60,14 +61,14 @@ for model, mean in means.items():
     assert all(json.loads(line)["metrics"] == ["score"] for line in samples.open())
 
 run("export", "model-card", "--out", out, "--dataset", "owner/people")
-front = (out / "tuned" / "model-index.yaml").read_text()
-card = ModelCard(f"---\n{front}---\n# tuned\n")
+front = (out / name / "model-index.yaml").read_text()
+card = ModelCard(f"---\n{front}---\n# {name}\n")
 values = {result.metric_type: result.metric_value for result in card.data.eval_results}
-assert abs(values["mean_score"] - means["tuned"]) < 1e-12
+assert abs(values["mean_score"] - means[name]) < 1e-12
 assert abs(values["difference"] - candidate["difference"]) < 1e-12
 assert abs(values["p_value"] - candidate["p_adjusted"]) < 1e-12
-entries = yaml.safe_load((out / "tuned" / ".eval_results" / "shipworthy.yaml").read_text())
+entries = yaml.safe_load((out / name / ".eval_results" / "shipworthy.yaml").read_text())
 (entry,) = parse_eval_result_entries(entries)
-assert entry.dataset_id == "owner/people" and abs(entry.value - means["tuned"]) < 1e-12
+assert entry.dataset_id == "owner/people" and abs(entry.value - means[name]) < 1e-12
 
 print("exports: read by Inspect, huggingface_hub and the JUnit schema, with the numbers of decision.json")
