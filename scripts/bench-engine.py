@@ -184,15 +184,14 @@ class Bench:
         print("  promptfoo: left out; it plays people through a service of its makers only")
 
     def latency(self):
-        print("the same, a server that answers after 50 ms")
+        print("a server that answers after 50 ms, 64 calls at a time")
         with Server(self.server, 50) as server:
-            run, bare = Run(self, server), Bare(self, server)
-        run.row("shipworthy eval")
-        bare.row("bare reqwest")
-        floor = bare.calls * 0.050 / 64
-        print(f"  bare reqwest: {bare.wall / floor:.3f}x calls x latency / concurrency")
-        floor = run.calls * 0.050 / 64
-        print(f"  {run.wall / floor:.3f}x calls x latency / concurrency, {floor:.2f} s (aim 1.15)")
+            for repeats in (1, 3):
+                run, bare = Run(self, server, repeats=repeats), Bare(self, server, conversations=400 * repeats)
+                for timed, name in ((run, "shipworthy eval"), (bare, "bare reqwest")):
+                    timed.row(name)
+                    floor = timed.calls * 0.050 / 64
+                    print(f"    {timed.wall / floor:.3f}x calls x latency / concurrency, {floor:.2f} s (aim 1.15)")
 
     def turns(self):
         print("the store by turns, 50 people")
