@@ -110,7 +110,7 @@ fn a_confirmed_candidate_is_packaged_and_no_other() {
     let card = project.read("forced/README.md");
     assert!(card.contains("packaged although its verdict"), "{card}");
     assert!(
-        card.contains("vllm serve base --enable-lora --max-lora-rank 8"),
+        card.contains("vllm serve ../base --enable-lora --max-lora-rank 8"),
         "{card}"
     );
 

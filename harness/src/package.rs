@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::run_directory::{self, WriteError, write_file};
 use crate::store::StoreError;
-use crate::tuning::{self, TuningError};
+use crate::tuning::{self, TuningError, relative_path};
 
 /// Name of the file that says what a package is.
 pub const MANIFEST: &str = "package.json";
@@ -255,13 +255,13 @@ fn add_training(
         return Ok(());
     }
     let opened = Adapter::open(trained).map_err(Box::new)?;
+    let base = request.project.join(base_of(trained, &report.base.model));
     package.adapter = Some(PackagedAdapter {
         directory: name.to_owned(),
-        base: report.base.model.clone(),
+        base: seen_from(request.output, &base).unwrap_or(report.base.model),
         rank: rank_of(&report.config),
     });
     if request.merged {
-        let base = request.project.join(base_of(trained, &report.base.model));
         let base = Checkpoint::open(&base).map_err(Box::new)?;
         let options = MergeOptions {
             output: directory.join("merged"),
@@ -286,6 +286,15 @@ fn base_of(trained: &Path, written: &str) -> PathBuf {
         |_| PathBuf::from(written),
         |config| std::path::absolute(&config.opened.model).unwrap_or(config.opened.model),
     )
+}
+
+/// Returns how a base that is here is called seen from the package, so that commands find it there.
+fn seen_from(output: &Path, base: &Path) -> Option<String> {
+    let base = base.canonicalize().ok().filter(|base| base.is_dir())?;
+    let output = std::path::absolute(output).ok()?;
+    let parent = output.parent()?.canonicalize().ok()?;
+    let path = relative_path(&parent.join(output.file_name()?), &base);
+    path.into_os_string().into_string().ok()
 }
 
 /// Copies a file; on one disk it takes no further room.

@@ -57,7 +57,7 @@ pub fn servings(package: &Package) -> Vec<Serving> {
         let fitting = VLLM_RANKS.into_iter().find(|rank| *rank >= adapter.rank);
         let rank = fitting.unwrap_or(adapter.rank);
         servings.push(Serving {
-            what: "vLLM, base and adapter, which were not evaluated",
+            what: "vLLM, base (elsewhere, name your own copy) and adapter, which were not evaluated",
             commands: vec![format!(
                 "vllm serve {} --enable-lora --max-lora-rank {rank} --lora-modules {name}={} --host \
                  127.0.0.1 --port 8000",

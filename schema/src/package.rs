@@ -49,7 +49,8 @@ impl Package {
 pub struct PackagedAdapter {
     /// Its directory, relative to the package's.
     pub directory: String,
-    /// Its base as the configuration wrote it.
+    /// Its base: the way there from the package's directory, or as the configuration wrote it where it
+    /// was not there any more.
     pub base: String,
     /// Its rank.
     pub rank: u32,

@@ -18,6 +18,7 @@ mod shipping;
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -63,6 +64,7 @@ impl LlamaServer {
             .args(more)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
+            .process_group(0)
             .spawn()
             .unwrap();
         Self {
@@ -90,6 +92,9 @@ impl LlamaServer {
 
 impl Drop for LlamaServer {
     fn drop(&mut self) {
+        // vLLM's other processes outlive the one that started them.
+        let group = format!("-{}", self.process.id());
+        let _ = Command::new("kill").args(["-9", "--", &group]).status();
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

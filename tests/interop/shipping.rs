@@ -1,6 +1,7 @@
 //! The commands that a package tells are run as they are, in its directory.
 
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -64,16 +65,18 @@ fn serve(directory: &Path, command: &str, port: &str) -> LlamaServer {
         .current_dir(directory)
         .envs(OFFLINE)
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .process_group(0)
         .spawn()
         .unwrap();
-    let server = LlamaServer {
+    let mut server = LlamaServer {
         process,
         url: format!("http://127.0.0.1:{free}/v1"),
     };
     let started = Instant::now();
     while !matches!(request(&server, "GET /health", ""), Some((200, _))) {
         assert!(started.elapsed() < Duration::from_secs(600), "{command}");
+        let ended = server.process.try_wait().unwrap();
+        assert!(ended.is_none(), "{command}: {ended:?}");
         std::thread::sleep(Duration::from_millis(100));
     }
     server
