@@ -18,7 +18,8 @@ fn a_confirmed_candidate_is_packaged_and_no_other() {
         "[short.yaml, harmful.yaml, good.yaml]",
         "[lora.yaml, good.yaml]",
     );
-    let project = project(&(config + "  stop_on: never\n"));
+    let config = config + "  stop_on: never\nship: {push: ada/good}\n";
+    let project = project(&config);
     let lora =
         finetune("words", 2).replace("method: full", "method: lora\nlora_r: 4\nlora_alpha: 8");
     project.write("lora.yaml", &lora);
@@ -28,10 +29,16 @@ fn a_confirmed_candidate_is_packaged_and_no_other() {
     let looped = project.run(&["loop"]);
     assert_eq!(looped.code, 0, "{looped:?}");
 
-    let mut ship = project.command(&["ship", "--json", "--push", "ada/good"]);
-    ship.env("HF_ENDPOINT", hub.url())
-        .env("HF_TOKEN", Token::of_owner().value);
-    let done = Done::of(&mut ship);
+    // What was made stays, and the second time it is only pushed.
+    let ship = |token: Option<String>| {
+        let mut ship = project.command(&["ship", "--json"]);
+        ship.env("HF_ENDPOINT", hub.url()).env_remove("HF_TOKEN");
+        ship.env("HF_HOME", project.path("nobody"));
+        ship.envs(token.map(|token| ("HF_TOKEN", token)));
+        Done::of(&mut ship)
+    };
+    ship(None).assert_fails(2, "it needs a token of the Hub, and there is none");
+    let done = ship(Some(Token::of_owner().value));
     assert_eq!(done.code, 0, "{done:?}");
     let package = manifest(&project, "packages/good");
     assert_eq!(done.json()["package"], package);
@@ -80,9 +87,11 @@ fn a_confirmed_candidate_is_packaged_and_no_other() {
     assert!(pushed["model-f16.gguf"] == gguf, "another file was pushed");
     assert_eq!(hub.titles("models/ada/good")[0], "Ship good");
 
-    project
-        .run(&["ship"])
-        .assert_fails(2, "`packages/good` is there already");
+    let ship = project.run(&["ship", "--no-push"]);
+    ship.assert_fails(2, "`packages/good` is there already");
+    project.write("packages/good/README.md", "another card");
+    let ship = project.run(&["ship", "--push", "ada/good"]);
+    ship.assert_fails(2, "`packages/good` is there already");
     project
         .run(&["ship", "lora"])
         .assert_fails(65, "`lora` is not to ship: the verdict of run ");
@@ -95,7 +104,16 @@ fn a_confirmed_candidate_is_packaged_and_no_other() {
     project.run(&["ship", &run(1), "--out", "chosen"]).assert_fails(65,
         "`good` is not to ship: it passes with the people it was chosen with, and no others confirm it",
     );
-    let forced = project.run(&["ship", "lora", "--force", "--merged", "--out", "forced"]);
+    let forced = [
+        "ship",
+        "lora",
+        "--force",
+        "--merged",
+        "--no-push",
+        "--out",
+        "forced",
+    ];
+    let forced = project.run(&forced);
     assert_eq!(forced.code, 0, "{forced:?}");
     let package = manifest(&project, "forced");
     assert_eq!(package["forced"], true);

@@ -185,6 +185,24 @@ pub fn assemble(request: &PackageRequest<'_>) -> Result<Package, PackageError> {
     Ok(package)
 }
 
+/// Returns the package that is there already, if it is the one wanted, and whole.
+pub fn existing(request: &PackageRequest<'_>) -> Result<Option<Package>, PackageError> {
+    let path = request.output.join(MANIFEST);
+    let Ok(text) = std::fs::read(&path) else {
+        return Ok(None);
+    };
+    let Ok(package) = serde_json::from_slice::<Package>(&text) else {
+        return Ok(None);
+    };
+    let mut found = files(request.output)?;
+    found.retain(|file| file.path != MANIFEST);
+    let is_wanted = package.run == request.run
+        && package.name == request.name.as_str()
+        && (package.checkpoint.is_some() || !request.merged)
+        && package.files == found;
+    Ok(is_wanted.then_some(package))
+}
+
 fn verdict_of(request: &PackageRequest<'_>) -> Verdict {
     let decisions = &request.evaluation.decisions;
     let own = decisions.iter().find(|it| it.model == *request.name);

@@ -2,6 +2,7 @@ use std::path::Path;
 
 use clap::Args;
 use serde_json::{Value, json};
+use shipworthy_backends::hub::RepositoryId;
 use shipworthy_backends::{Connections, ModelLocation, Neighbours, OpenedModel, Secret, open};
 use shipworthy_harness::candidates::{LoopInputs, secrets_at_hub};
 use shipworthy_harness::config::{Config, ModelEntry, SimulatorConfig};
@@ -146,6 +147,12 @@ async fn examine_project(file: &Path, only: Option<&ModelName>) -> Result<Vec<Su
                 found: examine_loop(&config, file),
             });
         }
+        if let Some(repository) = &config.ship.push {
+            subjects.push(Subject {
+                name: "ship".to_owned(),
+                found: examine_push(repository),
+            });
+        }
     }
     let only_entry = only.and_then(|name| config.models.get(name));
     let only_entry = only_entry.map(|entry| &entry.value);
@@ -274,6 +281,13 @@ fn examine_loop(config: &Config, file: &Path) -> Result<Vec<Finding>, Failure> {
         findings.push(Finding::passed("Hub", "a token is there".to_owned()));
     }
     Ok(findings)
+}
+
+/// Looks whether there is a token to push packages with.
+fn examine_push(repository: &RepositoryId) -> Result<Vec<Finding>, Failure> {
+    HubAccess::from_environment()?.secrets(&["HF_TOKEN".to_owned()])?;
+    let detail = format!("packages go to {repository}, and a token is there");
+    Ok(vec![Finding::passed("Hub", detail)])
 }
 
 async fn examine_model(opened: &OpenedModel, purpose: Purpose<'_>) -> Vec<Finding> {

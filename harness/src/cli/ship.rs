@@ -4,8 +4,9 @@ use clap::Args;
 use serde_json::json;
 use shipworthy_backends::hub::{RepositoryId, RepositoryKind, Upload};
 use shipworthy_harness::candidates::origin;
+use shipworthy_harness::config::ShipConfig;
 use shipworthy_harness::evaluation::recall;
-use shipworthy_harness::package::{PackageError, PackageRequest, assemble};
+use shipworthy_harness::package::{PackageError, PackageRequest, assemble, existing};
 use shipworthy_harness::store::{Run, Store};
 use shipworthy_reports::{one_line, servings};
 use shipworthy_schema::{CandidateTable, ModelName, Package};
@@ -30,26 +31,28 @@ pub(crate) struct Ship {
     /// The directory to make; `packages/NAME` in the project if left out
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Add the base with the adapter merged into it, for vLLM
+    /// Add the base with the adapter merged into it, for vLLM, whatever `ship` in the configuration says
     #[arg(long)]
     merged: bool,
     /// Package it whatever the verdict is; the package says so
     #[arg(long)]
     force: bool,
-    /// Push it to this model repository of the Hugging Face Hub, which is made if need be
+    /// Push it to this model repository of the Hugging Face Hub, which is made if need be; that of
+    /// `ship` in the configuration if left out
     #[arg(long, value_name = "OWNER/NAME")]
     push: Option<String>,
     /// Make that repository public
     #[arg(long, requires = "push")]
     public: bool,
+    /// Push it nowhere
+    #[arg(long, conflicts_with = "push")]
+    no_push: bool,
 }
 
 impl Ship {
     pub(crate) fn run(&self, printer: &Printer) -> Outcome {
-        let repository = self.push.as_deref();
-        let repository = repository.map(|name| RepositoryId::parse(RepositoryKind::Model, name));
-        let repository = repository.transpose()?;
-        let project = Project::of(&self.path.file());
+        let (project, config) = Project::load(&self.path.file())?;
+        let target = self.target(&config.ship)?;
         let store = Store::open_existing(&project.store())?;
         let table = read_table(&project.directory.join("candidates/report.json"))?;
         let (run, name) = self.find(&store, table.as_ref())?;
@@ -61,7 +64,7 @@ impl Ship {
             packages.join(directory_name(name.as_str()))
         });
         let is_of_loop = origin.is_some();
-        let package = assemble(&PackageRequest {
+        let request = PackageRequest {
             project: &project.directory,
             output: &output,
             name: &name,
@@ -71,10 +74,17 @@ impl Ship {
             confirmed: origin.as_ref().map(|it| it.confirmed),
             trained: origin.map(|it| project.directory.join(it.trained)),
             table: table.as_ref().filter(|_| is_of_loop),
-            merged: self.merged,
+            merged: self.merged || config.ship.merged,
             force: self.force,
-        })?;
-        let commit = repository.map(|repository| self.upload(&repository, &output, &name));
+        };
+        let package = match assemble(&request) {
+            // What could not be pushed then may be now.
+            Err(PackageError::Exists { path }) if target.is_some() => {
+                existing(&request)?.ok_or(PackageError::Exists { path })
+            }
+            made => made,
+        }?;
+        let commit = target.map(|target| target.upload(&output, &name));
         let commit = commit.transpose()?;
         show(printer, &package, &output, commit.as_deref());
         Ok(exit_code::SUCCESS)
@@ -111,20 +121,42 @@ impl Ship {
         Ok((find_run(store, Some(&evaluation.run))?, name))
     }
 
+    /// Returns where the package is pushed to, if anywhere.
+    fn target(&self, config: &ShipConfig) -> Result<Option<Target>, Failure> {
+        if self.no_push {
+            return Ok(None);
+        }
+        let named = self.push.as_deref();
+        let named = named.map(|name| RepositoryId::parse(RepositoryKind::Model, name));
+        let is_public = if named.is_some() {
+            self.public
+        } else {
+            config.public
+        };
+        let repository = named.transpose()?.or_else(|| config.push.clone());
+        Ok(repository.map(|repository| Target {
+            repository,
+            is_public,
+        }))
+    }
+}
+
+/// A repository that a package is pushed to.
+struct Target {
+    repository: RepositoryId,
+    is_public: bool,
+}
+
+impl Target {
     /// Uploads the package in one commit; returns the commit.
-    fn upload(
-        &self,
-        repository: &RepositoryId,
-        package: &Path,
-        name: &ModelName,
-    ) -> Result<String, Failure> {
+    fn upload(&self, package: &Path, name: &ModelName) -> Result<String, Failure> {
         let access = HubAccess::from_environment()?;
         let files = Upload::all_in(package)?;
         let title = format!("Ship {}", one_line(name.as_str()));
         super::runtime().block_on(async {
-            access.hub.create(repository, !self.public).await?;
-            let uploaded = access.hub.upload(repository, &files, &title).await?;
-            Ok(uploaded.commit)
+            let hub = &access.hub;
+            hub.create(&self.repository, !self.is_public).await?;
+            Ok(hub.upload(&self.repository, &files, &title).await?.commit)
         })
     }
 }

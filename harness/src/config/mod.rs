@@ -16,6 +16,7 @@ mod quantisation;
 mod regression;
 mod sampling;
 mod serve;
+mod ship;
 mod simulator;
 mod simulator_audit;
 mod tracing;
@@ -46,6 +47,7 @@ pub use quantisation::Quantisation;
 pub use regression::{Margin, RegressionConfig};
 pub use sampling::{JudgeSampling, SimulatorSampling};
 pub use serve::{ServeConfig, ServeError};
+pub use ship::ShipConfig;
 pub use simulator::{SimulatorConfig, SimulatorEntry};
 pub use simulator_audit::SimulatorAuditConfig;
 pub use tracing::TracingConfig;
@@ -138,6 +140,9 @@ pub struct Config {
     #[serde(default, rename = "loop")]
     #[schemars(with = "Option<CandidatesConfig>")]
     pub candidates: Option<Spanned<CandidatesConfig>>,
+    /// What `shipworthy ship` does where its options do not say otherwise.
+    #[serde(default)]
+    pub ship: ShipConfig,
 }
 
 fn default_simulator() -> Spanned<SimulatorConfig> {
