@@ -47,7 +47,12 @@ impl HubAccess {
                 name => environment(name).map(Secret::new),
             };
             let secret = found.ok_or_else(|| {
-                Failure::new(Kind::Usage, format!("secret `{name}` is not set here"))
+                let message = format!("secret `{name}` is not set here");
+                let failure = Failure::new(Kind::Usage, message);
+                match name.as_str() {
+                    "HF_TOKEN" => failure.hint("set it, or log in with `hf auth login`"),
+                    _ => failure,
+                }
             })?;
             secrets.insert(name.clone(), secret);
         }
