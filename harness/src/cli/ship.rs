@@ -37,6 +37,13 @@ pub(crate) struct Ship {
     /// Package it whatever the verdict is; the package says so
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    pushing: Pushing,
+}
+
+/// Where a package is pushed to.
+#[derive(Args)]
+struct Pushing {
     /// Push it to this model repository of the Hugging Face Hub, which is made if need be; that of
     /// `ship` in the configuration if left out
     #[arg(long, value_name = "OWNER/NAME")]
@@ -52,7 +59,7 @@ pub(crate) struct Ship {
 impl Ship {
     pub(crate) fn run(&self, printer: &Printer) -> Outcome {
         let (project, config) = Project::load(&self.path.file())?;
-        let target = self.target(&config.ship)?;
+        let target = self.pushing.target(&config.ship)?;
         let store = Store::open_existing(&project.store())?;
         let table = read_table(&project.directory.join("candidates/report.json"))?;
         let (run, name) = self.find(&store, table.as_ref())?;
@@ -120,7 +127,9 @@ impl Ship {
         let name = ModelName::new(candidate.name.as_str()).ok();
         Ok((find_run(store, Some(&evaluation.run))?, name))
     }
+}
 
+impl Pushing {
     /// Returns where the package is pushed to, if anywhere.
     fn target(&self, config: &ShipConfig) -> Result<Option<Target>, Failure> {
         if self.no_push {
