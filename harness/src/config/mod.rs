@@ -419,7 +419,7 @@ training_data: data/train.jsonl
         => "c.yaml:3:1: field `rubrik`: unknown field `rubrik`, expected one of project, personas, \
             rubric, baseline, models, serve, notice, system_prompt, simulator, simulator_audit, judge, \
              judging, sampling, gate, regression, early_stopping, training_data, generate, call_timeout_s, \
-             limits, currency, budget, tracing, loop"; "unknown key")]
+             limits, currency, budget, tracing, loop, ship"; "unknown key")]
     #[test_case("seed_start: 9000", "seed_start: 4000"
         => "c.yaml:2:51: field `personas.seed_start`: seeds 4000 to 4014 are for training; \
             evaluation personas take seeds from 9000 up"; "training seeds")]
