@@ -105,7 +105,8 @@ fn the_template_is_a_configuration() {
         "finetune_config.yaml:5:8: field `model`: `models/base` is not a directory here",
     );
     change(&project, "model: models/base", "model: base");
-    change(&project, "data/", "");
+    change(&project, "data/train.jsonl", "train.jsonl");
+    change(&project, "data/validation.jsonl", "eval.jsonl");
     let done = project.run(&["train", "--dry-run"]);
     assert_eq!(done.code, 0, "{done:?}");
 }
