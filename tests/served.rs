@@ -21,7 +21,9 @@ fn as_a_server() {
     };
     let api_key = std::env::var("VLLM_API_KEY").ok();
     println!("listens with {api_key:?}");
-    std::fs::write("port", &port).unwrap();
+    // Whoever finds the file finds the port in it.
+    std::fs::write("port.new", &port).unwrap();
+    std::fs::rename("port.new", "port").unwrap();
     if std::path::Path::new("broken").exists() {
         println!("out of memory");
         leave();
