@@ -42,6 +42,7 @@ pub use cuda::CudaError;
 pub use decoder::{BatchLoss, Decoder, Pass, SequenceLoss};
 pub use dropout::{Dropout, DropoutError};
 pub use error::NativeError;
+pub use named_tensors::StoredTensor;
 pub use nf4::{Nf4Absmax, Nf4Error, Nf4Matrix, Nf4Quantiser};
 pub use optimiser::{Optimiser, OptimiserError, OptimiserKind, clip_gradients};
 pub use parameters::{Gradients, Parameter, ParameterId, Parameters};

@@ -2,13 +2,13 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 
-use candle_core::{DType, Tensor};
+use candle_core::DType;
 use serde::Deserialize;
 
 use super::description::{ModelForm, TrainedModel};
 use super::peft_config;
 use crate::decoder::Decoder;
-use crate::named_tensors::{DigestedFile, write_tensors};
+use crate::named_tensors::{DigestedFile, StoredTensor, write_tensors};
 use crate::training::TrainingError;
 
 /// Name of the file that describes a model.
@@ -32,10 +32,12 @@ pub(crate) fn write_model(
     decoder: &Decoder,
     stored_as: Option<DType>,
 ) -> Result<Vec<(String, String)>, TrainingError> {
-    let tensors: BTreeMap<&str, &Tensor> = decoder
-        .parameters()
-        .iter()
-        .map(|(_, parameter)| (parameter.name.as_str(), &parameter.value))
+    let parameters = decoder.parameters().iter();
+    let tensors: BTreeMap<&str, StoredTensor<'_>> = parameters
+        .map(|(_, parameter)| {
+            let value = StoredTensor::Tensor(&parameter.value);
+            (parameter.name.as_str(), value)
+        })
         .collect();
     let weights = weights_file(&model.form);
     let path = directory.join(weights);

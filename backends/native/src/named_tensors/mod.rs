@@ -6,6 +6,7 @@ mod writer;
 
 pub(crate) use digested_file::{DigestedFile, file_digest, hexadecimal};
 pub(crate) use reader::{NamedTensors, TensorFault};
+pub use writer::StoredTensor;
 pub(crate) use writer::{WriteFault, write_tensors};
 
 #[cfg(test)]

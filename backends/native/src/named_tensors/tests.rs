@@ -18,12 +18,19 @@ fn tensors() -> [(&'static str, Tensor); 3] {
     ]
 }
 
+fn by_name<'a>(tensors: &'a [(&'static str, Tensor)]) -> BTreeMap<&'a str, StoredTensor<'a>> {
+    let named = tensors.iter();
+    named
+        .map(|(name, tensor)| (*name, StoredTensor::Tensor(tensor)))
+        .collect()
+}
+
 #[test]
 fn what_is_written_is_read_and_has_its_digest() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("x.safetensors");
     let tensors = tensors();
-    let by_name: BTreeMap<&str, &Tensor> = tensors.iter().map(|(name, t)| (*name, t)).collect();
+    let by_name = by_name(&tensors);
     let mut file = DigestedFile::create(&path).unwrap();
     write_tensors(&mut file, &by_name, None).unwrap();
     let digest = file.finish().unwrap();
@@ -49,7 +56,7 @@ fn another_tensor_than_expected_is_said(name: &str, shape: &[usize], dtype: DTyp
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("x.safetensors");
     let tensors = tensors();
-    let by_name: BTreeMap<&str, &Tensor> = tensors.iter().map(|(name, t)| (*name, t)).collect();
+    let by_name = by_name(&tensors);
     let mut file = DigestedFile::create(&path).unwrap();
     write_tensors(&mut file, &by_name, None).unwrap();
     file.finish().unwrap();

@@ -1,12 +1,13 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use candle_core::{DType, Device, Shape, Tensor};
+use candle_core::{DType, Shape, Tensor, WithDType};
 
 use super::OptimiserError;
 use super::kernel::Factors;
 use super::moments::{InBytes, Moments};
 use crate::error::NativeError;
 use crate::host;
+use crate::named_tensors::StoredTensor;
 use crate::parameters::{Gradients, Parameters};
 
 /// Which optimiser.
@@ -128,19 +129,19 @@ impl Optimiser {
     ///
     /// Of parameter `NAME`: `NAME.step`, `NAME.exp_avg` and `NAME.exp_avg_sq`, and where these are bytes,
     /// their scales `NAME.exp_avg.absmax` and `NAME.exp_avg_sq.absmax`.
-    pub fn state_tensors(&self) -> Result<Vec<(String, Tensor)>, NativeError> {
+    pub fn state_tensors(&self) -> Vec<(String, StoredTensor<'_>)> {
         let mut tensors = Vec::new();
         for state in &self.states {
             let State { name, shape, .. } = state;
             let step = i64::try_from(state.step).expect("steps are counted one by one");
-            tensors.push((format!("{name}.step"), Tensor::new(step, &Device::Cpu)?));
+            tensors.push((format!("{name}.step"), StoredTensor::I64(step)));
             match &state.moments {
                 Moments::Full {
                     exp_avg,
                     exp_avg_sq,
                 } => {
                     for (what, values) in [("exp_avg", exp_avg), ("exp_avg_sq", exp_avg_sq)] {
-                        let tensor = Tensor::from_slice(values, shape, &Device::Cpu)?;
+                        let tensor = StoredTensor::F32(values, shape.dims().to_vec());
                         tensors.push((format!("{name}.{what}"), tensor));
                     }
                 }
@@ -149,25 +150,31 @@ impl Optimiser {
                     exp_avg_sq,
                 } => {
                     for (what, values) in [("exp_avg", exp_avg), ("exp_avg_sq", exp_avg_sq)] {
-                        let tensor = Tensor::from_slice(&values.bytes, shape, &Device::Cpu)?;
+                        let tensor = StoredTensor::U8(&values.bytes, shape.dims().to_vec());
                         tensors.push((format!("{name}.{what}"), tensor));
-                        let tensor = Tensor::new(&values.absmax[..], &Device::Cpu)?;
+                        let scales = &values.absmax;
+                        let tensor = StoredTensor::F32(scales, vec![scales.len()]);
                         tensors.push((format!("{name}.{what}.absmax"), tensor));
                     }
                 }
             }
         }
-        Ok(tensors)
+        tensors
     }
 
     /// Takes up what [`Self::state_tensors`] gave: from here on as if there had been no break.
     ///
-    /// Errors if a tensor is missing, left over, of another shape or type, or not finite, and names it;
-    /// nothing has then changed.
-    pub fn restore(&mut self, tensors: &HashMap<String, Tensor>) -> Result<(), NativeError> {
+    /// `names`: what there is to read; `read`: gives the tensor of a name, which is dropped before the next
+    /// is asked for. Errors if `read` does, or if a tensor is missing, left over, of another shape or type,
+    /// or not finite, and names it; nothing has then changed.
+    pub fn restore<'a, E: From<NativeError>>(
+        &mut self,
+        names: impl IntoIterator<Item = &'a str>,
+        read: impl FnMut(&str) -> Result<Tensor, E>,
+    ) -> Result<(), E> {
         let mut saved = Saved {
-            tensors,
-            names: tensors.keys().map(String::as_str).collect(),
+            names: names.into_iter().collect(),
+            read,
         };
         let mut states = Vec::with_capacity(self.states.len());
         for state in &self.states {
@@ -175,7 +182,7 @@ impl Optimiser {
         }
         if let Some(name) = saved.names.first() {
             let name = (*name).to_owned();
-            return Err(OptimiserError::Unexpected { name }.into());
+            return Err(NativeError::from(OptimiserError::Unexpected { name }).into());
         }
         self.states = states;
         Ok(())
@@ -183,26 +190,27 @@ impl Optimiser {
 }
 
 /// A saved state while it is read.
-struct Saved<'a> {
-    tensors: &'a HashMap<String, Tensor>,
+struct Saved<'a, R> {
     /// Tensors that nothing asked for yet.
     names: BTreeSet<&'a str>,
+    read: R,
 }
 
-impl Saved<'_> {
+impl<E: From<NativeError>, R: FnMut(&str) -> Result<Tensor, E>> Saved<'_, R> {
     /// Reads what belongs to a parameter; `like` is its state before.
-    fn state(&mut self, like: &State) -> Result<State, NativeError> {
+    fn state(&mut self, like: &State) -> Result<State, E> {
         let State { name, shape, .. } = like;
         let step_name = format!("{name}.step");
         let step = self
             .take(&step_name, DType::I64, &Shape::from(()))?
-            .to_scalar::<i64>()?;
+            .to_scalar::<i64>()
+            .map_err(NativeError::from)?;
         let Ok(step) = u64::try_from(step) else {
-            return Err(OptimiserError::Value {
+            return Err(NativeError::from(OptimiserError::Value {
                 name: step_name,
                 found: step.to_string(),
                 expected: "a count of steps",
-            }
+            })
             .into());
         };
         let moments = match &like.moments {
@@ -212,11 +220,11 @@ impl Saved<'_> {
             },
             Moments::InBytes { exp_avg, .. } => {
                 let scales = Shape::from(exp_avg.absmax.len());
-                let mut read = |what: &str| -> Result<InBytes, NativeError> {
+                let mut read = |what: &str| -> Result<InBytes, E> {
                     let name = format!("{name}.{what}");
                     let bytes = self.take(&name, DType::U8, shape)?;
                     Ok(InBytes {
-                        bytes: bytes.flatten_all()?.to_vec1()?,
+                        bytes: flat(&bytes)?,
                         absmax: self.values(&format!("{name}.absmax"), &scales, true)?,
                     })
                 };
@@ -235,19 +243,11 @@ impl Saved<'_> {
     }
 
     /// Reads finite numbers, none of them negative if they are squares or magnitudes.
-    fn values(
-        &mut self,
-        name: &str,
-        shape: &Shape,
-        not_negative: bool,
-    ) -> Result<Vec<f32>, NativeError> {
-        let values: Vec<f32> = self
-            .take(name, DType::F32, shape)?
-            .flatten_all()?
-            .to_vec1()?;
+    fn values(&mut self, name: &str, shape: &Shape, not_negative: bool) -> Result<Vec<f32>, E> {
+        let values: Vec<f32> = flat(&self.take(name, DType::F32, shape)?)?;
         let is_wrong = |value: f32| !value.is_finite() || not_negative && value < 0.0;
         match values.iter().find(|&&value| is_wrong(value)) {
-            Some(value) => Err(OptimiserError::Value {
+            Some(value) => Err(NativeError::from(OptimiserError::Value {
                 name: name.to_owned(),
                 found: value.to_string(),
                 expected: if not_negative {
@@ -255,28 +255,33 @@ impl Saved<'_> {
                 } else {
                     "finite numbers"
                 },
-            }
+            })
             .into()),
             None => Ok(values),
         }
     }
 
-    fn take(&mut self, name: &str, dtype: DType, shape: &Shape) -> Result<&Tensor, NativeError> {
-        let Some(tensor) = self.tensors.get(name) else {
+    fn take(&mut self, name: &str, dtype: DType, shape: &Shape) -> Result<Tensor, E> {
+        if !self.names.remove(name) {
             let name = name.to_owned();
-            return Err(OptimiserError::Missing { name }.into());
-        };
+            return Err(NativeError::from(OptimiserError::Missing { name }).into());
+        }
+        let tensor = (self.read)(name)?;
         if tensor.dtype() != dtype || tensor.shape() != shape {
             let describe =
                 |dtype: DType, shape: &Shape| format!("{} {:?}", dtype.as_str(), shape.dims());
-            return Err(OptimiserError::Mismatch {
+            return Err(NativeError::from(OptimiserError::Mismatch {
                 name: name.to_owned(),
                 expected: describe(dtype, shape),
                 found: describe(tensor.dtype(), tensor.shape()),
-            }
+            })
             .into());
         }
-        self.names.remove(name);
         Ok(tensor)
     }
+}
+
+/// Returns a tensor's values.
+fn flat<T: WithDType>(tensor: &Tensor) -> Result<Vec<T>, NativeError> {
+    Ok(tensor.flatten_all()?.to_vec1()?)
 }

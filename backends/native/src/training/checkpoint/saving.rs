@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use candle_core::Tensor;
 use serde_json::{Map, Value};
 
 use super::directory::{self, REPLACED, SAVING, hidden, remove_if_there, sync};
@@ -60,11 +59,7 @@ fn write(saved: &Saved<'_>, directory: &Path) -> Result<(), TrainingError> {
     let mut files: BTreeMap<String, String> = model.into_iter().collect();
 
     let path = directory.join(state::OPTIMISER);
-    let state = saved.optimiser.state_tensors()?;
-    let tensors: BTreeMap<&str, &Tensor> = state
-        .iter()
-        .map(|(name, tensor)| (name.as_str(), tensor))
-        .collect();
+    let tensors: BTreeMap<_, _> = saved.optimiser.state_tensors().into_iter().collect();
     let mut file = DigestedFile::create(&path).map_err(TrainingError::output(&path))?;
     write_tensors(&mut file, &tensors, None)
         .map_err(|fault| TrainingError::writing(&path, fault))?;

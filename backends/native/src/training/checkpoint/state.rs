@@ -1,7 +1,7 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -120,23 +120,16 @@ impl LoadedCheckpoint {
         &self,
         optimiser: &mut Optimiser,
     ) -> Result<(), TrainingError> {
-        Ok(optimiser.restore(&self.optimiser()?)?)
-    }
-
-    /// Returns the optimiser's tensors by name.
-    fn optimiser(&self) -> Result<HashMap<String, Tensor>, CheckpointFault> {
         let wrong = |tensor: &str, fault| {
             let problem = CheckpointProblem::of_tensor(OPTIMISER, tensor, "there", fault);
             CheckpointFault::new(&self.path, problem)
         };
         let tensors = NamedTensors::open(&self.path.join(OPTIMISER));
         let tensors = tensors.map_err(|fault| wrong("", fault))?;
-        let read = tensors.names().map(|name| {
+        optimiser.restore(tensors.names(), |name| {
             let tensor = tensors.read_any(name, &Device::Cpu);
-            let tensor = tensor.map_err(|fault| wrong(name, fault))?;
-            Ok((name.to_owned(), tensor))
-        });
-        read.collect()
+            Ok(tensor.map_err(|fault| wrong(name, fault))?)
+        })
     }
 }
 
