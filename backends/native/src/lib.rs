@@ -8,6 +8,7 @@
 mod batch;
 mod error;
 
+mod heap;
 mod host;
 mod matrix;
 mod rows;
@@ -42,6 +43,7 @@ pub use cuda::CudaError;
 pub use decoder::{BatchLoss, Decoder, Pass, SequenceLoss};
 pub use dropout::{Dropout, DropoutError};
 pub use error::NativeError;
+pub use heap::share_one_heap;
 pub use named_tensors::StoredTensor;
 pub use nf4::{Nf4Absmax, Nf4Error, Nf4Matrix, Nf4Quantiser};
 pub use optimiser::{Optimiser, OptimiserError, OptimiserKind, clip_gradients};

@@ -18,6 +18,7 @@ pub use error::TrainError;
 pub use forecast::{forecast_memory, forecast_values};
 pub use forecast_input::{ForecastBatch, ForecastModel};
 pub use job::{Resume, TrainingJob};
+pub use native::share_one_heap;
 pub use trl::{
     LogitsHeld, ScriptData, ScriptListener, ScriptPlace, ScriptResume, TRL_CHUNK,
     forecast_trl_memory, plan_script, refuse_other_run, script_requirements, script_version,

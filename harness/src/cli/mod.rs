@@ -101,6 +101,11 @@ enum Command {
 }
 
 impl Command {
+    /// Tells whether models are trained in this process.
+    fn trains(&self) -> bool {
+        matches!(self, Self::Demo(_) | Self::Train(_) | Self::Loop(_))
+    }
+
     fn run(self, printer: &Printer) -> Outcome {
         match self {
             Self::Demo(demo) => demo.run(printer),
@@ -135,6 +140,9 @@ pub(crate) fn run() -> ExitCode {
     let printer = Printer::new(arguments.json, !arguments.no_progress);
     start_log(&printer, arguments.verbose);
     // A panic has said on stderr what and where; here it only gets its exit code.
+    if arguments.command.trains() {
+        shipworthy_backends::trainer::share_one_heap();
+    }
     let command = AssertUnwindSafe(|| arguments.command.run(&printer));
     let done = std::panic::catch_unwind(command).unwrap_or_else(|_| Err(bug()));
     match done {

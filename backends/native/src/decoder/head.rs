@@ -12,10 +12,10 @@ use rayon::prelude::*;
 
 use super::linear::Linear;
 use crate::error::NativeError;
-use crate::host;
 use crate::ops::attention::exponentials;
 use crate::ops::exponential::tanh;
 use crate::parameters::{Gradients, Parameters};
+use crate::{heap, host};
 
 /// Bytes of logits that exist at once, where nothing else is asked for.
 const LOGITS: usize = 64 << 20;
@@ -61,6 +61,10 @@ impl Head {
         chunk: usize,
         mut wanted: Option<Wanted<'_>>,
     ) -> Result<(Vec<f32>, Option<Tensor>), NativeError> {
+        let at_once = chunk.min(labels.len()) * self.linear.outputs * size_of::<f32>();
+        if host::is_on_host(hidden) && at_once >= heap::OWN_PAGES {
+            heap::give_back();
+        }
         let mut losses = Vec::with_capacity(labels.len());
         let mut gradients = Vec::new();
         for (idx, labels) in labels.chunks(chunk).enumerate() {

@@ -27,6 +27,8 @@ use crate::compute_device;
 use telling::{HOST, Teller};
 
 /// Returns it.
+pub use shipworthy_native::share_one_heap;
+
 #[expect(
     clippy::unnecessary_wraps,
     reason = "it has the signature of what stands in for it"
