@@ -74,6 +74,10 @@ mod watch_page;
 /// Looks before the end, and at people already used.
 mod looks;
 
+/// What a training's memory is forecast to be, and is.
+#[cfg(all(feature = "native", target_os = "linux"))]
+mod memory_forecast;
+
 /// From a base and an adapter to merged checkpoints and GGUF files.
 mod model_files;
 

@@ -97,6 +97,7 @@ fn question<'a>(
             Method::Lora | Method::Qlora => lora,
         },
         batch_size: config.per_device_train_batch_size.into(),
+        distinct_tokens: batch.distinct_tokens,
         batch_tokens: batch.tokens,
         labelled_tokens: batch.labelled_tokens,
         sequence_tokens: batch.longest_sequence,

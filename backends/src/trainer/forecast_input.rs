@@ -14,6 +14,8 @@ pub struct ForecastModel<'a> {
 /// What a prediction must know of the batch with most tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ForecastBatch {
+    /// Different tokens of the data it is part of; `u64::MAX` if they are not known.
+    pub distinct_tokens: u64,
     /// Its tokens.
     pub tokens: u64,
     /// Those of them that are learnt.

@@ -12,7 +12,9 @@ use shipworthy_models::value_counts::{
 const NF4_BITS: f64 = 4.0 + 32.0 / 64.0;
 const NF4_DOUBLE_BITS: f64 = 4.0 + 8.0 / 64.0 + 32.0 / (64.0 * 256.0);
 /// What a process of ours takes before it has read anything, measured.
-const PROGRAM: u64 = 24 << 20;
+const PROGRAM: u64 = 36 << 20;
+/// What the system maps of a file when a page of it is looked at: Linux's `fault_around_bytes`.
+const FAULT_AROUND: u64 = 64 << 10;
 /// Bytes of logits that the decoder chooses to have at once, where the chunk is 0.
 const CHUNK: u64 = 64 << 20;
 /// What the driver takes on a card for its own; an estimate, for it depends on card and driver.
@@ -85,16 +87,12 @@ impl<'a> Sizes<'a> {
             Place::Cuda => self.width,
         };
         let is_mapped = self.question.place == Place::Cpu;
-        // A card is spared an embedding that is not the head too: its rows are read from the file.
-        let spared = match self.question.place {
-            Place::Cuda if !self.question.model.tie_word_embeddings => table(self.question.model),
-            Place::Cuda | Place::Cpu => 0,
-        };
         let tables = self
             .values
             .embedding_and_head
-            .saturating_sub(spared)
-            .saturating_add(self.values.small);
+            .saturating_add(self.values.small)
+            .saturating_mul(stored)
+            .saturating_sub(self.unread_embedding(stored));
         let projections = match self.question.nf4 {
             None => MemoryPart {
                 is_mapped,
@@ -114,11 +112,29 @@ impl<'a> Sizes<'a> {
             is_mapped,
             ..self.part(
                 "frozen embedding, head and norms",
-                tables.saturating_mul(stored),
+                tables,
                 Phase::Throughout,
             )
         };
         vec![projections, tables]
+    }
+
+    /// Bytes of an embedding, unless it is the head too, that never come to the memory computed in: only
+    /// the rows of the data's tokens are read from the file, and on the processor the pages around them.
+    fn unread_embedding(&self, stored: u64) -> u64 {
+        let model = self.question.model;
+        if model.tie_word_embeddings {
+            return 0;
+        }
+        let all = table(model).saturating_mul(stored);
+        match self.question.place {
+            Place::Cuda => all,
+            Place::Cpu => {
+                let row = self.hidden.saturating_mul(stored);
+                let read = row.saturating_add(FAULT_AROUND);
+                all.saturating_sub(self.question.distinct_tokens.saturating_mul(read))
+            }
+        }
     }
 
     /// What is trained, and what that needs.
@@ -170,8 +186,8 @@ impl<'a> Sizes<'a> {
             self.part("gradients within one layer", gradients, Phase::Layer),
             self.part("logits of a chunk", self.logits(), Phase::Loss),
             self.part("hidden states with labels", selected, Phase::Loss),
-            self.part("one weight's update", self.update(), Phase::Update),
         ];
+        parts.extend(self.update());
         parts.extend(tape);
         parts
     }
@@ -289,8 +305,9 @@ impl<'a> Sizes<'a> {
         }
     }
 
-    /// The largest trained weight, its gradient and its new values, on their way through the optimiser.
-    fn update(&self) -> u64 {
+    /// The new values of the largest trained weight, beside the old ones; where these are on a card, they
+    /// and their gradient are brought to the host.
+    fn update(&self) -> [MemoryPart; 2] {
         let model = self.question.model;
         let largest = match self.question.trained {
             Trained::Lora {
@@ -299,7 +316,19 @@ impl<'a> Sizes<'a> {
             } => 0,
             Trained::Full | Trained::Lora { .. } => table(model),
         };
-        largest.saturating_mul(3 * 4)
+        let bytes = largest.saturating_mul(4);
+        let on_host = match self.question.place {
+            Place::Cpu => 0,
+            Place::Cuda => bytes.saturating_mul(2),
+        };
+        let on_host = MemoryPart {
+            memory: Memory::Host,
+            ..self.part("one weight and its gradient", on_host, Phase::Update)
+        };
+        [
+            self.part("one weight's update", bytes, Phase::Update),
+            on_host,
+        ]
     }
 
     fn program(&self) -> Vec<MemoryPart> {

@@ -18,6 +18,8 @@ pub struct MemoryQuestion<'a> {
     pub trained: Trained<'a>,
     /// Sequences of a batch.
     pub batch_size: u64,
+    /// Different tokens of the data; `u64::MAX` if they are not known.
+    pub distinct_tokens: u64,
     /// Tokens of the largest batch.
     pub batch_tokens: u64,
     /// How many of a batch's tokens are learnt, at most.

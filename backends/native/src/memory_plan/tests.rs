@@ -32,6 +32,7 @@ fn question((family, model): &(Family, HyperParameters)) -> MemoryQuestion<'_> {
             modules_to_save: &[],
         },
         batch_size: 2,
+        distinct_tokens: u64::MAX,
         batch_tokens: 4096,
         labelled_tokens: 4096,
         sequence_tokens: 2048,

@@ -5,7 +5,7 @@ mod options;
 mod peak_memory;
 mod telling;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -55,6 +55,7 @@ impl Trainer for NativeTrainer {
     }
 
     fn train(&self, job: &TrainingJob, watch: &mut TrainingWatch<'_>) -> Result<(), TrainError> {
+        peak_memory::forget_process_peak();
         let config = &job.config;
         let compute = compute(config)?;
         let checkpoint = Arc::new(Checkpoint::open(&config.model)?);
@@ -215,7 +216,14 @@ fn longest_batch(job: &TrainingJob) -> ForecastBatch {
         let batch = &examples[..rows.min(examples.len())];
         (tokens(batch), labelled(batch))
     };
+    let distinct: HashSet<u32> = job
+        .data
+        .iter()
+        .flat_map(|one| &one.tokens)
+        .copied()
+        .collect();
     ForecastBatch {
+        distinct_tokens: distinct.len() as u64,
         tokens: batch_tokens,
         labelled_tokens,
         longest_sequence: longest as u64,

@@ -416,6 +416,7 @@ mod tests {
             stored_bytes: 2,
         };
         let batch = ForecastBatch {
+            distinct_tokens: u64::MAX,
             tokens,
             labelled_tokens: tokens,
             longest_sequence: tokens,

@@ -222,6 +222,7 @@ fn plan(job: &TrainingJob) -> Result<TrainingPlan, TrainError> {
     };
     let rows = u64::from(config.per_device_train_batch_size);
     let batch = ForecastBatch {
+        distinct_tokens: u64::MAX,
         tokens: job.data_report.tokens.max.saturating_mul(rows),
         labelled_tokens: job.data_report.tokens.max.saturating_mul(rows),
         longest_sequence: job.data_report.tokens.max,

@@ -236,6 +236,7 @@ impl PlanTraining {
 fn full_batch(config: &FinetuneConfig, length: u32, threads: u64) -> ForecastBatch {
     let tokens = u64::from(config.per_device_train_batch_size) * u64::from(length);
     ForecastBatch {
+        distinct_tokens: u64::MAX,
         tokens,
         labelled_tokens: tokens,
         longest_sequence: length.into(),

@@ -80,6 +80,7 @@ impl Steps {
                 None => (per_epoch as f64 * epochs).ceil() as u64,
             },
             batch: ForecastBatch {
+                distinct_tokens: u64::MAX,
                 tokens: largest.iter().map(|row| tokens_of(row)).sum(),
                 labelled_tokens: largest.iter().map(labelled).sum(),
                 longest_sequence: longest,
