@@ -45,6 +45,22 @@ pub(super) async fn examine(model: &dyn ChatModel, purpose: Purpose<'_>) -> Exam
     }
 }
 
+type Answer = Result<ChatReply, ChatError>;
+
+/// What a model says to everything that is asked at once.
+struct Answers {
+    first: Answer,
+    /// To the same question.
+    second: Answer,
+    /// One token in a conversation's second turn.
+    turns: Answer,
+    /// Where it is told a system prompt otherwise.
+    without_system: Option<Answer>,
+    /// Where it will be asked by schema.
+    schema: Option<Answer>,
+    log_probs: Option<Finding>,
+}
+
 struct Examination<'a> {
     questions: Questions<'a>,
     purpose: Purpose<'a>,
@@ -59,29 +75,100 @@ impl Examination<'_> {
             Ok(facts) => self.facts(&facts),
             Err(error) => return self.note(unavailable("server", &error)),
         }
-        let Some(first) = self.reply().await else {
+        let mut answers = self.answers().await;
+        if let Err(ChatError::Refused { detail, .. } | ChatError::Template { detail, .. }) =
+            &answers.first
+            && self.purpose.system_prompt.is_some()
+        {
+            answers = self.answers_folded(&detail.clone()).await;
+        }
+        let Some(first) = self.reply(answers.first).await else {
             return;
         };
-        // None of these hangs on another, and a run asks many things at the same time too.
-        let (seed, turns, system_prompt, schema, log_probs) = futures::join!(
-            self.seed(&first),
-            self.turns(),
-            self.system_prompt(&first),
-            self.schema(),
-            self.prompt_log_probs(),
-        );
-        self.note(seed);
-        self.findings.extend(turns);
-        if let Some((finding, is_passed_over)) = system_prompt {
+        self.note(seed(&first, answers.second));
+        self.findings.extend(turns(answers.turns));
+        let without_system = answers.without_system;
+        if let Some((finding, is_passed_over)) =
+            without_system.map(|without| system_prompt(&first, without))
+        {
             self.adaptation.fold_system |= is_passed_over;
             self.note(finding);
         }
-        if let Some((finding, is_refused)) = schema {
+        if let Some((finding, is_refused)) = answers.schema.map(schema) {
             self.adaptation.omit_schema |= is_refused;
             self.note(finding);
         }
-        self.findings.extend(log_probs);
+        self.findings.extend(answers.log_probs);
         model.adapt(self.adaptation);
+    }
+
+    /// Asks everything that hangs on no answer, at the same time, as a run does too.
+    async fn answers(&self) -> Answers {
+        let Purpose {
+            system_prompt,
+            needs_schema,
+            ..
+        } = self.purpose;
+        let ask = |asked: Asked| self.questions.ask(asked);
+        let if_asked = async |is_asked: bool, asked: Asked| {
+            if is_asked {
+                Some(ask(asked).await)
+            } else {
+                None
+            }
+        };
+        let greeting = Asked::greeting(SHORT);
+        let in_second_turn = Asked {
+            second_turn: true,
+            ..Asked::greeting(1)
+        };
+        let without_system = Asked {
+            with_system: false,
+            ..Asked::greeting(1)
+        };
+        let with_schema = Asked {
+            with_schema: true,
+            with_system: false,
+            ..Asked::greeting(64)
+        };
+        let tells_system = system_prompt.is_some() && !self.adaptation.fold_system;
+        let (first, second, turns, without_system, schema, log_probs) = futures::join!(
+            ask(greeting),
+            ask(greeting),
+            ask(in_second_turn),
+            if_asked(tells_system, without_system),
+            if_asked(needs_schema, with_schema),
+            self.prompt_log_probs(),
+        );
+        Answers {
+            first,
+            second,
+            turns,
+            without_system,
+            schema,
+            log_probs,
+        }
+    }
+
+    /// Asks again with the system prompt at the head of the person's first message, where that is
+    /// refused (`detail`) at its own place.
+    async fn answers_folded(&mut self, detail: &str) -> Answers {
+        self.adaptation.fold_system = true;
+        self.questions.model.adapt(self.adaptation);
+        let folded = self.answers().await;
+        if folded.first.is_ok() {
+            self.note(Finding::worked_around(
+                "system prompt",
+                format!(
+                    "refused ({detail}), so every model gets it at the head of the person's first \
+                     message"
+                ),
+            ));
+        } else {
+            self.adaptation.fold_system = false;
+            self.questions.model.adapt(self.adaptation);
+        }
+        folded
     }
 
     fn note(&mut self, finding: Finding) {
@@ -114,32 +201,8 @@ impl Examination<'_> {
         });
     }
 
-    /// Asks for a reply; `None` where the model cannot be used.
-    async fn reply(&mut self) -> Option<ChatReply> {
-        let greeting = Asked::greeting(SHORT);
-        let reply = match self.questions.ask(greeting).await {
-            Err(ChatError::Refused { detail, .. } | ChatError::Template { detail, .. })
-                if self.purpose.system_prompt.is_some() =>
-            {
-                self.adaptation.fold_system = true;
-                self.questions.model.adapt(self.adaptation);
-                let folded = self.questions.ask(greeting).await;
-                if folded.is_ok() {
-                    self.note(Finding::worked_around(
-                        "system prompt",
-                        format!(
-                            "refused ({detail}), so every model gets it at the head of the \
-                             person's first message"
-                        ),
-                    ));
-                } else {
-                    self.adaptation.fold_system = false;
-                    self.questions.model.adapt(self.adaptation);
-                }
-                folded
-            }
-            reply => reply,
-        };
+    /// Notes how it replied; `None` where the model cannot be used.
+    async fn reply(&mut self, reply: Answer) -> Option<ChatReply> {
         let reply = match reply {
             Ok(reply) => reply,
             Err(error) => {
@@ -183,128 +246,6 @@ impl Examination<'_> {
         });
     }
 
-    async fn seed(&self, first: &ChatReply) -> Finding {
-        let check = "seed";
-        match self.questions.ask(Asked::greeting(SHORT)).await {
-            Err(error) => unavailable(check, &error),
-            Ok(second) if second.content == first.content => {
-                Finding::passed(check, "the same seed gave the same reply twice")
-            }
-            Ok(_) => Finding::doubtful(
-                check,
-                "the same seed gave two replies: the run can be resumed and reported again, but \
-                 not repeated",
-            ),
-        }
-    }
-
-    /// Asks for one token in a conversation's second turn.
-    async fn turns(&self) -> Vec<Finding> {
-        let asked = Asked {
-            second_turn: true,
-            ..Asked::greeting(1)
-        };
-        let reply = match self.questions.ask(asked).await {
-            Ok(reply) => reply,
-            Err(error) => {
-                let mend = "check the chat template: it must take several turns";
-                return vec![unavailable("second turn", &error).mend(mend)];
-            }
-        };
-        let cut_off = match (reply.finish_reason, reply.usage.completion_tokens) {
-            (FinishReason::Length, Some(1) | None) => {
-                Finding::passed("max_tokens", "one asked for, cut off as it should be")
-            }
-            // A model may well have nothing more to say.
-            (FinishReason::Stop, Some(0 | 1)) => Finding::passed("max_tokens", "one asked for"),
-            (reason, tokens) => {
-                let tokens = tokens.map_or("an unknown number of".to_owned(), |n| n.to_string());
-                Finding::doubtful(
-                    "max_tokens",
-                    format!(
-                        "one asked for; it gave {tokens} and says `finish_reason` {reason:?}, so \
-                         cut-off replies may not show"
-                    ),
-                )
-            }
-        };
-        vec![Finding::passed("second turn", "taken"), cut_off]
-    }
-
-    /// Looks whether the chat template passes the system prompt over in silence, which is the other
-    /// value.
-    async fn system_prompt(&self, with: &ChatReply) -> Option<(Finding, bool)> {
-        let check = "system prompt";
-        if self.purpose.system_prompt.is_none() || self.adaptation.fold_system {
-            return None;
-        }
-        let asked = Asked {
-            with_system: false,
-            ..Asked::greeting(1)
-        };
-        let without = match self.questions.ask(asked).await {
-            Ok(without) => without,
-            Err(error) => return Some((unavailable(check, &error), false)),
-        };
-        Some(
-            match (with.usage.prompt_tokens, without.usage.prompt_tokens) {
-                (Some(with), Some(without)) if with > without => {
-                    (Finding::passed(check, "taken"), false)
-                }
-                (Some(_), Some(_)) => (
-                    Finding::worked_around(
-                        check,
-                        "the chat template passes it over in silence, so every model gets it at the \
-                     head of the person's first message",
-                    ),
-                    true,
-                ),
-                _ => (
-                    Finding::passed(check, "not refused; the server does not count tokens"),
-                    false,
-                ),
-            },
-        )
-    }
-
-    /// Looks whether answers keep to a schema; the other value is whether the server refuses any.
-    async fn schema(&self) -> Option<(Finding, bool)> {
-        let check = "json schema";
-        if !self.purpose.needs_schema {
-            return None;
-        }
-        let asked = Asked {
-            with_schema: true,
-            with_system: false,
-            ..Asked::greeting(64)
-        };
-        let reply = match self.questions.ask(asked).await {
-            Err(ChatError::Refused { detail, .. }) => {
-                let detail = format!(
-                    "refused ({detail}), so the prompt alone asks for JSON, and answers are \
-                     checked here"
-                );
-                return Some((Finding::worked_around(check, detail), true));
-            }
-            Err(error) => return Some((unavailable(check, &error), false)),
-            Ok(reply) => reply,
-        };
-        let value: Option<serde_json::Value> = serde_json::from_str(reply.content.trim()).ok();
-        let animal = value
-            .as_ref()
-            .and_then(|value| value.get("animal")?.as_str());
-        let finding = if animal == Some(UNLIKELY) {
-            Finding::passed(check, "kept")
-        } else {
-            Finding::worked_around(
-                check,
-                "passed over in silence: answers are checked here, and asked for again where they \
-                 are no use",
-            )
-        };
-        Some((finding, false))
-    }
-
     async fn prompt_log_probs(&self) -> Option<Finding> {
         let check = "log probabilities";
         if !self.purpose.in_full {
@@ -322,6 +263,101 @@ impl Examination<'_> {
             Err(error) => Finding::doubtful(check, error.to_string()),
         })
     }
+}
+
+/// Looks whether the same seed gave the same reply.
+fn seed(first: &ChatReply, second: Answer) -> Finding {
+    let check = "seed";
+    match second {
+        Err(error) => unavailable(check, &error),
+        Ok(second) if second.content == first.content => {
+            Finding::passed(check, "the same seed gave the same reply twice")
+        }
+        Ok(_) => Finding::doubtful(
+            check,
+            "the same seed gave two replies: the run can be resumed and reported again, but not \
+             repeated",
+        ),
+    }
+}
+
+/// Looks at one token in a conversation's second turn.
+fn turns(reply: Answer) -> Vec<Finding> {
+    let reply = match reply {
+        Ok(reply) => reply,
+        Err(error) => {
+            let mend = "check the chat template: it must take several turns";
+            return vec![unavailable("second turn", &error).mend(mend)];
+        }
+    };
+    let cut_off = match (reply.finish_reason, reply.usage.completion_tokens) {
+        (FinishReason::Length, Some(1) | None) => {
+            Finding::passed("max_tokens", "one asked for, cut off as it should be")
+        }
+        // A model may well have nothing more to say.
+        (FinishReason::Stop, Some(0 | 1)) => Finding::passed("max_tokens", "one asked for"),
+        (reason, tokens) => {
+            let tokens = tokens.map_or("an unknown number of".to_owned(), |n| n.to_string());
+            Finding::doubtful(
+                "max_tokens",
+                format!(
+                    "one asked for; it gave {tokens} and says `finish_reason` {reason:?}, so \
+                     cut-off replies may not show"
+                ),
+            )
+        }
+    };
+    vec![Finding::passed("second turn", "taken"), cut_off]
+}
+
+/// Looks whether the chat template passes the system prompt over in silence, which is the other value.
+fn system_prompt(with: &ChatReply, without: Answer) -> (Finding, bool) {
+    let check = "system prompt";
+    let without = match without {
+        Ok(without) => without,
+        Err(error) => return (unavailable(check, &error), false),
+    };
+    match (with.usage.prompt_tokens, without.usage.prompt_tokens) {
+        (Some(with), Some(without)) if with > without => (Finding::passed(check, "taken"), false),
+        (Some(_), Some(_)) => {
+            let detail = "the chat template passes it over in silence, so every model gets it at the \
+                          head of the person's first message";
+            (Finding::worked_around(check, detail), true)
+        }
+        _ => (
+            Finding::passed(check, "not refused; the server does not count tokens"),
+            false,
+        ),
+    }
+}
+
+/// Looks whether answers keep to a schema; the other value is whether the server refuses any.
+fn schema(reply: Answer) -> (Finding, bool) {
+    let check = "json schema";
+    let reply = match reply {
+        Err(ChatError::Refused { detail, .. }) => {
+            let detail = format!(
+                "refused ({detail}), so the prompt alone asks for JSON, and answers are checked here"
+            );
+            return (Finding::worked_around(check, detail), true);
+        }
+        Err(error) => return (unavailable(check, &error), false),
+        Ok(reply) => reply,
+    };
+    let value: Option<serde_json::Value> = serde_json::from_str(reply.content.trim()).ok();
+    let animal = value
+        .as_ref()
+        .and_then(|value| value.get("animal")?.as_str());
+    let finding = if animal == Some(UNLIKELY) {
+        Finding::passed(check, "kept")
+    } else {
+        Finding::worked_around(
+            check,
+            "passed over in silence: answers are checked here, and asked for again where they are \
+             no use",
+        )
+    };
+    (finding, false)
 }
 
 /// Returns that the model did not answer.

@@ -35,16 +35,16 @@ pub(super) async fn keep_apart(
         return None;
     }
     match strayed(first.1, other.1, alone, each).await {
-        Ok(Some(strayed)) => Some(match strayed.map(|n| 2 * n > each) {
-            [false, false] => Finding::passed(
-                CHECK,
-                format!(
-                    "asked together with `{}` it answers as it does alone",
-                    first.0
-                ),
+        Ok(Some([false, false])) => Some(Finding::passed(
+            CHECK,
+            format!(
+                "asked together with `{}` it answers as it does alone",
+                first.0
             ),
-            [of_first, _] => {
-                let who = if of_first { first.0 } else { other.0 };
+        )),
+        Ok(Some([of_first, _])) => {
+            let who = if of_first { first.0 } else { other.0 };
+            Some(
                 Finding::refused(
                     CHECK,
                     format!(
@@ -53,47 +53,51 @@ pub(super) async fn keep_apart(
                         first.0, other.0
                     ),
                 )
-                .mend(MEND)
-            }
-        }),
+                .mend(MEND),
+            )
+        }
         Ok(None) => None,
         Err(error) => Some(Finding::doubtful(CHECK, error.to_string())),
     }
 }
 
-/// Returns how many of `each` answers of each model, given at the same time, are not what it says alone.
+/// Tells of each model whether most of `each` answers, given at the same time, are not what it says alone.
 async fn strayed(
     first: &dyn ChatModel,
     other: &dyn ChatModel,
     alone: [&Fingerprint; 2],
     each: usize,
-) -> Result<Option<[usize; 2]>, ChatError> {
-    let own_company = asked(&vec![first; 2 * each]).await?;
-    let own_company: Option<Vec<_>> = own_company.into_iter().collect();
-    let together = asked(&[first, other].repeat(each)).await?;
-    let together: Option<Vec<_>> = together.into_iter().collect();
-    let (Some(own_company), Some(together)) = (own_company, together) else {
+) -> Result<Option<[bool; 2]>, ChatError> {
+    let Some(together) = asked(&[first, other].repeat(each)).await? else {
+        return Ok(None);
+    };
+    let strayed = |bound: f64| {
+        [0, 1].map(|which| {
+            let own = together.iter().skip(which).step_by(2);
+            let strayed = own.filter(|print| print.distance(alone[which]) > bound);
+            2 * strayed.count() > each
+        })
+    };
+    let found = strayed(TOLERANCE);
+    if found == [false, false] {
+        return Ok(Some(found));
+    }
+    // Perhaps any company moves it so far.
+    let Some(own_company) = asked(&vec![first; 2 * each]).await? else {
         return Ok(None);
     };
     let noise = own_company
         .iter()
         .map(|print| print.distance(alone[0]))
         .fold(0.0, f64::max);
-    if noise.is_infinite() {
-        // It says other things in any company.
-        return Ok(None);
-    }
-    let bound = TOLERANCE.max(TIMES_NOISE * noise);
-    let strayed = [0, 1].map(|which| {
-        let own = together.iter().skip(which).step_by(2);
-        own.filter(|print| print.distance(alone[which]) > bound)
-            .count()
-    });
-    Ok(Some(strayed))
+    let tells = noise.is_finite();
+    Ok(tells.then(|| strayed(TOLERANCE.max(TIMES_NOISE * noise))))
 }
 
 /// Asks all of these models at the same time.
-async fn asked(models: &[&dyn ChatModel]) -> Result<Vec<Option<Fingerprint>>, ChatError> {
+///
+/// Returns `None` where they do not tell.
+async fn asked(models: &[&dyn ChatModel]) -> Result<Option<Vec<Fingerprint>>, ChatError> {
     let prints = models
         .iter()
         .map(|model| patiently(|| model.fingerprint(OPENINGS[0])));
