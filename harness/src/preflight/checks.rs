@@ -58,7 +58,6 @@ struct Answers {
     without_system: Option<Answer>,
     /// Where it will be asked by schema.
     schema: Option<Answer>,
-    log_probs: Option<Finding>,
 }
 
 struct Examination<'a> {
@@ -98,8 +97,9 @@ impl Examination<'_> {
             self.adaptation.omit_schema |= is_refused;
             self.note(finding);
         }
-        self.findings.extend(answers.log_probs);
         model.adapt(self.adaptation);
+        // Nothing else is asked meanwhile: vLLM on a processor, with an adapter, can end by that.
+        self.findings.extend(self.prompt_log_probs().await);
     }
 
     /// Asks everything that hangs on no answer, at the same time, as a run does too.
@@ -132,13 +132,12 @@ impl Examination<'_> {
             ..Asked::greeting(64)
         };
         let tells_system = system_prompt.is_some() && !self.adaptation.fold_system;
-        let (first, second, turns, without_system, schema, log_probs) = futures::join!(
+        let (first, second, turns, without_system, schema) = futures::join!(
             ask(greeting),
             ask(greeting),
             ask(in_second_turn),
             if_asked(tells_system, without_system),
             if_asked(needs_schema, with_schema),
-            self.prompt_log_probs(),
         );
         Answers {
             first,
@@ -146,7 +145,6 @@ impl Examination<'_> {
             turns,
             without_system,
             schema,
-            log_probs,
         }
     }
 
