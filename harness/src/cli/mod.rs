@@ -139,10 +139,10 @@ pub(crate) fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let printer = Printer::new(arguments.json, !arguments.no_progress);
     start_log(&printer, arguments.verbose);
-    // A panic has said on stderr what and where; here it only gets its exit code.
     if arguments.command.trains() {
         shipworthy_backends::trainer::share_one_heap();
     }
+    // A panic has said on stderr what and where; here it only gets its exit code.
     let command = AssertUnwindSafe(|| arguments.command.run(&printer));
     let done = std::panic::catch_unwind(command).unwrap_or_else(|_| Err(bug()));
     match done {

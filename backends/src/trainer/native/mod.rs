@@ -26,9 +26,9 @@ use super::{Resume, TrainError, Trainer, TrainingJob, TrainingWatch};
 use crate::compute_device;
 use telling::{HOST, Teller};
 
-/// Returns it.
 pub use shipworthy_native::share_one_heap;
 
+/// Returns it.
 #[expect(
     clippy::unnecessary_wraps,
     reason = "it has the signature of what stands in for it"
