@@ -10,11 +10,13 @@
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 
 /// Words a reply is drawn from; sixty of them are about what a chat model says in a turn.
 const WORDS: [&str; 16] = [
@@ -29,6 +31,8 @@ struct Stats {
     request_bytes: AtomicU64,
     reply_bytes: AtomicU64,
     text_bytes: AtomicU64,
+    /// From a request's arrival to its reply, in microseconds, of all calls together.
+    took_us: AtomicU64,
     in_flight: AtomicUsize,
     most_in_flight: AtomicUsize,
     /// Unix time of the first call, in seconds.
@@ -43,17 +47,49 @@ async fn main() -> std::io::Result<()> {
     println!("{}", listener.local_addr()?.port());
     std::io::stdout().flush()?;
     let stats = Arc::new(Stats::default());
+    let clock = Clock::start(latency);
     loop {
         let (stream, _) = listener.accept().await?;
-        let stats = Arc::clone(&stats);
+        let (stats, clock) = (Arc::clone(&stats), clock.clone());
         tokio::spawn(async move {
             // A client that goes away is none of the server's business.
-            let _ = serve(stream, latency, &stats).await;
+            let _ = serve(stream, &clock, &stats).await;
         });
     }
 }
 
-async fn serve(mut stream: TcpStream, latency: Duration, stats: &Stats) -> std::io::Result<()> {
+/// Wakes calls when their time is over: a thread of its own, for tokio counts whole milliseconds and
+/// rounds them up, so that replies would come 1 to 2 ms late.
+#[derive(Clone)]
+struct Clock {
+    latency: Duration,
+    waiting: Sender<(Instant, oneshot::Sender<()>)>,
+}
+
+impl Clock {
+    fn start(latency: Duration) -> Self {
+        let (waiting, calls): (_, Receiver<(Instant, oneshot::Sender<()>)>) = channel();
+        std::thread::spawn(move || {
+            // All wait for the same time: the first to come is the first to go.
+            for (due, call) in calls {
+                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                let _ = call.send(());
+            }
+        });
+        Self { latency, waiting }
+    }
+
+    async fn wait(&self, since: Instant) {
+        if self.latency.is_zero() {
+            return;
+        }
+        let (call, over) = oneshot::channel();
+        let _ = self.waiting.send((since + self.latency, call));
+        let _ = over.await;
+    }
+}
+
+async fn serve(mut stream: TcpStream, clock: &Clock, stats: &Stats) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut buffer = Vec::with_capacity(4096);
     loop {
@@ -78,7 +114,7 @@ async fn serve(mut stream: TcpStream, latency: Duration, stats: &Stats) -> std::
         let (status, body) = if head.starts_with("post ") {
             (
                 200,
-                chat(&buffer[head_end..head_end + length], latency, stats).await,
+                chat(&buffer[head_end..head_end + length], clock, stats).await,
             )
         } else if head.starts_with("get /v1/models ") {
             let model = |id| format!(r#"{{"id":"{id}","object":"model"}}"#);
@@ -100,7 +136,8 @@ async fn serve(mut stream: TcpStream, latency: Duration, stats: &Stats) -> std::
     }
 }
 
-async fn chat(request: &[u8], latency: Duration, stats: &Stats) -> String {
+async fn chat(request: &[u8], clock: &Clock, stats: &Stats) -> String {
+    let arrived = Instant::now();
     let in_flight = stats.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
     stats.most_in_flight.fetch_max(in_flight, Ordering::Relaxed);
     stats
@@ -111,9 +148,6 @@ async fn chat(request: &[u8], latency: Duration, stats: &Stats) -> String {
             let since = SystemTime::now().duration_since(UNIX_EPOCH);
             since.map_or(0.0, |since| since.as_secs_f64())
         });
-    if !latency.is_zero() {
-        tokio::time::sleep(latency).await;
-    }
     let hash = request
         .iter()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
@@ -129,12 +163,15 @@ async fn chat(request: &[u8], latency: Duration, stats: &Stats) -> String {
         request.len() / 5,
         request.len() / 5 + 60,
     );
+    clock.wait(arrived).await;
     stats.calls.fetch_add(1, Ordering::Relaxed);
     let add = |counter: &AtomicU64, n: usize| counter.fetch_add(n as u64, Ordering::Relaxed);
     add(&stats.request_bytes, request.len());
     add(&stats.reply_bytes, body.len());
     add(&stats.text_bytes, text.len());
     stats.in_flight.fetch_sub(1, Ordering::Relaxed);
+    let took = u64::try_from(arrived.elapsed().as_micros()).unwrap_or(u64::MAX);
+    stats.took_us.fetch_add(took, Ordering::Relaxed);
     body
 }
 
@@ -174,6 +211,7 @@ impl Stats {
             "request_bytes": take(&self.request_bytes),
             "reply_bytes": take(&self.reply_bytes),
             "text_bytes": take(&self.text_bytes),
+            "took_us": take(&self.took_us),
             "most_in_flight": self.most_in_flight.swap(0, Ordering::Relaxed),
             "first_call": first,
         })
