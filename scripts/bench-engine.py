@@ -113,7 +113,8 @@ class Bare:
             sys.exit("the bare client failed")
         self.cpu = usage.ru_utime + usage.ru_stime
         self.resident = usage.ru_maxrss * 1024
-        self.calls = server.stats()["calls"]
+        self.stats = server.stats()
+        self.calls = self.stats["calls"]
         self.cpu_ms = self.cpu / self.calls * 1e3
 
     row = Run.row
@@ -191,7 +192,11 @@ class Bench:
                 for timed, name in ((run, "shipworthy eval"), (bare, "bare reqwest")):
                     timed.row(name)
                     floor = timed.calls * 0.050 / 64
-                    print(f"    {timed.wall / floor:.3f}x calls x latency / concurrency, {floor:.2f} s (aim 1.15)")
+                    own = timed.stats["took_us"] / timed.calls / 1e3
+                    print(
+                        f"    {timed.wall / floor:.3f}x calls x latency / concurrency, {floor:.2f} s (aim 1.15); "
+                        f"the server itself took {own:.2f} ms a call"
+                    )
 
     def turns(self):
         print("the store by turns, 50 people")
