@@ -2,8 +2,8 @@ use futures::future::try_join_all;
 use shipworthy_backends::{ChatError, ChatModel, Fingerprint};
 use shipworthy_schema::ModelName;
 
-use super::company::keep_apart;
-use super::finding::{Finding, Status};
+use super::company::{Company, keep_apart};
+use super::finding::Finding;
 use super::questions::{OPENINGS, patiently};
 
 /// The most that two log probabilities of one model differ, however its server batches them.
@@ -28,56 +28,19 @@ pub(super) type Arm<'a> = (&'a ModelName, &'a dyn ChatModel);
 /// Each model goes on from a prompt without chance; two differ if they say different things, or if
 /// their log probabilities are further apart than the first model's are from its own.
 pub(super) async fn compare(arms: &[Arm<'_>]) -> Vec<(ModelName, Finding)> {
-    let mut findings = Vec::new();
     let Some((first, others)) = arms.split_first() else {
-        return findings;
+        return Vec::new();
     };
-    let baselines = match Baseline::ask(first.1).await {
-        Ok(Some(baselines)) => baselines,
-        Ok(None) => return findings,
+    let mut baseline = match Baseline::ask(*first).await {
+        Ok(Some(baseline)) => baseline,
+        Ok(None) => return Vec::new(),
         Err(error) => return vec![(first.0.clone(), failed(&error))],
     };
-    for (name, model) in others {
-        let mut prints = Vec::new();
-        let finding = match baselines.apart_from(*model, &mut prints).await {
-            Err(error) => failed(&error),
-            Ok(Some(distance)) if distance.is_infinite() => Finding::passed(
-                CHECK,
-                format!("it goes on otherwise than `{}` from one prompt", first.0),
-            ),
-            Ok(Some(distance)) => Finding::passed(
-                CHECK,
-                format!(
-                    "its log probabilities are {distance:.3} from those of `{}`",
-                    first.0
-                ),
-            ),
-            // Words alone may well be the same: a light touch shows in the probabilities first.
-            Ok(None) if !baselines.have_log_probs() => Finding::doubtful(
-                CHECK,
-                format!(
-                    "it says the same as `{}` at the same server, which gives no log \
-                     probabilities to tell them apart by",
-                    first.0
-                ),
-            )
-            .mend(MEND),
-            Ok(None) => Finding::refused(
-                CHECK,
-                format!(
-                    "it answers exactly as `{}` at the same server does, so its adapter is not \
-                     applied",
-                    first.0
-                ),
-            )
-            .mend(MEND),
-        };
-        let differ = finding.status == Status::Passed;
-        findings.push(((*name).clone(), finding));
-        if let (true, Some(of_first), Some(own)) = (differ, baselines.0.first(), prints.first()) {
-            let kept = keep_apart(*first, (*name, *model), [&of_first.1, own]).await;
-            findings.extend(kept.map(|finding| ((*name).clone(), finding)));
-        }
+    let mut findings = Vec::new();
+    for other in others {
+        let found = baseline.hold_against(*other).await;
+        let found = found.unwrap_or_else(|error| vec![failed(&error)]);
+        findings.extend(found.into_iter().map(|finding| (other.0.clone(), finding)));
     }
     findings
 }
@@ -91,48 +54,127 @@ fn failed(error: &ChatError) -> Finding {
     }
 }
 
-/// How the first model goes on from each prompt, and how far it is from itself.
-struct Baseline(Vec<(&'static str, Fingerprint, f64)>);
+/// How the first model goes on from each prompt.
+struct Baseline<'a> {
+    arm: Arm<'a>,
+    prints: [Fingerprint; OPENINGS.len()],
+    /// How far it is from itself, at each prompt; unknown until somebody needs it.
+    noise: Option<[f64; OPENINGS.len()]>,
+}
 
-impl Baseline {
+impl<'a> Baseline<'a> {
     /// Returns `None` where models cannot be told apart this way.
-    async fn ask(model: &dyn ChatModel) -> Result<Option<Self>, ChatError> {
-        let prints = OPENINGS.into_iter().map(async |prompt| {
-            let once = patiently(|| model.fingerprint(prompt)).await?;
-            let again = patiently(|| model.fingerprint(prompt)).await?;
-            let (Some(once), Some(again)) = (once, again) else {
-                return Ok(None);
+    async fn ask(arm: Arm<'a>) -> Result<Option<Self>, ChatError> {
+        let prints = goes_on(arm.1).await?;
+        Ok(prints.map(|prints| Self {
+            arm,
+            prints,
+            noise: None,
+        }))
+    }
+
+    /// Returns what was found of `other`.
+    async fn hold_against(&mut self, other: Arm<'_>) -> Result<Vec<Finding>, ChatError> {
+        let first = self.arm.0;
+        let Some(own) = patiently(|| other.1.fingerprint(OPENINGS[0])).await? else {
+            return Ok(vec![self.alike()]);
+        };
+        let distance = self.prints[0].distance(&own);
+        let mut company = None;
+        // Where it keeps so near to itself among questions to the other, it does so alone as well.
+        let is_apart = distance > TOLERANCE
+            && match company.insert(Company::ask(self.arm.1, other.1).await) {
+                Ok(Some(company)) => distance > TIMES_NOISE * company.moves(&self.prints[0]),
+                _ => false,
             };
-            let noise = once.distance(&again);
-            Ok(Some((prompt, once, noise)))
-        });
-        let prints = try_join_all(prints).await?;
-        Ok(prints.into_iter().collect::<Option<_>>().map(Self))
+        let apart = if is_apart {
+            Some(distance)
+        } else {
+            self.apart_from(other.1, distance).await?
+        };
+        let Some(distance) = apart else {
+            return Ok(vec![self.alike()]);
+        };
+        let mut found = vec![Finding::passed(
+            CHECK,
+            if distance.is_infinite() {
+                format!("it goes on otherwise than `{first}` from one prompt")
+            } else {
+                format!("its log probabilities are {distance:.3} from those of `{first}`")
+            },
+        )];
+        let company = match company {
+            Some(company) => company,
+            None => Company::ask(self.arm.1, other.1).await,
+        };
+        let alone = [&self.prints[0], &own];
+        found.extend(keep_apart(self.arm, other, alone, company).await);
+        Ok(found)
     }
 
-    fn have_log_probs(&self) -> bool {
-        self.0
-            .iter()
-            .any(|(_, print, _)| !print.log_probs.is_empty())
+    /// Returns that a model could not be told from this one.
+    fn alike(&self) -> Finding {
+        let first = self.arm.0;
+        // Words alone may well be the same: a light touch shows in the probabilities first.
+        let finding = if self.prints.iter().all(|print| print.log_probs.is_empty()) {
+            Finding::doubtful(
+                CHECK,
+                format!(
+                    "it says the same as `{first}` at the same server, which gives no log \
+                     probabilities to tell them apart by"
+                ),
+            )
+        } else {
+            Finding::refused(
+                CHECK,
+                format!(
+                    "it answers exactly as `{first}` at the same server does, so its adapter is not \
+                     applied"
+                ),
+            )
+        };
+        finding.mend(MEND)
     }
 
-    /// Returns how far `model` is from this one, at the first prompt at which that is far enough to
-    /// be no chance. `prints` gets how `model` goes on, prompt by prompt.
+    /// Returns how far `model`, which is `distance` from this one at the first prompt, is from it at the
+    /// first prompt at which that is far enough to be no chance.
     async fn apart_from(
-        &self,
+        &mut self,
         model: &dyn ChatModel,
-        prints: &mut Vec<Fingerprint>,
+        distance: f64,
     ) -> Result<Option<f64>, ChatError> {
-        for (prompt, print, noise) in &self.0 {
-            let Some(other) = patiently(|| model.fingerprint(prompt)).await? else {
+        let noise = match self.noise {
+            Some(noise) => noise,
+            None => match goes_on(self.arm.1).await? {
+                Some(again) => {
+                    let noise = std::array::from_fn(|at| self.prints[at].distance(&again[at]));
+                    *self.noise.insert(noise)
+                }
+                None => return Ok(None),
+            },
+        };
+        let is_far = |distance: f64, noise: f64| distance > TOLERANCE.max(TIMES_NOISE * noise);
+        if is_far(distance, noise[0]) {
+            return Ok(Some(distance));
+        }
+        for (at, prompt) in OPENINGS.iter().enumerate().skip(1) {
+            let Some(print) = patiently(|| model.fingerprint(prompt)).await? else {
                 return Ok(None);
             };
-            let distance = print.distance(&other);
-            prints.push(other);
-            if distance > TOLERANCE.max(TIMES_NOISE * noise) {
+            let distance = self.prints[at].distance(&print);
+            if is_far(distance, noise[at]) {
                 return Ok(Some(distance));
             }
         }
         Ok(None)
     }
+}
+
+/// Returns how `model` goes on from each prompt; `None` where it does not tell.
+async fn goes_on(
+    model: &dyn ChatModel,
+) -> Result<Option<[Fingerprint; OPENINGS.len()]>, ChatError> {
+    let prints = OPENINGS.map(|prompt| patiently(move || model.fingerprint(prompt)));
+    let prints: Option<Vec<Fingerprint>> = try_join_all(prints).await?.into_iter().collect();
+    Ok(prints.and_then(|prints| prints.try_into().ok()))
 }
