@@ -42,19 +42,24 @@ pub fn write(directory: &Path, evaluation: &Evaluation, personas: &str) -> Resul
         scores,
         ..
     } = evaluation;
-    let plan = serde_json::to_string_pretty(plan).expect("a plan is plain data") + "\n";
-    write_file(&directory.join("plan.json"), &plan)?;
-    write_file(&directory.join("personas.jsonl"), personas)?;
-    write_transcripts(directory, &evaluation.personas, conversations, scores)?;
-    if evaluation.pairwise.is_some() {
-        let pairs = shipworthy_reports::pairs_jsonl(&evaluation.pairs);
-        write_file(&directory.join("pairs.jsonl"), &pairs)?;
-    }
-    let decision = shipworthy_reports::decision_json(evaluation);
-    write_file(&directory.join("decision.json"), &decision)?;
-    let junit = shipworthy_reports::junit(evaluation);
-    write_file(&directory.join(JUNIT), &junit)?;
-    write_file(&directory.join(PAGE), &shipworthy_reports::html(evaluation))?;
+    // Each is half of the work.
+    let page = || write_file(&directory.join(PAGE), &shipworthy_reports::html(evaluation));
+    let others = || {
+        let plan = serde_json::to_string_pretty(plan).expect("a plan is plain data") + "\n";
+        write_file(&directory.join("plan.json"), &plan)?;
+        write_file(&directory.join("personas.jsonl"), personas)?;
+        write_transcripts(directory, &evaluation.personas, conversations, scores)?;
+        if evaluation.pairwise.is_some() {
+            let pairs = shipworthy_reports::pairs_jsonl(&evaluation.pairs);
+            write_file(&directory.join("pairs.jsonl"), &pairs)?;
+        }
+        let decision = shipworthy_reports::decision_json(evaluation);
+        write_file(&directory.join("decision.json"), &decision)?;
+        let junit = shipworthy_reports::junit(evaluation);
+        write_file(&directory.join(JUNIT), &junit)
+    };
+    let (page, others) = rayon::join(page, others);
+    others.and(page)?;
     write_file(
         &directory.join(REPORT),
         &shipworthy_reports::markdown(evaluation),

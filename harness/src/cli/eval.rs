@@ -221,8 +221,12 @@ fn evaluate_and_report(
         }
     };
     let directory = project.run_directory(&run);
-    run_directory::write(&directory, &evaluation, &personas_text)?;
-    let took = Took::of(&store, &run)?;
+    let (written, took) = rayon::join(
+        || run_directory::write(&directory, &evaluation, &personas_text),
+        || Took::of(&store, &run),
+    );
+    written?;
+    let took = took?;
     show(printer, &run, &evaluation, &directory, &took);
     if let Some(watching) = watching {
         watching.report = Some(directory.join(PAGE));

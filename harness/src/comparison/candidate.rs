@@ -47,16 +47,33 @@ impl Arm<'_> {
         let pairs = self.pairs(base, overall);
         let differences = pairs.differences();
         let test = paired_t(&differences, 0.95).map_err(no_test)?;
-        let signs = signs(&differences, depth).map_err(no_test)?;
         let is_full = depth == Depth::Full;
-        let bootstrap = is_full
-            .then(|| bootstrap(&differences))
-            .transpose()
-            .map_err(no_test)?;
-        let wilcoxon_p = is_full
-            .then(|| wilcoxon_p(&differences))
-            .transpose()
-            .map_err(no_test)?;
+        // What draws at random takes as long as all the rest.
+        let drawn = || {
+            let bootstrap = is_full.then(|| bootstrap(&differences)).transpose();
+            (signs(&differences, depth), bootstrap)
+        };
+        let computed = || {
+            let full = is_full.then(|| {
+                let influence = super::influence::leave_one_out(&pairs.0, &differences);
+                let length_adjusted = self.length_adjusted(base, &pairs);
+                let power = power_curve(&test, gate);
+                (influence, length_adjusted, power, wilcoxon_p(&differences))
+            });
+            (self.criteria(base), full)
+        };
+        let ((signs, bootstrap), (criteria, full)) = rayon::join(drawn, computed);
+        let signs = signs.map_err(no_test)?;
+        let bootstrap = bootstrap.map_err(no_test)?;
+        let (leave_one_out, length_adjusted, power, wilcoxon_p) = match full {
+            Some((influence, length_adjusted, power, wilcoxon_p)) => (
+                influence,
+                length_adjusted,
+                power,
+                Some(wilcoxon_p.map_err(no_test)?),
+            ),
+            None => (Vec::new(), None, Vec::new(), None),
+        };
         let [baseline_mean, mean] = pairs.means().expect("the test needs two pairs");
         let clusters = self.matched_by_repeat(base);
         let target = PowerTarget {
@@ -64,7 +81,6 @@ impl Arm<'_> {
             power: POWER,
             sides: Sides::Two,
         };
-        let criteria = self.criteria(base);
         Ok(CandidateComparison {
             model: self.model.clone(),
             personas: count(pairs.0.len()),
@@ -95,21 +111,13 @@ impl Arm<'_> {
             personas80: required_pairs(gate.min_gain / test.sd, &target)
                 .ok()
                 .map(count),
-            power: match depth {
-                Depth::Full => power_curve(&test, gate),
-                Depth::Deciding => Vec::new(),
-            },
+            power,
             naive: naive(&clusters.concat()),
-            length_adjusted: is_full
-                .then(|| self.length_adjusted(base, &pairs))
-                .flatten(),
+            length_adjusted,
             categories: self.categories(base),
             safety: self.safety(base, gate)?,
             criteria,
-            leave_one_out: match depth {
-                Depth::Full => super::influence::leave_one_out(&pairs.0, &differences),
-                Depth::Deciding => Vec::new(),
-            },
+            leave_one_out,
             pairs: pairs.0,
         })
     }

@@ -25,6 +25,7 @@ mod sample;
 #[cfg(test)]
 mod tests;
 
+use rayon::prelude::*;
 use shipworthy_schema::{
     CandidateComparison, Comparison, Conversation, ConversationScore, Gate, MissingRule, ModelName,
 };
@@ -99,15 +100,17 @@ pub(crate) fn compare_to(
         return Err(ComparisonError::NoCandidate { baseline });
     }
     missingness::check(&base, &candidates, missing)?;
-    let mut compared = candidates
-        .iter()
-        .map(|candidate| candidate.compare(&base, gate, depth))
-        .collect::<Result<Vec<_>, _>>()?;
-    adjust(&mut compared);
     let arms: Vec<&Arm<'_>> = std::iter::once(&base).chain(&candidates).collect();
+    let compare = |candidate: &Arm<'_>| candidate.compare(&base, gate, depth);
+    let (compared, models) = rayon::join(
+        || candidates.par_iter().map(compare).collect::<Vec<_>>(),
+        || arms.iter().map(|arm| arm.summary()).collect(),
+    );
+    let mut compared = compared.into_iter().collect::<Result<Vec<_>, _>>()?;
+    adjust(&mut compared);
     Ok(Comparison {
         baseline: baseline.clone(),
-        models: arms.iter().map(|arm| arm.summary()).collect(),
+        models,
         candidates: compared,
         ranking: ranking::ranking(&arms, gate.alpha),
     })

@@ -46,7 +46,11 @@ impl Markup {
     /// Returns JSON as the content of a `script` element that no browser runs: neither its end tag nor
     /// a comment can occur in it, and its lines are inert in terminals and logs.
     pub(super) fn data(json: &str) -> Self {
-        let json = crate::inert_text::inert_json(json)
+        let json = crate::inert_text::inert_json(json);
+        if !json.contains(['&', '<', '>']) && !json.contains("::") {
+            return Self(json);
+        }
+        let json = json
             .replace('&', "\\u0026")
             .replace('<', "\\u003c")
             .replace('>', "\\u003e")
@@ -85,7 +89,11 @@ impl FromIterator<Markup> for Markup {
 
 impl<const N: usize> From<[Markup; N]> for Markup {
     fn from(parts: [Markup; N]) -> Self {
-        parts.into_iter().collect()
+        let mut all = String::with_capacity(parts.iter().map(|part| part.0.len()).sum());
+        for part in parts {
+            all.push_str(&part.0);
+        }
+        Self(all)
     }
 }
 
@@ -114,8 +122,12 @@ impl Tag {
 
     /// Closes it around `content`.
     pub(super) fn holding(self, content: impl Into<Markup>) -> Markup {
-        let content = content.into();
-        Markup(format!("{}>{}</{}>", self.open, content.0, self.name))
+        let mut markup = content.into().0;
+        markup.insert_str(0, &(self.open + ">"));
+        markup.push_str("</");
+        markup.push_str(self.name);
+        markup.push('>');
+        Markup(markup)
     }
 
     /// Closes it around a text.

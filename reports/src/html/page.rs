@@ -55,29 +55,28 @@ impl Page {
             Tag::new("title").saying(&self.title),
             Tag::new("style").holding(Markup::fixed(STYLE)),
         ]);
-        let body = Tag::new("body").holding([
-            Tag::new("a")
-                .class("skip")
-                .set("href", "#main")
-                .saying("Skip to the report"),
-            Tag::new("nav")
-                .class("contents")
-                .set("aria-label", "Contents")
-                .holding(Tag::new("ul").holding(self.links)),
-            Tag::new("main")
-                .set("id", "main")
-                .set("tabindex", -1)
-                .holding(self.sections),
+        let skip = Tag::new("a").class("skip").set("href", "#main");
+        let nav = Tag::new("nav")
+            .class("contents")
+            .set("aria-label", "Contents")
+            .holding(Tag::new("ul").holding(self.links));
+        let main = Tag::new("main")
+            .set("id", "main")
+            .set("tabindex", -1)
+            .holding(self.sections);
+        let script = Tag::new("script").holding(Markup::fixed(SCRIPT));
+        // All in one row: what an element holds is copied, and this may be many megabytes.
+        let page = Markup::from([
+            Markup::fixed("<!doctype html>\n<html lang=\"en\">"),
+            head,
+            Markup::fixed("\n<body>"),
+            skip.saying("Skip to the report"),
+            nav,
+            main,
             data,
             Markup::fixed("\n"),
-            Tag::new("script").holding(Markup::fixed(SCRIPT)),
-        ]);
-        let page = Markup::from([
-            Markup::fixed("<!doctype html>\n"),
-            Tag::new("html")
-                .set("lang", "en")
-                .holding([head, Markup::fixed("\n"), body]),
-            Markup::fixed("\n"),
+            script,
+            Markup::fixed("</body></html>\n"),
         ]);
         page.into_string()
     }
