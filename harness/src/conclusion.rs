@@ -42,12 +42,12 @@ pub(crate) fn first_look(plan: &Plan) -> usize {
         .map_or(plan.personas.count, |n| *n) as usize
 }
 
-impl Record<'_> {
+impl<'a> Record<'a> {
     /// Compares and decides; the same record gives the same evaluation.
     ///
     /// `ordinals`: each candidate's in the ledger of the pool, by which its level is divided.
     pub(crate) fn conclude(
-        &self,
+        self,
         ordinals: &BTreeMap<ModelName, u32>,
     ) -> Result<Step, ComparisonError> {
         let gate = &self.plan.gate;
@@ -60,7 +60,7 @@ impl Record<'_> {
             })
             .collect();
         let Some(stopping) = &self.plan.early_stopping else {
-            let all = self.part(self.personas.len());
+            let all = self.whole();
             let comparison = all.compare()?;
             let alpha_of = |model: &ModelName| {
                 let look = pool_looks.iter().find(|look| look.model == *model);
@@ -141,6 +141,24 @@ impl Record<'_> {
         let all = self.plan.models.len() * self.plan.personas.repeats as usize;
         let is_done = |persona: &&Persona| scored.get(&persona.id).is_some_and(|n| *n >= all);
         self.personas.iter().take_while(is_done).count()
+    }
+
+    /// Returns the part of all people.
+    fn whole(self) -> Part<'a> {
+        let Self {
+            plan,
+            personas,
+            conversations,
+            scores,
+            pairs,
+        } = self;
+        Part {
+            plan,
+            personas,
+            conversations,
+            scores,
+            pairs,
+        }
     }
 
     /// Returns the part of the first `n` people.

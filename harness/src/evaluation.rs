@@ -385,12 +385,17 @@ async fn hold_and_conclude(
             scores,
             pairs,
         };
-        match record.conclude(ordinals) {
+        store.rest();
+        let (concluded, cost) = rayon::join(
+            || record.conclude(ordinals),
+            || cost_of_run(store, run, plan),
+        );
+        match concluded {
             Ok(Step::GoOn { personas }) => held = personas,
             Ok(Step::Done(mut evaluation)) => {
                 evaluation.preflight = found.findings();
                 evaluation.warnings.extend(found.warnings());
-                evaluation.cost = cost_of_run(store, run, plan)?;
+                evaluation.cost = cost?;
                 store.finish_run(run, evaluation.verdict()).await?;
                 return Ok(*evaluation);
             }

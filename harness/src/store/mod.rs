@@ -18,6 +18,7 @@ mod prices;
 mod reuse;
 mod run;
 mod shard;
+mod syncing;
 mod usage;
 mod writer;
 
@@ -33,6 +34,7 @@ pub use lock::RunLock;
 pub use reuse::{Known, Reused};
 pub use run::{NewRun, Run, RunState};
 pub use shard::ShardRun;
+use syncing::Syncing;
 pub use usage::{CountedCalls, RoleUsage};
 use writer::Writer;
 
@@ -104,6 +106,8 @@ pub enum StoreError {
 pub struct Store {
     path: PathBuf,
     reader: std::sync::Mutex<Connection>,
+    // In this order: who closes the file last copies the log into it.
+    syncing: Syncing,
     writer: Writer,
 }
 
@@ -131,6 +135,7 @@ impl Store {
         Ok(Self {
             path: path.to_owned(),
             reader: reading.into(),
+            syncing: Syncing::start(path.to_owned()),
             writer,
         })
     }
@@ -149,6 +154,11 @@ impl Store {
     /// Returns where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Says that for a while nothing more will be written: the log is copied into the file meanwhile.
+    pub(crate) fn rest(&self) {
+        self.syncing.gather();
     }
 
     fn read<T>(
