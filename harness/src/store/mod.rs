@@ -1,7 +1,7 @@
 //! One SQLite file per project: runs, calls, conversations and scores.
 //!
 //! A reply is committed before anybody uses it, so killing the process at any instant loses at most
-//! the calls in flight.
+//! the calls in flight. A machine that loses its power loses those of a quarter of a second besides.
 
 mod additions;
 mod behaviour;
