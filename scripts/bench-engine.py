@@ -187,15 +187,19 @@ class Bench:
     def latency(self):
         print("a server that answers after 50 ms, 64 calls at a time")
         with Server(self.server, 50) as server:
-            for repeats in (1, 3):
-                run, bare = Run(self, server, repeats=repeats), Bare(self, server, conversations=400 * repeats)
-                for timed, name in ((run, "shipworthy eval"), (bare, "bare reqwest")):
-                    timed.row(name)
-                    floor = timed.calls * 0.050 / 64
-                    own = timed.stats["took_us"] / timed.calls / 1e3
+            for repeats, turns in ((1, 9), (3, 3)):
+                times = {"shipworthy eval": [], "bare reqwest": []}
+                for _ in range(turns):
+                    run, bare = Run(self, server, repeats=repeats), Bare(self, server, conversations=400 * repeats)
+                    for timed, name in ((run, "shipworthy eval"), (bare, "bare reqwest")):
+                        timed.row(name)
+                        own = timed.stats["took_us"] / timed.calls / 1e3
+                        times[name].append(timed.wall / (timed.calls * 0.050 / 64))
+                        print(f"    {times[name][-1]:.3f}x; the server itself took {own:.2f} ms a call")
+                for name, of in times.items():
+                    of.sort()
                     print(
-                        f"    {timed.wall / floor:.3f}x calls x latency / concurrency, {floor:.2f} s (aim 1.15); "
-                        f"the server itself took {own:.2f} ms a call"
+                        f"  {name}: {of[len(of) // 2]:.3f}x calls x latency / concurrency, {of[0]:.3f} to {of[-1]:.3f} in {turns} turns (aim 1.15)"
                     )
 
     def turns(self):
