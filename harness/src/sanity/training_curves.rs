@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use shipworthy_reports::{loss_ends, loss_warnings, training_warning_text};
+use shipworthy_schema::finetune::Objective;
 use shipworthy_schema::{
     TrainerState, TrainingEnding, TrainingLogEntry, TrainingReport, TrainingWarning,
 };
@@ -18,6 +19,9 @@ const RECORDS: [&str; 3] = [
     "metrics.jsonl",
     "trainer_state.json",
 ];
+
+/// What TRL's trainer of preferences logs beside the loss.
+const REWARDS: &str = "\"rewards/accuracies\"";
 
 /// A loss that ends above so many times its beginning has diverged.
 const DIVERGED: f64 = 1.5;
@@ -40,6 +44,7 @@ pub struct CurveFigures {
 /// What is known of a run.
 struct Record {
     log: Vec<TrainingLogEntry>,
+    objective: Objective,
     ending: Option<TrainingEnding>,
     /// Whether something is written down as not a number.
     has_not_finite: bool,
@@ -111,7 +116,7 @@ fn judge(record: &Record, figures: &CurveFigures) -> (SanityStatus, Vec<String>)
             "The loss diverged: {first:.3} at first, {last:.3} in the end. Lower the learning rate."
         ));
     }
-    let of_curves = loss_warnings(&record.log);
+    let of_curves = loss_warnings(&record.log, record.objective);
     // A loss that diverged did not fall either.
     let says_more = |warning: &&TrainingWarning| {
         failures.is_empty() || !matches!(warning, TrainingWarning::LossNotFalling { .. })
@@ -146,9 +151,13 @@ fn read(run: &Path) -> Result<Option<Record>, SanityError> {
             path: path.clone(),
             detail: error.to_string(),
         };
+        let mut objective = Objective::Sft;
         let (log, ending) = match name {
             "finetune_report.json" => {
                 let report: TrainingReport = serde_json::from_str(&text).map_err(wrong)?;
+                if let Some(named) = report.config.get("objective") {
+                    objective = serde_json::from_value(named.clone()).map_err(wrong)?;
+                }
                 (report.log, Some(report.ending))
             }
             "metrics.jsonl" => {
@@ -160,11 +169,15 @@ fn read(run: &Path) -> Result<Option<Record>, SanityError> {
             }
             _ => {
                 let state: TrainerState = serde_json::from_str(&text).map_err(wrong)?;
+                if text.contains(REWARDS) {
+                    objective = Objective::Dpo;
+                }
                 (state.log_history, None)
             }
         };
         return Ok(Some(Record {
             log,
+            objective,
             ending,
             has_not_finite,
         }));
@@ -223,6 +236,22 @@ mod tests {
         let outcome = run("metrics.jsonl", &metrics(losses, evaluations));
         assert_eq!(outcome.status, status, "{outcome:?}");
         assert!(outcome.detail.contains(said), "{outcome:?}");
+    }
+
+    #[test]
+    fn a_loss_of_preferences_is_none_of_replies() {
+        let state = |more: &str| {
+            let entry = |(step, loss): (u64, f64)| {
+                format!("{{\"step\": {step}, \"loss\": {loss}{more}, \"eval_loss\": 0.6}}")
+            };
+            let entries: Vec<String> = (1..).zip([0.69, 0.5, 0.3, 0.1]).map(entry).collect();
+            format!("{{\"log_history\": [{}]}}", entries.join(", "))
+        };
+        let outcome = run("trainer_state.json", &state(""));
+        assert_eq!(outcome.status, SanityStatus::Warned, "{outcome:?}");
+        let preferences = state(", \"rewards/accuracies\": 0.9");
+        let outcome = run("trainer_state.json", &preferences);
+        assert_eq!(outcome.status, SanityStatus::Passed, "{outcome:?}");
     }
 
     #[test]

@@ -157,7 +157,7 @@ impl Course {
         warnings.extend(warnings::after(
             &log,
             &metrics,
-            self.best.as_ref(),
+            self.config.written.objective,
             self.plan.predicted_peak_bytes,
             self.measured_bytes,
         ));

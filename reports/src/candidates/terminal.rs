@@ -28,7 +28,8 @@ pub fn candidates_terminal(table: &CandidateTable, width: usize, color: bool) ->
     let mut notes: Vec<String> = Vec::new();
     for it in &table.candidates {
         let changed = differences(&it.differences);
-        if !changed.is_empty() && changed != it.name {
+        // A candidate of a grid is called by what it changes.
+        if !it.name.ends_with(&changed) {
             notes.push(format!("{}: {changed}", it.name));
         }
         if let Some(why) = &it.proposed {

@@ -75,6 +75,10 @@ pub(super) fn differences(keys: &BTreeMap<String, Value>) -> String {
     let keys = keys.iter().filter(|(_, value)| !value.is_null());
     let key = |(key, value): (&String, &Value)| match value {
         Value::String(text) => format!("{key}={text}"),
+        Value::Number(number) if number.is_f64() => {
+            // A configuration says `1` where the resolved one says `1.0`.
+            format!("{key}={}", number.as_f64().unwrap_or_default())
+        }
         value => format!("{key}={value}"),
     };
     keys.map(key).collect::<Vec<_>>().join(" ")
@@ -141,4 +145,30 @@ pub(crate) fn summary(table: &CandidateTable) -> String {
         }
     };
     format!("{in_development} {then}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::{Value, json};
+
+    use super::differences;
+
+    #[test]
+    fn differences_are_as_a_configuration_says_them() {
+        let values = [
+            ("dataset", json!("a.jsonl")),
+            ("learning_rate", json!(2e-4)),
+            ("lora_r", json!(16)),
+            ("num_train_epochs", json!(3.0)),
+            ("seed", Value::Null),
+        ];
+        let keys: BTreeMap<String, Value> =
+            values.map(|(key, value)| (key.to_owned(), value)).into();
+        assert_eq!(
+            differences(&keys),
+            "dataset=a.jsonl learning_rate=0.0002 lora_r=16 num_train_epochs=3"
+        );
+    }
 }

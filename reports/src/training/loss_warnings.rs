@@ -1,5 +1,6 @@
 //! What the curves of a training run warn of, by the usual table of loss values.
 
+use shipworthy_schema::finetune::Objective;
 use shipworthy_schema::{TrainingLogEntry, TrainingWarning};
 
 /// A loss above this at the end: the model is still confused.
@@ -7,6 +8,10 @@ const CONFUSED: f64 = 3.0;
 
 /// A training loss below this at the end: it may be memorising.
 const MEMORISING: f64 = 1.0;
+
+/// By how much, in nats a token, what was learnt must be better known than what was held out, or than
+/// before, to be memorised; a fifth of the perplexity.
+const GAP: f64 = 0.2;
 
 /// A loss below this is none.
 const ZERO: f64 = 1e-3;
@@ -20,23 +25,32 @@ const NOTICEABLE: f64 = 0.01;
 /// Returns what the curves warn of; empty where nothing was logged.
 ///
 /// The training loss at the beginning and at the end is the mean over a tenth of its entries, because
-/// single steps are noisy. Entries that are not finite do not count.
-pub fn loss_warnings(log: &[TrainingLogEntry]) -> Vec<TrainingWarning> {
+/// single steps are noisy. Entries that are not finite do not count. A low training loss is a risk only
+/// where held-out examples fit by [`GAP`] worse, or, with nothing held out, where it fell by that much: a
+/// model that knows such text already has learnt little by heart. How high a loss may be is known of
+/// replies, not of preferences.
+pub fn loss_warnings(log: &[TrainingLogEntry], objective: Objective) -> Vec<TrainingWarning> {
     let training = curve(log, |entry| entry.loss);
     let evaluation = curve(log, |entry| entry.eval_loss);
     let mut warnings = Vec::new();
     if let Some((first, last)) = ends(&training) {
+        let is_of_replies = objective == Objective::Sft;
+        let eval_loss = evaluation.last().map(|(_, loss)| *loss);
+        let gap = eval_loss.map_or(first - last, |held_out| held_out - last);
         let zero = training.iter().find(|(_, loss)| *loss < ZERO);
         if let Some(&(step, loss)) = zero {
             warnings.push(TrainingWarning::ZeroLoss { step, loss });
-        } else if last > CONFUSED {
-            let threshold = CONFUSED;
-            let loss = last;
-            warnings.push(TrainingWarning::HighLoss { loss, threshold });
-        } else if last < MEMORISING {
-            let threshold = MEMORISING;
-            let loss = last;
-            warnings.push(TrainingWarning::OverfittingRisk { loss, threshold });
+        } else if is_of_replies && last > CONFUSED {
+            warnings.push(TrainingWarning::HighLoss {
+                loss: last,
+                threshold: CONFUSED,
+            });
+        } else if is_of_replies && last < MEMORISING && gap > GAP {
+            warnings.push(TrainingWarning::OverfittingRisk {
+                loss: last,
+                eval_loss,
+                threshold: MEMORISING,
+            });
         }
         if zero.is_none() && training.len() >= LEAST_ENTRIES && last > first * (1.0 - NOTICEABLE) {
             warnings.push(TrainingWarning::LossNotFalling { first, last });
@@ -100,6 +114,7 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::loss_warnings;
+    use shipworthy_schema::finetune::Objective;
     use shipworthy_schema::{TrainingLogEntry, TrainingWarning};
     use test_case::test_case;
 
@@ -125,6 +140,7 @@ mod tests {
         log
     }
 
+    const LOW: [f64; 8] = [2.0, 1.8, 1.5, 1.2, 1.0, 0.8, 0.6, 0.4];
     const FALLING: [f64; 8] = [2.5, 2.2, 2.0, 1.8, 1.6, 1.5, 1.4, 1.3];
 
     #[test_case(&FALLING, &[1.7, 1.4], &[]; "a good course")]
@@ -132,18 +148,31 @@ mod tests {
     #[test_case(&FALLING, &[1.7, 1.9], &["EvalLossRising"]; "a rise")]
     #[test_case(&FALLING, &[], &["NoEvaluation"]; "nothing held out")]
     #[test_case(&[9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.5, 3.1], &[3.3, 3.2], &["HighLoss"]; "confused")]
-    #[test_case(&[2.0, 1.8, 1.5, 1.2, 1.0, 0.8, 0.6, 0.4], &[1.5, 1.4], &["OverfittingRisk"]; "low")]
+    #[test_case(&LOW, &[1.5, 1.4], &["OverfittingRisk"]; "low")]
+    #[test_case(&LOW, &[1.2, 0.5], &[]; "low, and what was held out too")]
+    #[test_case(&LOW, &[], &["OverfittingRisk", "NoEvaluation"]; "low, and nothing held out")]
+    #[test_case(&[0.3, 0.28, 0.25, 0.24], &[], &["NoEvaluation"]; "low from the beginning")]
     #[test_case(&[2.0, 2.1, 2.0, 1.9, 2.0, 2.1, 2.0, 2.0], &[2.0, 2.0], &["LossNotFalling"]; "flat")]
     #[test_case(&[1.0, 0.0, 0.0, 0.0], &[1.0], &["ZeroLoss"]; "zero")]
     #[test_case(&[f64::NAN], &[], &[]; "nothing finite")]
     #[test_case(&[], &[], &[]; "nothing")]
     fn curves_warn(training: &[f64], evaluation: &[f64], expected: &[&str]) {
+        let log = log(training, evaluation);
+        assert_eq!(names(&loss_warnings(&log, Objective::Sft)), expected);
+    }
+
+    #[test_case(&LOW, &[1.5, 1.4], &[]; "a low loss of preferences is none of replies")]
+    #[test_case(&[0.69, 0.5, 0.4, 0.3, 0.2, 0.2, 0.1, 0.1], &[0.6, 0.7], &["EvalLossRising"]; "a rise")]
+    fn preferences_warn(training: &[f64], evaluation: &[f64], expected: &[&str]) {
+        let log = log(training, evaluation);
+        assert_eq!(names(&loss_warnings(&log, Objective::Dpo)), expected);
+    }
+
+    fn names(warnings: &[TrainingWarning]) -> Vec<String> {
         let name = |warning: &TrainingWarning| {
             let text = format!("{warning:?}");
             text.split(' ').next().unwrap_or_default().to_owned()
         };
-        let warnings = loss_warnings(&log(training, evaluation));
-        let names: Vec<String> = warnings.iter().map(name).collect();
-        assert_eq!(names, expected);
+        warnings.iter().map(name).collect()
     }
 }

@@ -14,13 +14,25 @@ pub fn training_warning_text(warning: &TrainingWarning) -> String {
                  chat template and labels, then train longer."
             )
         }
-        TrainingWarning::OverfittingRisk { loss, threshold } => {
-            let (loss, threshold) = told_apart(*loss, *threshold, 2);
-            format!(
-                "The training loss ended at {loss}, below {threshold}: the model may be \
-                 memorising its examples. Compare with the evaluation loss; more data, fewer \
-                 epochs or more dropout help."
-            )
+        TrainingWarning::OverfittingRisk {
+            loss: value,
+            eval_loss,
+            threshold,
+        } => {
+            let (ended, threshold) = told_apart(*value, *threshold, 2);
+            match eval_loss {
+                Some(held_out) => format!(
+                    "The training loss ended at {ended}, below {threshold}, and that of held-out \
+                     examples at {}: the model memorises its examples. More data, fewer epochs or \
+                     more dropout help.",
+                    loss(*held_out)
+                ),
+                None => format!(
+                    "The training loss ended at {ended}, below {threshold}: the model may be \
+                     memorising its examples. Compare with the evaluation loss; more data, fewer \
+                     epochs or more dropout help."
+                ),
+            }
         }
         TrainingWarning::ZeroLoss { step, loss: value } => format!(
             "The loss was {} at step {step}: the examples are known by heart, or their labels \

@@ -361,7 +361,8 @@ fn events_are_lines() {
 }
 
 #[test_case(&TrainingWarning::HighLoss { loss: 3.001, threshold: 3.0 }, "ended at 3.001, above 3.000:")]
-#[test_case(&TrainingWarning::OverfittingRisk { loss: 0.42, threshold: 1.0 }, "ended at 0.42, below 1.00:")]
+#[test_case(&TrainingWarning::OverfittingRisk { loss: 0.42, eval_loss: None, threshold: 1.0 }, "ended at 0.42, below 1.00:")]
+#[test_case(&TrainingWarning::OverfittingRisk { loss: 0.42, eval_loss: Some(1.5), threshold: 1.0 }, "below 1.00, and that of held-out examples at 1.5000:")]
 #[test_case(&TrainingWarning::ZeroLoss { step: 3, loss: 1e-7 }, "was 1e-7 at step 3:")]
 #[test_case(&TrainingWarning::LossNotFalling { first: 2.0, last: 2.1 }, "2.0000 at first, 2.1000 in the end.")]
 #[test_case(&TrainingWarning::FewExamples { examples: 12, threshold: 50 }, "were 12 examples")]

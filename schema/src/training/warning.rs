@@ -15,6 +15,9 @@ pub enum TrainingWarning {
     OverfittingRisk {
         /// Where it ended.
         loss: f64,
+        /// Where the evaluation loss ended; `None` where nothing was held out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        eval_loss: Option<f64>,
         /// The bound.
         threshold: f64,
     },
