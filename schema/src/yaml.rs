@@ -120,8 +120,10 @@ pub fn read<T: DeserializeOwned>(text: &str, file: &str) -> Result<T, YamlError>
             String::new()
         } else {
             // `Spanned` puts a step of its own into the path.
-            path.replace(".?", "").replace(".value", "")
+            let path = path.replace(".?", "").replace(".value", "");
+            if path == "?" { String::new() } else { path }
         };
+        let message = in_words(message);
         YamlError {
             file: file.to_owned(),
             line,
@@ -132,8 +134,41 @@ pub fn read<T: DeserializeOwned>(text: &str, file: &str) -> Result<T, YamlError>
     })
 }
 
+/// Says in words for whoever writes the file what the library says in Rust's.
+fn in_words(message: String) -> String {
+    let range = |most: u64| format!("must be a whole number from 0 to {most}");
+    if let Some(key) = message.strip_prefix("duplicate mapping key: ") {
+        let key = key.split(", set DuplicateKeyPolicy").next().unwrap_or(key);
+        return format!("`{key}` stands here twice; leave one out");
+    }
+    if let Some(number) = message.strip_prefix("non-finite float ") {
+        let number = number.split(" rejected").next().unwrap_or(number);
+        return format!("{number} is no number that can be used");
+    }
+    match message.as_str() {
+        "expected mapping start" => {
+            "must have keys of its own: `{key: value}`, or `key: value` on \
+                                     indented lines"
+                .to_owned()
+        }
+        "expected sequence start" => {
+            "must be a list: `[a, b]`, or lines that begin with `- `".to_owned()
+        }
+        "expected string scalar" => "must be one value, no list and no keys".to_owned(),
+        "unexpected end of input" => "the file is empty, or ends in the middle".to_owned(),
+        "invalid u8" => range(u8::MAX.into()),
+        "invalid u16" => range(u16::MAX.into()),
+        "invalid u32" => range(u32::MAX.into()),
+        "invalid u64" | "invalid usize" => range(u64::MAX),
+        _ if message.contains("expected a nonzero") => "must be at least 1".to_owned(),
+        _ => message,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU64;
+
     use serde::Deserialize;
 
     #[derive(Debug, Deserialize)]
@@ -141,6 +176,9 @@ mod tests {
     struct Sample {
         #[expect(dead_code, reason = "only its reading is tested")]
         count: u32,
+        #[serde(default)]
+        #[expect(dead_code, reason = "only its reading is tested")]
+        calls: Option<NonZeroU64>,
     }
 
     #[test]
@@ -148,12 +186,28 @@ mod tests {
         let error = super::read::<Sample>("count: 1\ncuont: 2\n", "a.yaml").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "a.yaml:2:1: field `cuont`: unknown field `cuont`, expected one of count"
+            "a.yaml:2:1: field `cuont`: unknown field `cuont`, expected one of count, calls"
         );
-        let error = super::read::<Sample>("count: -1\n", "a.yaml").unwrap_err();
-        assert!(
-            error.to_string().starts_with("a.yaml:1:8: field `count`: "),
-            "{error}"
+        let said = |text: &str| {
+            super::read::<Sample>(text, "a.yaml")
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(
+            said("count: -1\n"),
+            "a.yaml:1:8: field `count`: must be a whole number from 0 to 4294967295"
+        );
+        assert_eq!(
+            said("count: [1]\n"),
+            "a.yaml:1:8: field `count`: must be one value, no list and no keys"
+        );
+        assert_eq!(
+            said("count: 1\ncalls: 0\n"),
+            "a.yaml:2:1: field `calls`: must be at least 1"
+        );
+        assert_eq!(
+            said("count: 1\ncount: 2\n"),
+            "a.yaml:2:1: `count` stands here twice; leave one out"
         );
     }
 }

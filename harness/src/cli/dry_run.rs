@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use shipworthy_harness::config::Config;
+use shipworthy_harness::config::{Config, ConfigError};
 use shipworthy_harness::cost_bound::{Amounts, CostBound, History};
 use shipworthy_harness::preparation::Inputs;
 use shipworthy_harness::store::Store;
@@ -25,6 +25,9 @@ pub(super) fn dry_run(printer: &Printer, file: &Path) -> Outcome {
 /// Prints the bound on a run of `config`, which stands in `file`.
 pub(super) fn bound(printer: &Printer, project: &Project, config: &Config, file: &Path) -> Outcome {
     let inputs = Inputs::read(config, file)?;
+    config
+        .check_company(&file.display().to_string())
+        .map_err(ConfigError::from)?;
     let earlier = history(project, config)?;
     let history = earlier.as_ref().map(|(_, history)| history);
     let bound = CostBound::of(config, &inputs, history);

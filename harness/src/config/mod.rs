@@ -243,7 +243,7 @@ impl Config {
     }
 
     /// Refuses a baseline without a candidate: where there is a `loop`, only whoever evaluates does.
-    pub(crate) fn check_company(&self, file: &str) -> Result<(), YamlError> {
+    pub fn check_company(&self, file: &str) -> Result<(), YamlError> {
         if self.is_generation
             || self.models.len() > 1
             || !self.models.contains_key(&self.baseline.value)

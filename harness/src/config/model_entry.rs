@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use shipworthy_backends::{Connections, ModelLocation, Neighbours, Secret};
+use shipworthy_backends::{Connections, ModelLocation, Neighbours, Secret, check_url};
 use thiserror::Error;
 
 use super::{Count, Price};
@@ -92,6 +92,9 @@ pub enum EntryError {
         /// What it goes with.
         with: &'static str,
     },
+    /// The URL is no server's.
+    #[error("{0}")]
+    Url(String),
     /// An adapter's scale is no number.
     #[error("`lora`: the scale of `{adapter}` is {scale}, which is no finite number")]
     Scale {
@@ -149,6 +152,7 @@ impl TryFrom<ModelEntryFields> for ModelEntry {
             }
             (None, Some(url), None, None) => {
                 refuse(&of_gguf, "gguf")?;
+                check_url(&url).map_err(|error| EntryError::Url(error.to_string()))?;
                 Place::Url {
                     url,
                     model: fields.model,
