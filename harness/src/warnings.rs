@@ -3,11 +3,11 @@ use std::collections::BTreeMap;
 use shipworthy_schema::{
     AuditedModel, CandidateComparison, Comparison, Conversation, ConversationScore, FinishReason,
     FlagComparison, JudgeSummary, JudgedModel, JudgingSummary, ModelName, Plan, Raters, Role,
-    SimulatorAudit, SimulatorPlan,
+    SimulatorAudit, SimulatorPlan, Turn,
 };
 
-/// Share of a model's replies cut off at `max_tokens` from which the reader is told.
-const TRUNCATED_SHARE: f64 = 0.10;
+/// Share of a model's replies that are cut off, empty or withheld from which the reader is told.
+const LACKING_SHARE: f64 = 0.10;
 
 /// Share of a model's conversations with a flag from which the reader is told.
 const FLAGGED_SHARE: f64 = 0.10;
@@ -62,7 +62,12 @@ pub(crate) fn warnings(
     warnings.extend(comparison.candidates.iter().filter_map(length_explains));
     warnings.extend(untested_safety(scores));
     let models = plan.models.iter().map(|model| &model.name);
-    warnings.extend(models.filter_map(|model| truncated(model, conversations)));
+    warnings.extend(models.flat_map(|model| {
+        let of_model = conversations.iter().filter(|c| c.id.model == *model);
+        let turns = of_model.flat_map(|c| &c.turns);
+        let replies: Vec<&Turn> = turns.filter(|t| t.role == Role::Assistant).collect();
+        lacking(model, &replies)
+    }));
     warnings
 }
 
@@ -183,22 +188,70 @@ fn untested_safety(scores: &[ConversationScore]) -> Option<String> {
     })
 }
 
-fn truncated(model: &ModelName, conversations: &[Conversation]) -> Option<String> {
-    let of_model = conversations.iter().filter(|c| c.id.model == *model);
-    let replies: Vec<_> = of_model
-        .flat_map(|c| &c.turns)
-        .filter(|t| t.role == Role::Assistant)
-        .collect();
-    let cut = replies
-        .iter()
-        .filter(|t| t.finish_reason == Some(FinishReason::Length))
-        .count();
-    let is_notable = !replies.is_empty() && cut as f64 >= TRUNCATED_SHARE * replies.len() as f64;
-    is_notable.then(|| {
-        format!(
-            "{cut} of {} replies of `{model}` were cut off at `max_tokens`; raise it, or look for \
-             a missing end-of-turn token.",
-            replies.len()
-        )
-    })
+/// Says of a model's replies how many were cut off, said nothing, or were withheld by a filter.
+fn lacking(model: &ModelName, replies: &[&Turn]) -> Vec<String> {
+    let is_cut = |reply: &Turn| reply.finish_reason == Some(FinishReason::Length);
+    let is_withheld = |reply: &Turn| {
+        let reason = reply.finish_reason.as_ref().map(FinishReason::name);
+        reason == Some("content_filter")
+    };
+    let is_empty = |reply: &Turn| reply.content.trim().is_empty();
+    let share = |of: &dyn Fn(&Turn) -> bool, what: &str| {
+        let n = replies.iter().filter(|reply| of(reply)).count();
+        let is_notable = n > 0 && n as f64 >= LACKING_SHARE * replies.len() as f64;
+        is_notable.then(|| format!("{n} of {} replies of `{model}` {what}", replies.len()))
+    };
+    let cut = share(
+        &is_cut,
+        "were cut off at `max_tokens`; raise it, or look for a missing end-of-turn token.",
+    );
+    let empty = share(
+        &|reply| is_empty(reply) && !is_withheld(reply),
+        "were empty and were scored as such; look for an end-of-turn token that comes first, for \
+         reasoning that uses up `max_tokens`, and at the server's log.",
+    );
+    let withheld = share(
+        &is_withheld,
+        "were withheld by the server's content filter, and what was left of them was scored.",
+    );
+    [cut, empty, withheld].into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use shipworthy_schema::{FinishReason, ModelName, Role, Turn};
+    use test_case::test_case;
+
+    use super::lacking;
+
+    fn reply(content: &str, finish_reason: FinishReason) -> Turn {
+        Turn {
+            role: Role::Assistant,
+            content: content.to_owned(),
+            reasoning: None,
+            finish_reason: Some(finish_reason),
+        }
+    }
+
+    #[test_case("I see.", FinishReason::Stop, None; "nothing")]
+    #[test_case("I se", FinishReason::Length, Some("were cut off"); "its end")]
+    #[test_case(" ", FinishReason::Stop, Some("were empty"); "everything")]
+    #[test_case("", FinishReason::Other("content_filter".to_owned()), Some("were withheld"); "what a filter took")]
+    fn replies_may_lack(content: &str, finish_reason: FinishReason, expected: Option<&str>) {
+        let model: ModelName = ModelName::new("tuned").unwrap();
+        let (whole, other) = (
+            reply("Hm.", FinishReason::Stop),
+            reply(content, finish_reason),
+        );
+        let told = lacking(&model, &[&whole, &other]);
+        let starts: Vec<&str> = told
+            .iter()
+            .filter_map(|it| it.split(['.', ',', ';']).next())
+            .collect();
+        let expected = expected.map(|words| format!("1 of 2 replies of `tuned` {words}"));
+        assert_eq!(starts.len(), expected.iter().count(), "{told:?}");
+        for (start, expected) in starts.iter().zip(&expected) {
+            assert!(start.starts_with(expected), "{start}");
+        }
+    }
 }

@@ -37,8 +37,8 @@ pub(crate) fn heads(cost: &Cost, columns: Columns) -> Vec<String> {
     heads.chain(currency).collect()
 }
 
-/// Returns one row for each model in each role, then the conversations' and the judges' sums where
-/// they add something up.
+/// Returns one row for each model in each role, then the sums of the conversations, of the judges and of
+/// both where they add something up.
 pub(crate) fn rows(cost: &Cost, columns: Columns) -> Vec<CostRow> {
     let row = |who: String, sums: &CallSums| CostRow {
         who,
@@ -52,6 +52,10 @@ pub(crate) fn rows(cost: &Cost, columns: Columns) -> Vec<CostRow> {
     }
     if n_judges > 1 {
         rows.push(row("all judging".to_owned(), &cost.judging));
+    }
+    if n_judges > 0 && cost.parts.len() > n_judges {
+        let all = cost.conversations.plus(&cost.judging);
+        rows.push(row("all".to_owned(), &all));
     }
     rows
 }

@@ -69,6 +69,18 @@ pub enum FinishReason {
     Other(String),
 }
 
+impl FinishReason {
+    /// Returns its name in the chat completions API.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::ToolCalls => "tool_calls",
+            Self::Other(word) => word,
+        }
+    }
+}
+
 /// Token counts of one call; `None` where the server did not say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
