@@ -364,6 +364,51 @@ fn ctrl_c_finishes_the_calls_under_way_and_stores_them() {
 
 #[cfg(unix)]
 #[test]
+fn ctrl_c_ends_a_preflight() {
+    let server = FakeOpenAi::start(Options {
+        preflight: Some(std::sync::Arc::new(|_| Answer::Stall)),
+        ..options()
+    });
+    let project = project(&server, 3, "");
+    let process = begin(&project, &server, 0);
+    let started = Instant::now();
+    while server.preflight().is_empty() {
+        assert!(started.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let started = Instant::now();
+    interrupt(&process);
+    let done = end(process);
+    assert_eq!(done.code, 130, "{done:?}");
+    assert!(started.elapsed() < Duration::from_secs(10), "{done:?}");
+}
+
+#[test]
+fn an_empty_purse_stops_the_run_at_once() {
+    let body =
+        r#"{"error": {"message": "You exceeded your quota.", "code": "insufficient_quota"}}"#;
+    let server = FakeOpenAi::start(Options {
+        script: vec![Answer::Status {
+            status: 429,
+            headers: Vec::new(),
+            body: body.to_owned(),
+        }],
+        ..options()
+    });
+    let project = project(&server, 30, "");
+    let done = project.run(&["eval"]);
+    assert_eq!(done.code, 69, "{done:?}");
+    assert!(done.stderr.contains("wants to be paid first"), "{done:?}");
+    assert!(
+        done.stderr.contains("`shipworthy eval --resume`"),
+        "{done:?}"
+    );
+    let done = project.run(&["eval", "--resume", "--exit-zero"]);
+    assert_eq!(done.code, 0, "{done:?}");
+}
+
+#[cfg(unix)]
+#[test]
 fn ctrl_c_twice_stops_at_once() {
     let server = FakeOpenAi::start(Options {
         latency: Duration::from_secs(60),

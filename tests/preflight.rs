@@ -137,6 +137,84 @@ fn findings_are_kept_for_a_resumed_run_and_for_its_report() {
     assert_eq!(project.artefact("evaluation_report.md"), report);
 }
 
+/// Refuses what OpenAI's reasoning models refuse, one parameter at a time.
+fn refuses_parameters(body: &Value) -> Option<Answer> {
+    let unknown = |name: &str| format!("Unknown parameter: '{name}'.");
+    let refusals = [
+        ("top_k", unknown("top_k")),
+        ("min_p", unknown("min_p")),
+        (
+            "max_tokens",
+            "Unsupported parameter: 'max_tokens' is not supported with this model. Use \
+             'max_completion_tokens' instead."
+                .to_owned(),
+        ),
+        (
+            "temperature",
+            "Unsupported value: 'temperature' does not support 0.8 with this model.".to_owned(),
+        ),
+    ];
+    let mut refusals = refusals.iter();
+    let (_, why) = refusals.find(|(name, _)| body.get(name).is_some())?;
+    Some(Answer::error(400, "invalid_request_error", why))
+}
+
+#[test]
+fn parameters_that_a_server_refuses_are_left_out_for_all_arms() {
+    let refuses: PreflightFn =
+        Arc::new(|body| refuses_parameters(body).unwrap_or_else(|| says(body, "one two")));
+    let base = FakeOpenAi::start(Options::default());
+    let tuned = FakeOpenAi::start(Options {
+        model: "tuned".into(),
+        preflight: Some(refuses),
+        ..Options::default()
+    });
+    let project = project(&at(&base), &at(&tuned), "");
+    let done = project.run(&["eval", "--exit-zero"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    for (server, bound) in [(&base, "max_tokens"), (&tuned, "max_completion_tokens")] {
+        assert!(server.calls() > 0);
+        for request in server.requests() {
+            let body = &request.body;
+            for name in ["top_k", "min_p", "temperature"] {
+                assert!(body.get(name).is_none(), "{body}");
+            }
+            assert!(
+                body.get("top_p").is_some() && body.get("seed").is_some(),
+                "{body}"
+            );
+            assert!(body.get(bound).is_some(), "{body}");
+        }
+    }
+    let report = project.artefact("evaluation_report.md");
+    for words in [
+        "max\\_completion\\_tokens\\` is sent instead",
+        "Unknown parameter: 'top\\_k'",
+        "| models.base | temperature | worked around | another model under test refuses it",
+    ] {
+        assert!(report.contains(words), "{words}: {report}");
+    }
+}
+
+#[test]
+fn a_model_in_this_process_cannot_be_asked_without_a_parameter() {
+    let refuses: PreflightFn =
+        Arc::new(|body| refuses_parameters(body).unwrap_or_else(|| says(body, "one two")));
+    let tuned = FakeOpenAi::start(Options {
+        model: "tuned".into(),
+        preflight: Some(refuses),
+        ..Options::default()
+    });
+    let project = project("{scripted: base.jsonl}", &at(&tuned), "");
+    project.write("base.jsonl", "{\"reply\": \"one\"}\n");
+    let done = project.run(&["eval"]);
+    assert_eq!(done.code, 69, "{done:?}");
+    assert!(
+        done.stderr.contains("min_p: a model refuses it"),
+        "{done:?}"
+    );
+}
+
 #[test]
 fn a_judge_whose_server_refuses_schemas_is_asked_without() {
     let refuses: PreflightFn = Arc::new(|body| {

@@ -22,6 +22,12 @@ fn server(model: &str, key: &str) -> FakeOpenAi {
                 &format!("upstream refused Bearer {key}"),
             ),
             Answer::error(400, "bad_request", &format!("key {key} may not do this")),
+            Answer::Status {
+                status: 200,
+                headers: Vec::new(),
+                body: format!("no JSON, but Bearer {key}"),
+            },
+            Answer::Text(format!("one two, and your key is {key}")),
         ],
         ..Options::default()
     })

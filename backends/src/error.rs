@@ -16,6 +16,8 @@ pub enum ErrorKind {
     Template,
     /// The key is wrong or missing.
     Auth,
+    /// Whoever pays for the key has nothing left to spend.
+    Unpaid,
     /// Another model answers than the one planned.
     IdentityChanged,
 }
@@ -87,6 +89,15 @@ pub enum ChatError {
         /// What was seen, without the key.
         detail: String,
     },
+    /// The server answers nobody with this key until somebody pays (402, or 429 with
+    /// `insufficient_quota`).
+    #[error("{model} wants to be paid first: {detail}")]
+    Unpaid {
+        /// The model.
+        model: String,
+        /// What was seen, without the key.
+        detail: String,
+    },
     /// The server's chat template failed on the conversation, e.g. because of the roles' order.
     #[error("{model}: the chat template refuses the conversation: {detail}")]
     Template {
@@ -130,6 +141,7 @@ impl ChatError {
             Self::ContextOverflow { .. } => ErrorKind::ContextOverflow,
             Self::Template { .. } => ErrorKind::Template,
             Self::Auth { .. } => ErrorKind::Auth,
+            Self::Unpaid { .. } => ErrorKind::Unpaid,
             Self::IdentityChanged { .. } => ErrorKind::IdentityChanged,
             Self::Refused { .. } => ErrorKind::Permanent,
         }
@@ -181,7 +193,7 @@ pub enum OpenError {
         served: Vec<String>,
     },
     /// The configuration names no model and the server does not list one only.
-    #[error("{url} serves {}; the configuration must name the model", listed(.served))]
+    #[error("{url} serves {}; say which is meant (`model`)", listed(.served))]
     WhichModel {
         /// The server.
         url: String,

@@ -18,7 +18,9 @@ mod secret;
 pub mod server;
 pub mod trainer;
 
-pub use chat::{Adaptation, ChatModel, Connections, Fingerprint, Neighbours, ServerFacts};
+pub use chat::{
+    Adaptation, ChatModel, Connections, Fingerprint, Neighbours, Parameter, ServerFacts, check_url,
+};
 pub use error::{ChatError, ErrorKind, OpenError};
 pub use open::{ModelLocation, OpenedModel, open};
 pub use secret::Secret;

@@ -342,7 +342,12 @@ impl Asking {
         settled: Settled,
     ) -> Result<Duration, AskError> {
         let (ending, asked) = match &error {
-            AskError::Model(ChatError::Auth { .. } | ChatError::IdentityChanged { .. }) => {
+            // Whatever else is asked would be in vain.
+            AskError::Model(
+                ChatError::Auth { .. }
+                | ChatError::Unpaid { .. }
+                | ChatError::IdentityChanged { .. },
+            ) => {
                 let AskError::Model(error) = error else {
                     unreachable!("it was just matched")
                 };
@@ -372,17 +377,20 @@ impl Asking {
                 return Err(error);
             }
         }
+        let wait = if settled.is_away {
+            // The server's own pause comes first for all of its calls.
+            Duration::ZERO
+        } else {
+            let wait = backoff(digest, failures.tries + failures.turned_away);
+            asked.map_or(wait, |asked| asked.max(wait)).min(patience)
+        };
         self.emit(Event::CallRetried {
             role: speaker.role,
             model: speaker.planned.name.clone(),
             error: error.to_string(),
+            wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
         });
-        if settled.is_away {
-            // The server's own pause comes first for all of its calls.
-            return Ok(Duration::ZERO);
-        }
-        let wait = backoff(digest, failures.tries + failures.turned_away);
-        Ok(asked.map_or(wait, |asked| asked.max(wait)).min(patience))
+        Ok(wait)
     }
 
     /// Counts one more repetition for a conversation; tells whether it may have it.

@@ -232,8 +232,13 @@ async fn evaluate_until(
     };
     let (run, found) = match start {
         Start::New => {
-            let mut found = preflight(&plan, &models).await?;
-            recognise(&mut found, &plan, &models, &reuse, &store).await?;
+            // Nothing of it is stored, so nothing is lost by leaving it.
+            let looked_at = async {
+                let mut found = preflight(&plan, &models).await?;
+                recognise(&mut found, &plan, &models, &reuse, &store).await?;
+                Ok::<_, EvaluationError>(found)
+            };
+            let found = halt.or(looked_at).await.map_err(StopError::from)??;
             let run = store.begin_run(&new)?;
             if let Some(shard) = shard {
                 store.put_shard(&run, shard)?;

@@ -213,7 +213,7 @@ fn how(simulator: &SimulatorPlan) -> serde_json::Value {
 /// lies; behind a server, address, all that the server tells, and how the model behaves belong to it.
 fn identity(source: &ModelSource, found: &Preflight, subject: &str) -> Digest {
     let examined = found.models.get(subject);
-    let adaptation = examined.map_or_else(Default::default, |examined| examined.adaptation);
+    let adaptation = examined.map_or_else(Default::default, |examined| examined.adaptation.clone());
     let is = match source {
         ModelSource::Gguf {
             digest, context, ..

@@ -59,6 +59,8 @@ pub enum Event {
         model: ModelName,
         /// What went wrong.
         error: String,
+        /// Milliseconds until then; 0 where the server gets a pause of its own.
+        wait_ms: u64,
     },
     /// A server answers nobody any more; the run waits for it.
     ServerAway {

@@ -3,6 +3,7 @@
 #[cfg_attr(not(feature = "embedded"), path = "gguf_disabled.rs")]
 pub(crate) mod gguf;
 pub(crate) mod http;
+mod parameter;
 mod reasoning;
 pub(crate) mod scripted;
 mod served;
@@ -10,7 +11,8 @@ mod served;
 use async_trait::async_trait;
 use shipworthy_schema::{ChatReply, ChatRequest, ModelSource};
 
-pub use self::http::{Connections, Neighbours};
+pub use self::http::{Connections, Neighbours, check_url};
+pub use self::parameter::Parameter;
 pub use self::served::{Adaptation, Fingerprint, ServerFacts};
 use crate::ChatError;
 

@@ -1,14 +1,21 @@
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
+
+use super::parameter::Parameter;
 
 /// What a request leaves out or words otherwise, because a server or its chat template would refuse
 /// it as it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Adaptation {
     /// The system prompt stands at the head of the person's first message.
     pub fold_system: bool,
     /// No JSON schema is sent; the prompt alone asks for JSON.
     pub omit_schema: bool,
+    /// Parameters that are not sent, or under another name.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub omit: BTreeSet<Parameter>,
 }
 
 /// What a server tells of itself besides what it serves; a field is `None` where it does not tell.

@@ -3,7 +3,9 @@ use std::path::Path;
 use clap::Args;
 use serde_json::{Value, json};
 use shipworthy_backends::hub::RepositoryId;
-use shipworthy_backends::{Connections, ModelLocation, Neighbours, OpenedModel, Secret, open};
+use shipworthy_backends::{
+    Connections, ModelLocation, Neighbours, OpenError, OpenedModel, Secret, open,
+};
 use shipworthy_harness::candidates::{LoopInputs, secrets_at_hub};
 use shipworthy_harness::config::{Config, ModelEntry, SimulatorConfig};
 use shipworthy_harness::preflight::{Finding, Purpose, Status, examine, tell_apart};
@@ -114,13 +116,26 @@ impl Doctor {
         };
         let found = match open(&location).await {
             Ok(opened) => Ok(examine_model(&opened, PLAIN).await),
+            Err(error @ OpenError::WhichModel { .. }) => {
+                Err(Failure::from(error).hint("name one of them with `--model`"))
+            }
             Err(error) => Err(error.into()),
         };
         Ok(Subject {
-            name: self.target.clone(),
+            name: without_credentials(&self.target),
             found,
         })
     }
+}
+
+/// Returns `url` without user and password.
+fn without_credentials(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let authority = &rest[..rest.find('/').unwrap_or(rest.len())];
+    let start = authority.rfind('@').map_or(0, |at| at + 1);
+    format!("{scheme}://{}", &rest[start..])
 }
 
 /// A server of which nobody knows what it is for.

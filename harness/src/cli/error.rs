@@ -106,7 +106,11 @@ impl From<WriteError> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
+        const ANEW: &str = "move the file away and evaluate anew, or use the version that made it";
         match error {
+            StoreError::Sqlite { .. } if error.is_damage() => {
+                Self::new(Kind::Data, error).hint(ANEW)
+            }
             StoreError::Sqlite { .. }
             | StoreError::Directory { .. }
             | StoreError::Lock { .. }
@@ -117,8 +121,9 @@ impl From<StoreError> for Failure {
             StoreError::Missing { .. } => {
                 Self::new(Kind::Usage, error).hint("run `shipworthy eval` first")
             }
-            StoreError::Format { .. } | StoreError::Damaged { .. } => Self::new(Kind::Data, error)
-                .hint("move the file away and evaluate anew, or use the version that made it"),
+            StoreError::Format { .. } | StoreError::Damaged { .. } => {
+                Self::new(Kind::Data, error).hint(ANEW)
+            }
         }
     }
 }
@@ -147,6 +152,7 @@ impl From<ChatError> for Failure {
         let failure = Self::new(Kind::Unavailable, &error);
         match error {
             ChatError::Auth { .. } => failure.hint("set the variable named by `api_key_env`"),
+            ChatError::Unpaid { .. } => failure.hint("add credit to the account of the key"),
             ChatError::IdentityChanged { .. } => {
                 failure.hint("bring back the planned model, or evaluate anew, without `--resume`")
             }

@@ -164,6 +164,8 @@ fn start_log(printer: &Printer, verbose: u8) {
         _ => "shipworthy=debug,shipworthy_harness=debug,shipworthy_backends=debug,info",
     };
     let usual = || EnvFilter::new(level);
+    // It logs the bodies that it cannot read, and with them what is said; ours say as much as is needed.
+    let quiet = "async_openai=off".parse().expect("it is a directive");
     let filter = std::env::var("SHIPWORTHY_LOG").map_or_else(
         |_| usual(),
         |wanted| {
@@ -174,7 +176,7 @@ fn start_log(printer: &Printer, verbose: u8) {
         },
     );
     tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(filter.add_directive(quiet))
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();

@@ -11,6 +11,9 @@ use shipworthy_schema::Event;
 use super::live_table::live_table;
 use super::printer::Printer;
 
+/// A wait that somebody is told of, since nothing else shows that the run goes on; as often at most.
+const NOTED_WAIT: Duration = Duration::from_secs(5);
+
 /// Returns a listener that counts what happens into `progress` and draws it as a live table on stderr;
 /// `watch` takes note of it too.
 pub(crate) fn listener(
@@ -36,6 +39,7 @@ pub(crate) fn listener(
         .with_key("live", draw);
     bar.set_style(style);
     let drawn = bar.clone();
+    let noted: Mutex<Option<Instant>> = Mutex::new(None);
     let listener = Arc::new(move |event: Event| {
         progress
             .lock()
@@ -47,8 +51,23 @@ pub(crate) fn listener(
         // From here on drawing may ask for the progress.
         match event {
             Event::SimulationStarted { .. } => drawn.enable_steady_tick(Duration::from_millis(200)),
-            Event::CallRetried { role, error, .. } => {
+            Event::CallRetried {
+                role,
+                model,
+                error,
+                wait_ms,
+            } => {
                 tracing::warn!(?role, error, "call failed, trying again");
+                let wait = Duration::from_millis(wait_ms);
+                let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
+                if wait >= NOTED_WAIT && noted.is_none_or(|at| at.elapsed() >= NOTED_WAIT) {
+                    *noted = Some(Instant::now());
+                    let line = format!(
+                        "note: {model} is asked again in {} s: {error}",
+                        wait.as_secs()
+                    );
+                    drawn.suspend(|| Printer::aside(&shipworthy_reports::one_line(&line)));
+                }
             }
             Event::ServerAway { server, error } => {
                 let line = format!("note: waiting for {server}: {error}");

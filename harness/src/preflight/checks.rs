@@ -1,4 +1,4 @@
-use shipworthy_backends::{Adaptation, ChatError, ChatModel, ServerFacts};
+use shipworthy_backends::{Adaptation, ChatError, ChatModel, Parameter, ServerFacts};
 use shipworthy_schema::{ChatReply, FinishReason};
 
 use super::finding::Finding;
@@ -74,7 +74,7 @@ impl Examination<'_> {
             Ok(facts) => self.facts(&facts),
             Err(error) => return self.note(unavailable("server", &error)),
         }
-        let mut answers = self.answers().await;
+        let mut answers = self.answers_without_refused().await;
         if let Err(ChatError::Refused { detail, .. } | ChatError::Template { detail, .. }) =
             &answers.first
             && self.purpose.system_prompt.is_some()
@@ -97,7 +97,7 @@ impl Examination<'_> {
             self.adaptation.omit_schema |= is_refused;
             self.note(finding);
         }
-        model.adapt(self.adaptation);
+        model.adapt(self.adaptation.clone());
         // Nothing else is asked meanwhile: vLLM on a processor, with an adapter, can end by that.
         self.findings.extend(self.prompt_log_probs().await);
     }
@@ -148,11 +148,35 @@ impl Examination<'_> {
         }
     }
 
+    /// Asks everything, again without each parameter that the server refuses by its name.
+    async fn answers_without_refused(&mut self) -> Answers {
+        let mut answers = self.answers().await;
+        let mut refused = Vec::new();
+        while let Err(ChatError::Refused { detail, .. }) = &answers.first
+            && let Some(parameter) = Parameter::named_in(detail, &self.adaptation.omit)
+        {
+            refused.push((parameter, detail.clone()));
+            self.adaptation.omit.insert(parameter);
+            self.questions.model.adapt(self.adaptation.clone());
+            answers = self.answers().await;
+        }
+        for (parameter, detail) in refused {
+            let instead = match parameter {
+                Parameter::MaxTokens => "`max_completion_tokens` is sent instead",
+                Parameter::Seed => "it is not sent, and no reply can be drawn again",
+                _ => "it is not sent, and the server's own value counts",
+            };
+            let detail = format!("refused ({detail}), so {instead}");
+            self.note(Finding::worked_around(parameter.name(), detail));
+        }
+        answers
+    }
+
     /// Asks again with the system prompt at the head of the person's first message, where that is
     /// refused (`detail`) at its own place.
     async fn answers_folded(&mut self, detail: &str) -> Answers {
         self.adaptation.fold_system = true;
-        self.questions.model.adapt(self.adaptation);
+        self.questions.model.adapt(self.adaptation.clone());
         let folded = self.answers().await;
         if folded.first.is_ok() {
             self.note(Finding::worked_around(
@@ -164,7 +188,7 @@ impl Examination<'_> {
             ));
         } else {
             self.adaptation.fold_system = false;
-            self.questions.model.adapt(self.adaptation);
+            self.questions.model.adapt(self.adaptation.clone());
         }
         folded
     }
@@ -299,8 +323,9 @@ fn turns(reply: Answer) -> Vec<Finding> {
             Finding::doubtful(
                 "max_tokens",
                 format!(
-                    "one asked for; it gave {tokens} and says `finish_reason` {reason:?}, so \
-                     cut-off replies may not show"
+                    "one asked for; it gave {tokens} and says `finish_reason` `{}`, so \
+                     cut-off replies may not show",
+                    reason.name()
                 ),
             )
         }
@@ -363,6 +388,7 @@ fn unavailable(check: &str, error: &ChatError) -> Finding {
     let finding = Finding::refused(check, error.to_string());
     match error {
         ChatError::Auth { .. } => finding.mend("set the variable named by `api_key_env`"),
+        ChatError::Unpaid { .. } => finding.mend("add credit to the account of the key"),
         ChatError::Unreachable { .. }
         | ChatError::NotReady { .. }
         | ChatError::Unavailable { .. }

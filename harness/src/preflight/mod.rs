@@ -11,11 +11,11 @@ mod company;
 mod finding;
 mod questions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
-use shipworthy_backends::{Adaptation, ChatModel};
+use shipworthy_backends::{Adaptation, ChatModel, Parameter};
 use shipworthy_schema::{
     Digest, ModelName, ModelRef, ModelSource, Plan, PreflightFinding, SimulatorPlan,
 };
@@ -129,7 +129,7 @@ impl Preflight {
     pub(crate) fn apply(&self, models: &Models) {
         let adapt = |name: &str, model: &dyn ChatModel| {
             if let Some(examined) = self.models.get(name) {
-                model.adapt(examined.adaptation);
+                model.adapt(examined.adaptation.clone());
             }
         };
         for (name, model) in &models.under_test {
@@ -145,7 +145,7 @@ impl Preflight {
 
     /// Returns how requests are sent otherwise than the plan says, the same for all models under test.
     pub(crate) fn adaptations(&self) -> Vec<String> {
-        let mut found = std::collections::BTreeSet::new();
+        let mut found = BTreeSet::new();
         for (name, examined) in &self.models {
             let role = if name.starts_with("models.") {
                 "models"
@@ -155,12 +155,19 @@ impl Preflight {
             let Adaptation {
                 fold_system,
                 omit_schema,
-            } = examined.adaptation;
-            if fold_system {
+                omit,
+            } = &examined.adaptation;
+            if *fold_system {
                 found.insert(format!("{role}: system prompt in the first message"));
             }
-            if omit_schema {
+            if *omit_schema {
                 found.insert(format!("{role}: no JSON schema"));
+            }
+            for parameter in omit {
+                found.insert(match parameter {
+                    Parameter::MaxTokens => format!("{role}: `max_completion_tokens`"),
+                    other => format!("{role}: no `{}`", other.name()),
+                });
             }
         }
         found.into_iter().collect()
@@ -210,32 +217,50 @@ impl Preflight {
         Ok(())
     }
 
-    /// Folds the system prompt for all models under test if one needs it: the arms of a comparison
-    /// are asked alike.
+    /// Asks all models under test as the one that needs it most: the arms of a comparison are asked
+    /// alike.
     fn same_for_all_arms(&mut self, plan: &Plan) {
         let names: Vec<String> = plan.models.iter().map(|m| subject_name(&m.name)).collect();
-        let fold_system = names
-            .iter()
-            .filter_map(|name| self.models.get(name))
-            .any(|examined| examined.adaptation.fold_system);
-        if !fold_system {
-            return;
-        }
+        let arms = || names.iter().filter_map(|name| self.models.get(name));
+        let fold_system = arms().any(|examined| examined.adaptation.fold_system);
+        // Another name for the same bound is each server's own affair.
+        let omit: BTreeSet<Parameter> = arms()
+            .flat_map(|examined| examined.adaptation.omit.iter().copied())
+            .filter(|parameter| *parameter != Parameter::MaxTokens)
+            .collect();
         let in_process = names.iter().find(|name| !self.models.contains_key(*name));
         if let Some(name) = in_process {
-            let detail = format!(
-                "a model refuses it and would get it at the head of the person's first message, \
-                 but {name}, which is not behind a server, would not"
-            );
-            let finding = Finding::refused("system prompt", detail)
-                .mend("serve both models the same way, or leave `system_prompt` out");
+            let finding = if fold_system {
+                let detail = format!(
+                    "a model refuses it and would get it at the head of the person's first \
+                     message, but {name}, which is not behind a server, would not"
+                );
+                Finding::refused("system prompt", detail)
+                    .mend("serve both models the same way, or leave `system_prompt` out")
+            } else if let Some(parameter) = omit.first() {
+                let detail = format!(
+                    "a model refuses it and would be asked without, but {name}, which is not \
+                     behind a server, would not"
+                );
+                Finding::refused(parameter.name(), detail).mend("serve both models the same way")
+            } else {
+                return;
+            };
             let examined = self.models.entry(name.clone()).or_default();
             examined.findings.push(finding);
             return;
         }
         for name in &names {
             if let Some(examined) = self.models.get_mut(name) {
-                examined.adaptation.fold_system = true;
+                examined.adaptation.fold_system = fold_system;
+                for parameter in &omit {
+                    if examined.adaptation.omit.insert(*parameter) {
+                        let detail = "another model under test refuses it, so it is not sent here \
+                                      either, and the server's own value counts";
+                        let finding = Finding::worked_around(parameter.name(), detail);
+                        examined.findings.push(finding);
+                    }
+                }
             }
         }
     }

@@ -102,6 +102,23 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// Tells whether the file is no store, or no whole one: nothing brings back what it held.
+    pub fn is_damage(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        match self {
+            Self::Damaged { .. } => true,
+            Self::Sqlite { source, .. } => {
+                matches!(
+                    source.sqlite_error_code(),
+                    Some(DatabaseCorrupt | NotADatabase)
+                )
+            }
+            _ => false,
+        }
+    }
+}
+
 /// An open store.
 pub struct Store {
     path: PathBuf,

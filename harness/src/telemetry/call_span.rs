@@ -165,6 +165,7 @@ fn error_type(error: &AskError) -> &'static str {
             ErrorKind::ContextOverflow => "context_overflow",
             ErrorKind::Template => "chat_template",
             ErrorKind::Auth => "unauthorized",
+            ErrorKind::Unpaid => "insufficient_quota",
             ErrorKind::IdentityChanged => "model_changed",
         },
         AskError::Timeout { .. } => "timeout",

@@ -32,6 +32,8 @@ pub(super) enum Failure {
         status: u16,
         /// `Retry-After`, if sent.
         retry_after: Option<Duration>,
+        /// Where else it sends the caller, if anywhere.
+        location: Option<String>,
         /// What came with it.
         body: String,
     },
@@ -120,9 +122,15 @@ impl Failure {
             Self::Status {
                 status,
                 retry_after,
+                location,
                 body,
             } => {
-                let detail = shown(&format!("HTTP {status}: {}", words_of(&body)));
+                let words = match location {
+                    // Following it could send the key to whoever is named.
+                    Some(to) => format!("it sends to {to}: set `url` to where that leads"),
+                    None => words_of(&body),
+                };
+                let detail = shown(&format!("HTTP {status}: {words}"));
                 match Meaning::of(status, &body.to_lowercase()) {
                     Meaning::Unavailable => ChatError::Unavailable { model, detail },
                     Meaning::NotReady => ChatError::NotReady {
@@ -145,6 +153,7 @@ impl Failure {
                         }
                     }
                     Meaning::Auth => ChatError::Auth { model, detail },
+                    Meaning::Unpaid => ChatError::Unpaid { model, detail },
                     Meaning::Refused => ChatError::Refused { model, detail },
                 }
             }
@@ -160,6 +169,7 @@ enum Meaning {
     RateLimited,
     ContextOverflow,
     Auth,
+    Unpaid,
     Refused,
 }
 
@@ -198,8 +208,9 @@ impl Meaning {
         let says = |phrases: &[&str]| phrases.iter().any(|phrase| body.contains(phrase));
         match status {
             401 | 403 => Self::Auth,
-            // An empty purse does not fill by waiting.
-            429 if says(&["insufficient_quota"]) => Self::Refused,
+            // An empty purse does not fill by waiting, and whatever else is asked is paid for in vain.
+            402 => Self::Unpaid,
+            429 if says(&["insufficient_quota"]) => Self::Unpaid,
             429 => Self::RateLimited,
             400 | 413 | 422 | 500 if says(&CONTEXT_PHRASES) => Self::ContextOverflow,
             400 | 422 | 500 if says(&TEMPLATE_PHRASES) => Self::Template,
@@ -252,7 +263,8 @@ mod tests {
     #[test_case(401, "", Meaning::Auth)]
     #[test_case(403, "", Meaning::Auth)]
     #[test_case(429, "slow down", Meaning::RateLimited)]
-    #[test_case(429, r#"{"error":{"code":"insufficient_quota"}}"#, Meaning::Refused)]
+    #[test_case(429, r#"{"error":{"code":"insufficient_quota"}}"#, Meaning::Unpaid)]
+    #[test_case(402, "Insufficient Balance", Meaning::Unpaid)]
     #[test_case(
         400,
         r#"{"error":{"type":"exceed_context_size_error"}}"#,
@@ -300,6 +312,7 @@ mod tests {
         let failure = Failure::Status {
             status: 400,
             retry_after: None,
+            location: None,
             body,
         };
         let error = failure.into_chat_error("m", Some(&key));

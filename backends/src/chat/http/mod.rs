@@ -95,6 +95,11 @@ struct HttpModel {
     guard: Guard,
 }
 
+/// Looks whether `url` may be a server's base URL, without asking anybody.
+pub fn check_url(url: &str) -> Result<(), OpenError> {
+    BaseUrl::parse(url).map(drop)
+}
+
 /// Opens a model at a server, waiting a while for one that is starting.
 pub(crate) async fn open(
     address: &Address<'_>,
@@ -161,7 +166,9 @@ impl HttpModel {
     }
 
     fn adaptation(&self) -> Adaptation {
-        *(self.adaptation.read()).unwrap_or_else(PoisonError::into_inner)
+        (self.adaptation.read())
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn fields(&self, id_slot: Option<usize>) -> LlamaServerFields {
@@ -183,7 +190,7 @@ impl HttpModel {
         let identify = async || self.identify().await;
         self.guard.pass(&name, identify).await?;
         let fields = self.fields(id_slot);
-        let mut body = RequestBody::new(&self.id, request, self.adaptation(), fields)
+        let mut body = RequestBody::new(&self.id, request, &self.adaptation(), fields)
             .map_err(|what| self.failed(Failure::Unsent(what.to_owned())))?;
         if log_probs {
             body = body.with_log_probs();

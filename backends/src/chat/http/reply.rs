@@ -66,6 +66,7 @@ fn without_choices(body: &Value) -> Failure {
                 .filter(|code| *code >= 400)
                 .unwrap_or(500),
             retry_after: None,
+            location: None,
             body: body.to_string(),
         },
         None => Failure::NotAReply(format!("it has no choices: `{body}`")),

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use shipworthy_schema::{ChatRequest, Message, Role};
 
-use crate::Adaptation;
+use crate::{Adaptation, Parameter};
 
 /// What llama-server is told besides: no other server gets these fields, because some refuse what
 /// they do not know.
@@ -38,12 +38,20 @@ pub(super) struct LoraScale {
 pub(super) struct RequestBody<'a> {
     model: &'a str,
     messages: Cow<'a, [Message]>,
-    temperature: f64,
-    top_p: f64,
-    top_k: u32,
-    min_p: f64,
-    max_tokens: u32,
-    seed: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_k: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_p: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<u32>,
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_format: Option<ResponseFormat<'a>>,
@@ -73,7 +81,7 @@ impl<'a> RequestBody<'a> {
     pub(super) fn new(
         model: &'a str,
         request: &'a ChatRequest,
-        adaptation: Adaptation,
+        adaptation: &Adaptation,
         llama_server: LlamaServerFields,
     ) -> Result<Self, &'static str> {
         match request.messages.last().map(|message| message.role) {
@@ -83,6 +91,8 @@ impl<'a> RequestBody<'a> {
             Some(Role::System | Role::User) => {}
         }
         let sampling = &request.sampling;
+        let sent = |parameter| !adaptation.omit.contains(&parameter);
+        let is_max_tokens = sent(Parameter::MaxTokens);
         Ok(Self {
             model,
             messages: if adaptation.fold_system {
@@ -90,12 +100,13 @@ impl<'a> RequestBody<'a> {
             } else {
                 Cow::Borrowed(&request.messages)
             },
-            temperature: sampling.temperature,
-            top_p: sampling.top_p,
-            top_k: sampling.top_k,
-            min_p: sampling.min_p,
-            max_tokens: sampling.max_tokens,
-            seed: fold_seed(sampling.seed),
+            temperature: sent(Parameter::Temperature).then_some(sampling.temperature),
+            top_p: sent(Parameter::TopP).then_some(sampling.top_p),
+            top_k: sent(Parameter::TopK).then_some(sampling.top_k),
+            min_p: sent(Parameter::MinP).then_some(sampling.min_p),
+            max_tokens: is_max_tokens.then_some(sampling.max_tokens),
+            max_completion_tokens: (!is_max_tokens).then_some(sampling.max_tokens),
+            seed: sent(Parameter::Seed).then(|| fold_seed(sampling.seed)),
             stream: false,
             response_format: request
                 .response_schema

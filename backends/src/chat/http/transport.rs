@@ -1,12 +1,12 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_openai::Client;
 use async_openai::config::Config;
 use async_openai::error::OpenAIError;
 use async_openai::middleware::HttpRequestFactory;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Request, Response};
 use secrecy::SecretString;
 use serde_json::Value;
@@ -29,9 +29,12 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 /// log. All three happen in its default HTTP service and in what it does with a failed response,
 /// so this gives it a service that makes one attempt and reports every failure as a [`Failure`].
 /// Retrying is the caller's, who counts attempts and stores what they yield.
+///
+/// What a server answers is freed of the API key before anybody sees it.
 pub(super) struct Transport {
     openai: Client<Address>,
     pool: Pool,
+    api_key: Option<Secret>,
 }
 
 impl Transport {
@@ -49,12 +52,12 @@ impl Transport {
             headers.insert(AUTHORIZATION, value);
         }
         let service = {
-            let http = pool.calls.clone();
+            let (http, key) = (pool.calls.clone(), api_key.cloned());
             tower::service_fn(move |factory: HttpRequestFactory| {
-                let http = http.clone();
+                let (http, key) = (http.clone(), key.clone());
                 async move {
                     let request = factory.build().await?;
-                    match attempt(&http, request).await {
+                    match attempt(&http, request, key.as_ref()).await {
                         Ok(body) => Ok(Response::from(http::Response::new(body))),
                         Err(failure) => Err(OpenAIError::Boxed(Box::new(failure))),
                     }
@@ -69,6 +72,7 @@ impl Transport {
         Ok(Self {
             openai: Client::build(pool.calls.clone(), address).with_http_service(service),
             pool,
+            api_key: api_key.cloned(),
         })
     }
 
@@ -112,7 +116,11 @@ impl Transport {
             .json(body)
             .build()
             .map_err(Failure::from_reqwest)?;
-        json(&attempt(&self.pool.questions, request).await?)
+        json(&self.question(request).await?)
+    }
+
+    async fn question(&self, request: Request) -> Result<Vec<u8>, Failure> {
+        attempt(&self.pool.questions, request, self.api_key.as_ref()).await
     }
 
     async fn get_once(&self, url: &str) -> Result<Value, Failure> {
@@ -124,7 +132,7 @@ impl Transport {
             .timeout(PROBE_TIMEOUT)
             .build()
             .map_err(Failure::from_reqwest)?;
-        json(&attempt(&self.pool.questions, request).await?)
+        json(&self.question(request).await?)
     }
 }
 
@@ -135,11 +143,17 @@ fn json(body: &[u8]) -> Result<Value, Failure> {
     })
 }
 
-/// Makes one attempt; returns the whole body of a response with a status of success.
-async fn attempt(http: &reqwest::Client, request: Request) -> Result<Vec<u8>, Failure> {
+/// Makes one attempt; returns the whole body of a response with a status of success, without `key`.
+async fn attempt(
+    http: &reqwest::Client,
+    request: Request,
+    key: Option<&Secret>,
+) -> Result<Vec<u8>, Failure> {
     let mut response = http.execute(request).await.map_err(Failure::from_reqwest)?;
     let status = response.status();
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
+    let retry_after = retry_after(response.headers());
+    let location = response.headers().get(LOCATION);
+    let location = location.and_then(|to| Some(to.to_str().ok()?.to_owned()));
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(Failure::from_reqwest)? {
         if body.len() + chunk.len() > MAX_BODY {
@@ -149,21 +163,31 @@ async fn attempt(http: &reqwest::Client, request: Request) -> Result<Vec<u8>, Fa
         }
         body.extend_from_slice(&chunk);
     }
+    if let Some(key) = key {
+        key.strike(&mut body);
+    }
     if !status.is_success() {
         return Err(Failure::Status {
             status: status.as_u16(),
             retry_after,
+            location,
             body: String::from_utf8_lossy(&body).into_owned(),
         });
     }
     Ok(body)
 }
 
-/// Reads a `Retry-After` in seconds; the form with a date would need a clock that agrees with the
-/// server's, and no model server sends it.
-fn seconds(value: &HeaderValue) -> Option<Duration> {
-    let seconds: f64 = value.to_str().ok()?.trim().parse().ok()?;
-    Duration::try_from_secs_f64(seconds).ok()
+/// Reads `Retry-After`, in seconds or as a date (RFC 9110, section 10.2.3); a date is held against the
+/// server's own clock where it tells it.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
+    let date = |text: &str| httpdate::parse_http_date(text).ok();
+    let wanted = text(RETRY_AFTER)?;
+    if let Ok(seconds) = wanted.parse() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let now = text(DATE).and_then(date).unwrap_or_else(SystemTime::now);
+    Some(date(wanted)?.duration_since(now).unwrap_or_default())
 }
 
 /// Where the server is and how to authenticate; async-openai's own configuration would take keys
@@ -194,5 +218,34 @@ impl Config for Address {
 
     fn api_key(&self) -> &SecretString {
         &self.no_key
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+    use test_case::test_case;
+
+    use super::retry_after;
+
+    const NOW: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+
+    #[test_case("20", Some(20_000); "seconds")]
+    #[test_case(" 0.5", Some(500); "parts of a second")]
+    #[test_case("-3", None; "negative")]
+    #[test_case("1e99", None; "beyond all time")]
+    #[test_case("Sun, 06 Nov 1994 08:50:07 GMT", Some(30_000); "a date")]
+    #[test_case("Sun, 06 Nov 1994 08:49:07 GMT", Some(0); "a date that is over")]
+    #[test_case("soon", None; "a word")]
+    fn waits_are_read(wanted: &str, expected_ms: Option<u64>) {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, wanted.parse().unwrap());
+        headers.insert(DATE, NOW.parse().unwrap());
+        assert_eq!(
+            retry_after(&headers),
+            expected_ms.map(Duration::from_millis)
+        );
     }
 }
