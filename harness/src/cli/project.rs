@@ -117,7 +117,10 @@ pub(crate) fn find_run_to_gate(store: &Store, id: Option<&str>) -> Result<Run, F
             RunState::Finished { .. } => Ok(run),
             RunState::Unfinished | RunState::Generated { .. } => {
                 Err(failure(format!("run {} is not finished", run.id))
-                    .hint("`shipworthy eval --resume` goes on with the latest run of a plan")
+                    .hint(
+                        "`shipworthy eval --resume` goes on with the latest run of a plan, \
+                         `shipworthy loop` with those of its candidates",
+                    )
                     .hint("an older run may be named; `shipworthy runs list` shows them"))
             }
             RunState::Invalid { reason } => {

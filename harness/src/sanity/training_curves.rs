@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use shipworthy_reports::{loss_ends, loss_warnings, training_warning_text};
 use shipworthy_schema::finetune::Objective;
 use shipworthy_schema::{
@@ -102,11 +103,7 @@ fn judge(record: &Record, figures: &CurveFigures) -> (SanityStatus, Vec<String>)
         }
         _ => {}
     }
-    let is_odd = |entry: &TrainingLogEntry| {
-        let all = [entry.loss, entry.eval_loss, entry.grad_norm];
-        all.into_iter().flatten().any(|value| !value.is_finite())
-    };
-    if record.has_not_finite || record.log.iter().any(is_odd) {
+    if record.has_not_finite {
         failures.push("A loss or a gradient norm was not a number.".to_owned());
     }
     if let (Some(first), Some(last)) = (figures.first_loss, figures.last_loss)
@@ -146,53 +143,91 @@ fn read(run: &Path) -> Result<Option<Record>, SanityError> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             Err(source) => return Err(SanityError::Read { path, source }),
         };
-        let (text, has_not_finite) = without_not_finite(&text);
-        let wrong = |error: serde_json::Error| SanityError::Record {
+        let text = without_not_finite(&text);
+        let wrong = |detail: String| SanityError::Record {
             path: path.clone(),
-            detail: error.to_string(),
+            detail,
         };
+        let unreadable = |error: serde_json::Error| wrong(error.to_string());
         let mut objective = Objective::Sft;
         let (log, ending) = match name {
             "finetune_report.json" => {
-                let report: TrainingReport = serde_json::from_str(&text).map_err(wrong)?;
+                let report: TrainingReport = serde_json::from_str(&text).map_err(unreadable)?;
                 if let Some(named) = report.config.get("objective") {
-                    objective = serde_json::from_value(named.clone()).map_err(wrong)?;
+                    objective = serde_json::from_value(named.clone()).map_err(unreadable)?;
                 }
-                (report.log, Some(report.ending))
+                let value: Value = serde_json::from_str(&text).map_err(unreadable)?;
+                (entries(&value, "log"), Some(report.ending))
             }
-            "metrics.jsonl" => {
-                // A line cut off by a kill ends them.
-                let entries = text
-                    .lines()
-                    .map_while(|line| serde_json::from_str(line).ok());
-                (entries.collect(), None)
-            }
+            "metrics.jsonl" => (lines(&text).map_err(wrong)?, None),
             _ => {
-                let state: TrainerState = serde_json::from_str(&text).map_err(wrong)?;
+                let state: Value = serde_json::from_str(&text).map_err(unreadable)?;
                 if text.contains(REWARDS) {
                     objective = Objective::Dpo;
                 }
-                (state.log_history, None)
+                // The rest of it is looked at too.
+                TrainerState::deserialize(&state).map_err(unreadable)?;
+                (entries(&state, "log_history"), None)
             }
         };
         return Ok(Some(Record {
-            log,
+            has_not_finite: log.iter().any(is_odd),
+            log: serde_json::from_value(Value::Array(log)).map_err(unreadable)?,
             objective,
             ending,
-            has_not_finite,
         }));
     }
     Ok(None)
 }
 
-/// Puts `null` for what Python's JSON writes where a value is not a number.
-fn without_not_finite(text: &str) -> (String, bool) {
-    let words = [": NaN", ": -Infinity", ": Infinity"];
-    let replaced = words
+/// Returns the list that is called `key`, if there is one.
+fn entries(record: &Value, key: &str) -> Vec<Value> {
+    let entries = record.get(key).and_then(Value::as_array);
+    entries.cloned().unwrap_or_default()
+}
+
+/// Tells whether an entry has a value that was no number when it was written: what was not measured is
+/// left out.
+fn is_odd(entry: &Value) -> bool {
+    let measured = ["loss", "eval_loss", "grad_norm"];
+    measured
         .iter()
-        .fold(text.to_owned(), |text, word| text.replace(word, ": null"));
-    let found = replaced != text;
-    (replaced, found)
+        .any(|key| entry.get(key).is_some_and(Value::is_null))
+}
+
+/// Reads the lines of a log; the last one may have been cut off by a kill.
+fn lines(text: &str) -> Result<Vec<Value>, String> {
+    let mut entries = Vec::new();
+    let mut lines = text.lines().enumerate().peekable();
+    while let Some((idx, line)) = lines.next() {
+        match serde_json::from_str(line) {
+            Ok(entry) => entries.push(entry),
+            Err(_) if lines.peek().is_none() => {}
+            Err(error) => return Err(format!("line {}: {error}", idx + 1)),
+        }
+    }
+    Ok(entries)
+}
+
+/// Puts `null` for what Python's JSON writes where a value is not a number.
+fn without_not_finite(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let (mut in_string, mut is_escaped) = (false, false);
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let words = ["NaN", "-Infinity", "Infinity"];
+        let word = words.iter().find(|word| rest.starts_with(**word));
+        if let (Some(word), false) = (word, in_string) {
+            plain.push_str("null");
+            rest = &rest[word.len()..];
+            continue;
+        }
+        in_string ^= c == '"' && !is_escaped;
+        is_escaped = in_string && c == '\\' && !is_escaped;
+        plain.push(c);
+        rest = &rest[c.len_utf8()..];
+    }
+    plain
 }
 
 #[cfg(test)]
@@ -254,12 +289,37 @@ mod tests {
         assert_eq!(outcome.status, SanityStatus::Passed, "{outcome:?}");
     }
 
-    #[test]
-    fn what_is_no_number_fails() {
-        let state = r#"{"log_history": [{"step": 1, "loss": 2.0}, {"step": 2, "loss": NaN}]}"#;
-        let outcome = run("trainer_state.json", state);
-        assert_eq!(outcome.status, SanityStatus::Failed);
+    #[test_case("trainer_state.json", r#"{"log_history": [{"step": 1, "loss": 2.0}, {"step": 2, "loss": NaN}]}"#; "python's word")]
+    #[test_case("trainer_state.json", r#"{"log_history":[{"step":2,"loss":-Infinity}]}"#; "without a blank")]
+    #[test_case("metrics.jsonl", "{\"step\":1,\"loss\":2.0}\n{\"step\":2,\"loss\":NaN}\n"; "in a line")]
+    #[test_case("metrics.jsonl", "{\"step\": 1, \"loss\": null}\n"; "null")]
+    fn what_is_no_number_fails(name: &str, text: &str) {
+        let outcome = run(name, text);
+        assert_eq!(outcome.status, SanityStatus::Failed, "{outcome:?}");
         assert!(outcome.detail.contains("not a number"), "{outcome:?}");
+    }
+
+    #[test]
+    fn words_within_texts_are_left_alone() {
+        let text = r#"{"a": "NaN \" NaN", "b": NaN, "c": "\\", "d": Infinity}"#;
+        let expected = r#"{"a": "NaN \" NaN", "b": null, "c": "\\", "d": null}"#;
+        assert_eq!(without_not_finite(text), expected);
+    }
+
+    #[test]
+    fn only_the_last_line_of_a_log_may_be_cut_off() {
+        let log = metrics(&FALLING, &[1.5]);
+        let outcome = run("metrics.jsonl", &(log.clone() + "{\"step\": 11, \"lo"));
+        assert_eq!(outcome.status, SanityStatus::Passed, "{outcome:?}");
+        let directory = tempfile::tempdir().unwrap();
+        let text = format!("garbage\n{log}");
+        std::fs::write(directory.path().join("metrics.jsonl"), text).unwrap();
+        let request = SanityRequest {
+            training_run: Some(directory.path().to_owned()),
+            ..SanityRequest::default()
+        };
+        let error = check(&request).unwrap_err().to_string();
+        assert!(error.contains("no record of training: line 1"), "{error}");
     }
 
     #[test]
