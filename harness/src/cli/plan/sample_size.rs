@@ -292,7 +292,7 @@ pub(in crate::cli) fn whole(number: f64) -> String {
     let mut text = String::new();
     for (idx, digit) in digits.chars().enumerate() {
         if idx > 0 && (digits.len() - idx).is_multiple_of(3) {
-            text.push(' ');
+            text.push(',');
         }
         text.push(digit);
     }
@@ -318,9 +318,9 @@ mod tests {
     fn numbers_read_well() {
         assert_eq!(
             [whole(0.4), whole(999.0), whole(1350.0)],
-            ["0", "999", "1 350"]
+            ["0", "999", "1,350"]
         );
-        assert_eq!(whole(1_234_567.0), "1 234 567");
+        assert_eq!(whole(1_234_567.0), "1,234,567");
         let times = [duration(45.0), duration(675.0), duration(7200.0)];
         assert_eq!(times, ["45 s", "11 min", "2.0 h"]);
     }
