@@ -298,6 +298,14 @@ impl GridConfig {
         if let Some((key, _)) = self.keys.iter().find(|(_, values)| values.is_empty()) {
             return Some(format!("`{key}` has no value; list at least one"));
         }
+        for (key, values) in &self.keys {
+            let is_double = |(index, value): &(usize, &Value)| values[..*index].contains(value);
+            if let Some((_, twice)) = values.iter().enumerate().find(is_double) {
+                return Some(format!(
+                    "`{key}` lists {twice} twice; list every value once"
+                ));
+            }
+        }
         let sizes = self.keys.values().map(Vec::len);
         let combinations = sizes.fold(1_usize, usize::saturating_mul);
         (combinations > MOST_COMBINATIONS).then(|| {
@@ -354,6 +362,8 @@ loop:
         => "c.yaml:10:17: field `loop.confirmation`: a paired test needs at least 3 people, got 2"; "too few")]
     #[test_case("{lora_r: [8, 16]}", "{}"
         => "c.yaml:9:9: field `loop.grid`: `keys` names no key; list values by key"; "empty grid")]
+    #[test_case("[8, 16]", "[8, 16, 8]"
+        => "c.yaml:9:9: field `loop.grid`: `lora_r` lists 8 twice; list every value once"; "a value twice")]
     #[test_case("hours: 1.5", "hours: 0"
         => "c.yaml:11:34: field `loop.budget.hours`: must be above 0, got 0"; "no time")]
     #[test_case("  budget:", "  quantize: q3\n  budget:"
