@@ -22,6 +22,12 @@ pub struct CandidateTable {
     pub file_type: String,
     /// All of them, in the order they were to be tried.
     pub candidates: Vec<CandidateResult>,
+    /// What other people than those of `confirmation` came to, who were to confirm a candidate before.
+    #[serde(default)]
+    pub earlier_confirmations: Vec<EarlierConfirmation>,
+    /// Pools of people that met a candidate to confirm it, this loop's among them once they have.
+    #[serde(default)]
+    pub confirmation_pools: usize,
     /// The best by the development pool, by name; `None` where none has a verdict.
     pub recommended: Option<String>,
     /// Why there is no confirmation, where there is none.
@@ -38,6 +44,43 @@ impl CandidateTable {
     pub fn best(&self) -> Option<&CandidateResult> {
         let name = self.recommended.as_deref()?;
         self.candidates.iter().find(|it| it.name == name)
+    }
+
+    /// Returns what people came to who were to confirm this candidate before.
+    pub fn earlier(&self, candidate: &CandidateResult) -> Vec<&EarlierConfirmation> {
+        let all = self.earlier_confirmations.iter();
+        all.filter(|it| it.key == candidate.key).collect()
+    }
+
+    /// Returns what people came to who were to confirm this candidate before, and did not.
+    pub fn refutation(&self, candidate: &CandidateResult) -> Option<&EarlierConfirmation> {
+        let earlier = self.earlier(candidate);
+        earlier.into_iter().find(|it| it.refutes())
+    }
+}
+
+/// What people came to who were to confirm a candidate, before others were named.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EarlierConfirmation {
+    /// What the candidate was called.
+    pub name: String,
+    /// Digest of all that its weights follow from.
+    pub key: Digest,
+    /// The spec that the people are drawn from.
+    pub spec: String,
+    /// First seed.
+    pub seed_start: u32,
+    /// Number of people.
+    pub count: u32,
+    /// What they came to; `None` where that is no verdict.
+    pub evaluation: Option<CandidateEvaluation>,
+}
+
+impl EarlierConfirmation {
+    /// Tells whether these people did not confirm the candidate.
+    pub fn refutes(&self) -> bool {
+        let evaluation = self.evaluation.as_ref();
+        evaluation.is_none_or(|it| it.verdict != Verdict::Ship)
     }
 }
 
@@ -60,6 +103,8 @@ pub struct CandidatePool {
 pub enum Unconfirmed {
     /// No candidate passes on the development pool.
     NonePassed,
+    /// Other people met every candidate that has a verdict before, and did not confirm it.
+    Refuted,
     /// A budget was used up.
     OutOfBudget {
         /// Which, in words.
@@ -123,7 +168,7 @@ pub enum CandidateState {
         /// Which budget, in words.
         what: String,
     },
-    /// It was not begun.
+    /// It was not begun, or is not gone on with; what the store has of it is told.
     NotTried {
         /// Why, in words.
         why: String,

@@ -45,7 +45,8 @@ mod training;
 
 pub use candidates::{
     CandidateEvaluation, CandidateLineage, CandidatePool, CandidateResult, CandidateSanity,
-    CandidateState, CandidateStep, CandidateTable, CandidateTraining, Unconfirmed,
+    CandidateState, CandidateStep, CandidateTable, CandidateTraining, EarlierConfirmation,
+    Unconfirmed,
 };
 pub use chat::{ChatReply, ChatRequest, FinishReason, ResponseSchema, Usage};
 pub use comparison::{

@@ -1,10 +1,12 @@
 use serde::{Deserialize, Serialize};
 use shipworthy_schema::yaml::Place;
-use shipworthy_schema::{CandidateEvaluation, Digest};
+use shipworthy_schema::{CandidateEvaluation, Digest, EarlierConfirmation, ModelSource, SpecRef};
 
 use super::error::{LoopError, Setback};
 use super::making::{LoopEvent, Making, Project};
 use crate::config::{PoolConfig, Quantisation};
+use crate::evaluation::recall;
+use crate::store::RunState;
 
 /// Which candidate meets the people of a confirmation pool; entered before the first of them speaks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +82,50 @@ pub(super) fn of_pool(
     }
 }
 
+/// Returns what all other people came to who were to confirm a candidate before.
+pub(super) fn earlier(
+    project: &Project<'_>,
+    spec: &SpecRef,
+    entered: Option<&Confirmation>,
+) -> Result<Vec<EarlierConfirmation>, LoopError> {
+    let all = project.store.confirmations()?;
+    let others = all.into_iter().filter(|it| Some(it) != entered);
+    others.map(|it| came_to(project, spec, it)).collect()
+}
+
+fn came_to(
+    project: &Project<'_>,
+    spec: &SpecRef,
+    entry: Confirmation,
+) -> Result<EarlierConfirmation, LoopError> {
+    let store = &project.store;
+    let run = store.latest_run_of(&entry.plan)?;
+    let mut evaluation = None;
+    if let Some(run) = &run
+        && matches!(run.state, RunState::Finished { .. })
+    {
+        let recalled = recall(store, run).map_err(Box::new)?;
+        let compared = &recalled.comparison.candidates;
+        let compared = compared.iter().find(|it| it.model.as_str() == entry.name);
+        evaluation = compared.map(|it| CandidateEvaluation {
+            run: run.id.clone(),
+            gain: it.difference,
+            ci95: it.ci95,
+            verdict: recalled.verdict(),
+        });
+    }
+    let planned = run.map(|run| run.plan.personas.spec.name);
+    let named = planned.or_else(|| (entry.spec == spec.digest).then(|| spec.name.clone()));
+    Ok(EarlierConfirmation {
+        name: entry.name,
+        key: entry.candidate,
+        spec: named.unwrap_or_else(|| entry.spec.short().to_owned()),
+        seed_start: entry.seed_start,
+        count: entry.count,
+        evaluation,
+    })
+}
+
 /// Returns where the configuration names the people who confirm.
 fn place(project: &Project<'_>) -> Place {
     let file = project.file.display().to_string();
@@ -98,6 +144,39 @@ fn place(project: &Project<'_>) -> Place {
 }
 
 impl Making<'_> {
+    /// Errors if the people of `pool`, who met this candidate, would meet it under another plan now, as far
+    /// as that can be told before its file is made.
+    pub(super) fn check_plan(
+        &self,
+        to: Quantisation,
+        pool: PoolConfig,
+        entered: &Confirmation,
+    ) -> Result<(), LoopError> {
+        let gguf = self.gguf(to);
+        let run = self.project.store.latest_run_of(&entered.plan)?;
+        let models = run.map(|run| run.plan.models).unwrap_or_default();
+        let planned = models.into_iter().find_map(|it| match it.source {
+            ModelSource::Gguf { path, .. } if it.name.as_str() == entered.name => Some(path),
+            _ => None,
+        });
+        let other = || LoopError::OtherPlan {
+            place: place(self.project),
+            candidate: entered.name.clone(),
+        };
+        if planned.is_some_and(|planned| planned != gguf.display().to_string()) {
+            return Err(other());
+        }
+        if !self.project.directory().join(&gguf).is_file() {
+            return Ok(());
+        }
+        match self.plan(to, pool) {
+            Ok(planned) if planned.prepared.plan.digest() != entered.plan => Err(other()),
+            // What is wrong with the candidate alone is told when its turn comes.
+            Ok(_) | Err(Setback::OfCandidate(_)) => Ok(()),
+            Err(Setback::OfLoop(error)) => Err(*error),
+        }
+    }
+
     /// Lets the people of `pool`, whom nobody has met, talk with baseline and candidate, once.
     ///
     /// `entered`: what is entered for them already; `tried`: the candidates that this is the best of.

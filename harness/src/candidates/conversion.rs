@@ -47,7 +47,7 @@ impl Making<'_> {
         let (store, candidate) = (&self.project.store, &self.recipe.key);
         let path = self.project.directory().join(self.gguf(to));
         match store.step(candidate, STEP, &key)? {
-            Some(Stored::Failed(state)) if !self.project.retry => {
+            Some(Stored::Failed(state)) if !self.is_retried() => {
                 return Err(Setback::OfCandidate(state));
             }
             Some(Stored::Gguf(digest)) if path.is_file() && digest_of(&path)? == digest => {
@@ -55,6 +55,7 @@ impl Making<'_> {
             }
             _ => {}
         }
+        self.check_begin()?;
         self.check_halt()?;
         self.begun(STEP);
         if let Err(error) = self.write_gguf(&path, to) {

@@ -110,7 +110,7 @@ impl Making<'_> {
                     let evaluation = evaluation.map_err(LoopError::from)?;
                     return self.judged(&run.id, &evaluation, &prepared.personas_text);
                 }
-                RunState::Invalid { reason } if !self.project.retry => {
+                RunState::Invalid { reason } if !self.is_retried() => {
                     return Err(failure(format!("run {} has no verdict: {reason}", run.id)));
                 }
                 RunState::Invalid { .. } | RunState::Unfinished | RunState::Generated { .. } => {
@@ -118,6 +118,7 @@ impl Making<'_> {
                 }
             },
         };
+        self.check_begin()?;
         if let Some(what) = self.stopwatch.exhausted() {
             return Err(Setback::OfCandidate(CandidateState::OutOfBudget {
                 step: STEP,

@@ -2,7 +2,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use shipworthy_schema::{CandidateResult, CandidateStep, ModelName, Plan, TrainingEvent};
+use shipworthy_schema::{
+    CandidateResult, CandidateState, CandidateStep, ModelName, Plan, TrainingEvent,
+};
 use tokio::runtime::Runtime;
 
 use super::at_hub::HubAccess;
@@ -113,6 +115,8 @@ pub struct Making<'a> {
     pub(super) money_left: Option<f64>,
     /// What the calls of its runs cost, as far as that is known.
     pub(super) money: f64,
+    /// Why no step is begun, where only what the store has is wanted.
+    not_begun: Option<String>,
 }
 
 impl<'a> Making<'a> {
@@ -128,6 +132,18 @@ impl<'a> Making<'a> {
     ) -> Result<Self, LoopError> {
         let store = &project.store;
         store.put_candidate(&recipe.key, &recipe.ingredients)?;
+        Self::recalled(project, observer, recipe, others, money_left)
+    }
+
+    /// Returns a candidate of which nothing is entered.
+    fn recalled(
+        project: &'a Project<'a>,
+        observer: &'a dyn Observer,
+        recipe: &'a Recipe,
+        others: f64,
+        money_left: Option<f64>,
+    ) -> Result<Self, LoopError> {
+        let store = &project.store;
         let budget = project.wanted()?.budget.value;
         let stopwatch = Stopwatch::start(store, project.wall_time, &recipe.key, budget, others)?;
         Ok(Self {
@@ -137,7 +153,20 @@ impl<'a> Making<'a> {
             stopwatch,
             money_left,
             money: 0.0,
+            not_begun: None,
         })
+    }
+
+    /// Looks at what the store has of a candidate, of which no step is begun, for the reason `why`.
+    pub(super) fn recall(
+        project: &'a Project<'a>,
+        observer: &'a dyn Observer,
+        recipe: &'a Recipe,
+        why: String,
+    ) -> Result<Self, LoopError> {
+        let mut making = Self::recalled(project, observer, recipe, 0.0, None)?;
+        making.not_begun = Some(why);
+        Ok(making)
     }
 
     /// Returns the candidate's directory.
@@ -148,6 +177,21 @@ impl<'a> Making<'a> {
     /// Returns where its adapter is, or its checkpoint where all weights are trained.
     pub fn trained_directory(&self) -> PathBuf {
         self.directory().join(TRAINED)
+    }
+
+    /// Errors if no step is to be begun.
+    pub(super) fn check_begin(&self) -> Result<(), Setback> {
+        match &self.not_begun {
+            Some(why) => Err(Setback::OfCandidate(CandidateState::NotTried {
+                why: why.clone(),
+            })),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells whether a step that failed is taken again.
+    pub(super) fn is_retried(&self) -> bool {
+        self.project.retry && self.not_begun.is_none()
     }
 
     pub(super) fn check_halt(&self) -> Result<(), Setback> {

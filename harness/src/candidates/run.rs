@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use shipworthy_schema::yaml::Spanned;
 use shipworthy_schema::{
     CandidateLineage, CandidatePool, CandidateResult, CandidateState, CandidateTable, Digest,
-    Unconfirmed, Verdict,
+    EarlierConfirmation, SpecRef, Unconfirmed, Verdict,
 };
 
 use super::at_hub::cost_at_hub;
@@ -60,14 +60,13 @@ struct Candidates<'a> {
     observer: &'a dyn Observer,
     wanted: &'a CandidatesConfig,
     pools: Pools,
-    spec: Digest,
-    spec_name: String,
+    spec: SpecRef,
     recipes: Vec<Recipe>,
     results: Vec<CandidateResult>,
     /// What the people who confirm are entered for already.
     entered: Option<Confirmation>,
-    /// Candidates that other people have met, whom they did not convince.
-    refuted: BTreeSet<Digest>,
+    /// What other people came to who were to confirm a candidate before.
+    earlier: Vec<EarlierConfirmation>,
     /// What the calls of each candidate's runs cost.
     money: BTreeMap<Digest, f64>,
     /// Digests of base models by path.
@@ -85,26 +84,35 @@ impl<'a> Candidates<'a> {
             bases,
         } = LoopInputs::read(project.config, project.file)?;
         let entered = confirmation::of_pool(project, &spec.digest, pools.confirmation)?;
-        let mut refuted = BTreeSet::new();
-        for earlier in project.store.confirmations()? {
-            if entered.as_ref() != Some(&earlier) {
-                refuted.insert(earlier.candidate);
-            }
-        }
-        Ok(Self {
+        let earlier = confirmation::earlier(project, &spec, entered.as_ref())?;
+        let candidates = Self {
             project,
             observer,
             wanted,
             pools,
-            spec: spec.digest,
-            spec_name: spec.name,
+            spec,
             recipes,
             results: Vec::new(),
             entered,
-            refuted,
+            earlier,
             money: BTreeMap::new(),
             bases,
-        })
+        };
+        candidates.check_entered(&candidates.recipes)?;
+        Ok(candidates)
+    }
+
+    /// Errors if the people who confirm have met one of these candidates in an evaluation that was planned
+    /// otherwise.
+    fn check_entered(&self, recipes: &[Recipe]) -> Result<(), LoopError> {
+        let Some(entered) = &self.entered else {
+            return Ok(());
+        };
+        let Some(recipe) = recipes.iter().find(|it| it.key == entered.candidate) else {
+            return Ok(());
+        };
+        let making = Making::recall(self.project, self.observer, recipe, String::new())?;
+        making.check_plan(self.wanted.quantize, self.pools.confirmation, entered)
     }
 
     fn try_all(&mut self) -> Result<(), LoopError> {
@@ -145,6 +153,7 @@ impl<'a> Candidates<'a> {
                     return Err(LoopError::SameName { name: recipe.name });
                 }
                 look_for_people(self.project.config, file, self.pools, [&recipe])?;
+                self.check_entered(std::slice::from_ref(&recipe))?;
                 self.recipes.push(recipe.clone());
                 self.try_one(&recipe)?;
                 self.results[self.results.len() - 1].clone()
@@ -165,8 +174,16 @@ impl<'a> Candidates<'a> {
     fn try_one(&mut self, recipe: &Recipe) -> Result<(), LoopError> {
         let mut result = blank(recipe);
         match self.reason_not_to_try(recipe) {
-            Some(why) => result.state = CandidateState::NotTried { why },
-            None => self.make(recipe, &mut result)?,
+            Some(Bar::Double(why)) => result.state = CandidateState::NotTried { why },
+            Some(Bar::Late(why)) => {
+                self.recall(recipe, &mut result, why.clone())?;
+                result.state = CandidateState::NotTried { why };
+            }
+            Some(Bar::Cost(why)) => self.recall(recipe, &mut result, why)?,
+            None => {
+                let made = self.steps(recipe, &mut result);
+                end(&mut result, made)?;
+            }
         }
         self.observer
             .tell(&LoopEvent::Concluded { result: &result });
@@ -174,68 +191,81 @@ impl<'a> Candidates<'a> {
         Ok(())
     }
 
-    fn reason_not_to_try(&self, recipe: &Recipe) -> Option<String> {
+    fn reason_not_to_try(&self, recipe: &Recipe) -> Option<Bar> {
         let tried =
             |result: &&CandidateResult| !matches!(result.state, CandidateState::NotTried { .. });
         if let Some(same) = self.results.iter().find(|it| it.key == recipe.key) {
-            return Some(format!("it is the same as {}", same.name));
+            return Some(Bar::Double(format!("it is the same as {}", same.name)));
         }
         if let Some(entered) = &self.entered
             && !entered.tried.contains(&recipe.key)
         {
             let met = &entered.name;
-            return Some(format!(
+            return Some(Bar::Late(format!(
                 "the people who confirm have met {met}; name others to go on"
-            ));
+            )));
         }
         if self.wanted.stop_on == StopOn::FirstShip
             && let Some(passed) = self.passed()
         {
-            return Some(format!("{} passed before its turn", passed.name));
+            return Some(Bar::Cost(format!("{} passed before its turn", passed.name)));
         }
         let budget = &self.wanted.budget.value;
         let n_tried = self.results.iter().filter(tried).count();
         if let Some(most) = budget.candidates
             && n_tried >= most.get() as usize
         {
-            return Some(format!("`loop.budget.candidates`, {most}, are tried"));
+            let why = format!("`loop.budget.candidates`, {most}, are tried");
+            return Some(Bar::Cost(why));
         }
         let left = self.money_left(None).ok().flatten();
         if let (Some(left), Some(limit)) = (left, budget.money)
             && left <= 0.0
         {
-            return Some(format!("`loop.budget.money`, {limit}, is spent"));
+            return Some(Bar::Cost(format!("`loop.budget.money`, {limit}, is spent")));
         }
         None
     }
 
-    /// Returns a candidate that passes on the development pool and was not refuted.
+    /// Returns a candidate that passes on the development pool and that nobody else was to confirm.
     fn passed(&self) -> Option<&CandidateResult> {
         self.results.iter().find(|result| {
             let development = result.development.as_ref();
             development.is_some_and(|it| it.verdict == Verdict::Ship)
-                && !self.refuted.contains(&result.key)
+                && self.earlier.iter().all(|it| it.key != result.key)
         })
     }
 
-    /// Takes a candidate through all steps, as far as it comes.
-    fn make(&mut self, recipe: &Recipe, result: &mut CandidateResult) -> Result<(), LoopError> {
-        match self.steps(recipe, result) {
-            Ok(()) => {
-                result.state = CandidateState::Evaluated;
-                Ok(())
-            }
-            Err(Setback::OfCandidate(state)) => {
-                result.state = state;
-                Ok(())
-            }
-            Err(Setback::OfLoop(error)) => Err(*error),
-        }
+    /// Tells whether other people met a candidate before, and did not confirm it.
+    fn is_refuted(&self, result: &CandidateResult) -> bool {
+        let mut earlier = self.earlier.iter();
+        earlier.any(|it| it.key == result.key && it.refutes())
     }
 
+    /// Tells what the store has of a candidate, of which no step is begun, for the reason `why`.
+    fn recall(
+        &mut self,
+        recipe: &Recipe,
+        result: &mut CandidateResult,
+        why: String,
+    ) -> Result<(), LoopError> {
+        let making = Making::recall(self.project, self.observer, recipe, why)?;
+        let recalled = self.steps_of(making, result);
+        end(result, recalled)
+    }
+
+    /// Takes a candidate through all steps, as far as it comes.
     fn steps(&mut self, recipe: &Recipe, result: &mut CandidateResult) -> Result<(), Setback> {
-        let to = self.wanted.quantize;
-        let mut making = self.making(recipe)?;
+        let making = self.making(recipe)?;
+        self.steps_of(making, result)
+    }
+
+    fn steps_of(
+        &mut self,
+        mut making: Making<'_>,
+        result: &mut CandidateResult,
+    ) -> Result<(), Setback> {
+        let (to, recipe) = (self.wanted.quantize, making.recipe);
         let trained = making.train()?;
         making.money_left = self.money_left(Some(recipe))?;
         result.training = Some(trained.training.clone());
@@ -289,11 +319,25 @@ impl<'a> Candidates<'a> {
         Ok(Some((limit - spent).max(0.0)))
     }
 
+    /// Returns the candidate that the people who confirm are entered for: that stays.
+    fn entered_result(&self) -> Option<&CandidateResult> {
+        let entered = self.entered.as_ref()?;
+        let mut results = self.results.iter();
+        results.find(|it| {
+            it.key == entered.candidate
+                && it.development.is_some()
+                && it.state == CandidateState::Evaluated
+        })
+    }
+
     /// Lets the best candidate meet the people who confirm, if it may, and says what came of all.
     fn conclude(mut self) -> Result<CandidateTable, LoopError> {
-        let best = best(&self.results, |result| self.refuted.contains(&result.key));
+        let refuted = |result: &CandidateResult| self.is_refuted(result);
+        let entered = self.entered_result();
+        let best = entered.or_else(|| best(&self.results, refuted));
         let key = best.map(|best| best.key.clone());
-        let unconfirmed = match may_be_confirmed(best) {
+        let is_barred = |result: &CandidateResult| entered.is_none() && refuted(result);
+        let unconfirmed = match may_be_confirmed(best, is_barred) {
             Err(unconfirmed) => Some(unconfirmed),
             Ok(()) => self.confirm(key.as_ref())?,
         };
@@ -302,6 +346,7 @@ impl<'a> Candidates<'a> {
             result.differences = differences;
         }
         let recommended = self.results.iter().find(|it| Some(&it.key) == key.as_ref());
+        let confirmation_pools = self.project.store.confirmations()?.len();
         let mut table = CandidateTable {
             format: CandidateTable::FORMAT,
             project: self.project.config.project.to_string(),
@@ -311,6 +356,8 @@ impl<'a> Candidates<'a> {
             file_type: self.wanted.quantize.name(),
             recommended: recommended.map(|it| it.name.clone()),
             candidates: self.results,
+            earlier_confirmations: self.earlier,
+            confirmation_pools,
             unconfirmed,
             verdict: None,
         };
@@ -320,7 +367,7 @@ impl<'a> Candidates<'a> {
 
     fn pool(&self, pool: PoolConfig) -> CandidatePool {
         CandidatePool {
-            spec: self.spec_name.clone(),
+            spec: self.spec.name.clone(),
             seed_start: pool.seed_start,
             count: pool.count.get(),
             repeats: pool.repeats.get(),
@@ -341,7 +388,7 @@ impl<'a> Candidates<'a> {
         let mut making = self.making(&recipe)?;
         let entered = self.entered.as_ref();
         let (to, pool) = (self.wanted.quantize, self.pools.confirmation);
-        let judged = making.confirm(to, pool, &self.spec, gguf, tried, entered);
+        let judged = making.confirm(to, pool, &self.spec.digest, gguf, tried, entered);
         match judged {
             Ok(judged) => {
                 self.results[index].confirmation = Some(judged);
@@ -359,6 +406,26 @@ impl<'a> Candidates<'a> {
             )) => Ok(Some(Unconfirmed::NonePassed)),
         }
     }
+}
+
+/// What keeps a candidate from being tried.
+enum Bar {
+    /// It was tried under another name.
+    Double(String),
+    /// Another was chosen already: it can no more be chosen.
+    Late(String),
+    /// It would cost what is not to be spent; what is known of it counts.
+    Cost(String),
+}
+
+/// Enters how a candidate's steps ended.
+fn end(result: &mut CandidateResult, steps: Result<(), Setback>) -> Result<(), LoopError> {
+    result.state = match steps {
+        Ok(()) => CandidateState::Evaluated,
+        Err(Setback::OfCandidate(state)) => state,
+        Err(Setback::OfLoop(error)) => return Err(*error),
+    };
+    Ok(())
 }
 
 fn blank(recipe: &Recipe) -> CandidateResult {

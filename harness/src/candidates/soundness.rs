@@ -41,7 +41,7 @@ impl Making<'_> {
         let (store, candidate) = (&self.project.store, &self.recipe.key);
         let stored: Option<Stored> = store.step(candidate, STEP, &key)?;
         let found = match stored {
-            Some(Stored(found)) if !(found.failed.is_some() && self.project.retry) => found,
+            Some(Stored(found)) if !(found.failed.is_some() && self.is_retried()) => found,
             _ => {
                 let found = self.check_now(&request)?;
                 store.put_step(candidate, STEP, &key, &Stored(found.clone()))?;
@@ -85,6 +85,7 @@ impl Making<'_> {
     }
 
     fn check_now(&self, request: &SanityRequest) -> Result<CandidateSanity, Setback> {
+        self.check_begin()?;
         self.check_halt()?;
         self.begun(STEP);
         let mut go_on = |_: &_| match self.project.halt.reason() {

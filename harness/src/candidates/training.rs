@@ -1,6 +1,6 @@
 use std::io::ErrorKind;
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,11 @@ pub struct Trained {
 enum Stored {
     Trained(Trained),
     Failed(CandidateState),
+    /// As the last, under this Python of the configuration's.
+    FailedUnder {
+        state: CandidateState,
+        python: Option<PathBuf>,
+    },
 }
 
 impl Making<'_> {
@@ -43,7 +48,14 @@ impl Making<'_> {
         let output = self.trained_directory();
         let store = &self.project.store;
         match store.step(key, STEP, key)? {
-            Some(Stored::Failed(state)) if !self.project.retry => {
+            Some(Stored::Failed(state)) if !self.is_retried() => {
+                return Err(Setback::OfCandidate(state));
+            }
+            // Another Python may do better; what is recalled is not tried.
+            Some(Stored::FailedUnder { state, python })
+                if !self.is_retried()
+                    && (python == self.python() || self.check_begin().is_err()) =>
+            {
                 return Err(Setback::OfCandidate(state));
             }
             // Weights that somebody removed are made again.
@@ -65,6 +77,13 @@ impl Making<'_> {
         Ok(trained)
     }
 
+    /// Returns the Python that trains, where one does that the configuration names.
+    fn python(&self) -> Option<PathBuf> {
+        let opened = &self.recipe.config.opened;
+        let python = opened.python.clone();
+        python.filter(|_| opened.trainer == TrainerKind::Trl)
+    }
+
     /// Tells whether it was entered once what training came to.
     pub(super) fn is_entered(&self) -> bool {
         let key = &self.recipe.key;
@@ -73,6 +92,7 @@ impl Making<'_> {
     }
 
     fn train_now(&mut self, output: &Path) -> Result<TrainingReport, Setback> {
+        self.check_begin()?;
         self.check_halt()?;
         if let Some(what) = self.stopwatch.exhausted() {
             return Err(Setback::OfCandidate(CandidateState::OutOfBudget {
@@ -192,7 +212,10 @@ impl Making<'_> {
             },
         };
         let key = &self.recipe.key;
-        let stored = Stored::Failed(error.clone());
+        let stored = Stored::FailedUnder {
+            state: error.clone(),
+            python: self.python(),
+        };
         self.project.store.put_step(key, STEP, key, &stored)?;
         Ok(Setback::OfCandidate(error))
     }

@@ -16,7 +16,7 @@ use shipworthy_harness::progress::RunProgress;
 use shipworthy_harness::store::Store;
 use shipworthy_harness::tuning::TuningError;
 use shipworthy_reports::{candidate_line, one_line};
-use shipworthy_schema::{CandidateTable, ModelName, Plan};
+use shipworthy_schema::{CandidateState, CandidateTable, ModelName, Plan};
 
 use super::error::{Failure, Kind};
 use super::jobs::hub::HubAccess as JobsAccess;
@@ -56,9 +56,12 @@ impl Loop {
             failure
         })?;
         show(printer, &table, &file);
+        let has_kept = table.candidates.iter().any(|it| is_kept(&it.state));
+        if has_kept && table.verdict.is_some() && !self.retry {
+            printer.note("what failed or diverged is not tried again without `--retry`");
+        }
         let Some(verdict) = table.verdict else {
-            return Err(Failure::new(Kind::Data, "no candidate came to a verdict")
-                .hint("mend what the table tells, then run it with `--retry`"));
+            return Err(no_verdict(&table));
         };
         Ok(if self.exit_zero {
             exit_code::SUCCESS
@@ -66,6 +69,37 @@ impl Loop {
             verdict.exit_code()
         })
     }
+}
+
+/// Says what to do where no candidate came to a verdict.
+fn no_verdict(table: &CandidateTable) -> Failure {
+    const MESSAGE: &str = "no candidate came to a verdict";
+    let mut states = table.candidates.iter().map(|it| &it.state);
+    let budget = states.clone().find_map(|state| match state {
+        CandidateState::OutOfBudget { what, .. } => Some(what),
+        _ => None,
+    });
+    let failure = match budget {
+        Some(what) => Failure::new(
+            Kind::Unavailable,
+            one_line(&format!("{MESSAGE}: out of budget, {what}")),
+        )
+        .hint("raise that budget; called again, the loop goes on"),
+        None => Failure::new(Kind::Data, MESSAGE),
+    };
+    if budget.is_none() || states.any(is_kept) {
+        failure.hint("mend what the table tells, then run it with `--retry`")
+    } else {
+        failure
+    }
+}
+
+/// Tells whether a state stays until somebody asks for another try.
+fn is_kept(state: &CandidateState) -> bool {
+    matches!(
+        state,
+        CandidateState::Diverged { .. } | CandidateState::Failed { .. }
+    )
 }
 
 fn command(file: &Path) -> String {

@@ -1,6 +1,9 @@
 use shipworthy_schema::{CandidateResult, CandidateState, CandidateTable};
 
-use super::words::{differences, gain, headline, losses, pool, state_text, summary, verdict_cell};
+use super::words::{
+    confirmation_cell, differences, earlier_text, gain, headline, losses, pool, pools_text,
+    state_text, summary, verdict_cell, warnings,
+};
 use crate::markdown::escape::escaped;
 use crate::markdown::table::{Column, table as layout};
 use crate::training::training_warning_text;
@@ -23,9 +26,10 @@ pub fn candidates_markdown(table: &CandidateTable) -> String {
     sections.push(lineage(table));
     sections.push(format!(
         "## People\n\n- Development: {}; every candidate met them, so their verdicts choose and do not \
-         ship.\n- Confirmation: {}; only the best candidate meets them, once.\n",
+         ship.\n- Confirmation: {}; only the best candidate meets them, once.\n{}",
         escaped(&pool(&table.development)),
         escaped(&pool(&table.confirmation)),
+        pools_text(table).map_or_else(String::new, |text| format!("- {text}.\n")),
     ));
     sections.join("\n")
 }
@@ -45,7 +49,6 @@ fn results(table: &CandidateTable) -> String {
         let name = escaped(&it.name);
         let is_best = table.recommended.as_ref() == Some(&it.name);
         let evaluated = it.development.as_ref();
-        let confirmed = it.confirmation.as_ref();
         vec![
             if is_best { format!("**{name}**") } else { name },
             escaped(&differences(&it.differences)),
@@ -53,10 +56,9 @@ fn results(table: &CandidateTable) -> String {
             eval_loss,
             evaluated.map_or_else(|| "–".to_owned(), gain),
             verdict_cell(it),
-            confirmed.map_or_else(
-                || "–".to_owned(),
-                |it| format!("{}, {}", it.verdict.label(), gain(it)),
-            ),
+            confirmation_cell(table, it, |it| {
+                format!("{}, {}", it.verdict.label(), gain(it))
+            }),
         ]
     };
     let rows: Vec<_> = table.candidates.iter().map(row).collect();
@@ -71,15 +73,18 @@ fn notes(table: &CandidateTable) -> String {
             text.push_str(&format!("- {name}: {}\n", escaped(why)));
         }
         if it.state != CandidateState::Evaluated {
-            text.push_str(&format!("- {name}: {}\n", escaped(&state_text(&it.state))));
+            text.push_str(&format!("- {name}: {}\n", escaped(&state_text(it))));
         }
         for warning in it.sanity.iter().flat_map(|it| &it.warned) {
             text.push_str(&format!("- {name}, {}\n", escaped(warning)));
         }
-        for warning in it.training.iter().flat_map(|it| &it.warnings) {
+        for warning in warnings(it) {
             let warning = training_warning_text(warning);
             text.push_str(&format!("- {name}: {}\n", escaped(&warning)));
         }
+    }
+    for earlier in &table.earlier_confirmations {
+        text.push_str(&format!("- {}\n", escaped(&earlier_text(earlier))));
     }
     text
 }
@@ -102,6 +107,8 @@ fn lineage(table: &CandidateTable) -> String {
             digest.map_or_else(|| "–".to_owned(), |it| format!("`{}`", it.short()))
         };
         let runs = [&it.development, &it.confirmation].into_iter().flatten();
+        let earlier = table.earlier(it).into_iter();
+        let runs = runs.chain(earlier.filter_map(|it| it.evaluation.as_ref()));
         let runs: Vec<String> = runs.map(|it| format!("`{}`", it.run)).collect();
         vec![
             escaped(&it.name),

@@ -1,6 +1,9 @@
 use shipworthy_schema::{CandidateResult, CandidateState, CandidateTable};
 
-use super::words::{differences, gain, headline, losses, pool, state_text, summary, verdict_cell};
+use super::words::{
+    confirmation_cell, differences, earlier_text, gain, headline, losses, pool, pools_text,
+    state_text, summary, verdict_cell, warnings,
+};
 use crate::terminal::columns::Column;
 use crate::terminal::layout::{Paint, list, paragraph, table as layout};
 use crate::training::training_warning_text;
@@ -36,15 +39,16 @@ pub fn candidates_terminal(table: &CandidateTable, width: usize, color: bool) ->
             notes.push(format!("{}: {why}", it.name));
         }
         if it.state != CandidateState::Evaluated {
-            notes.push(format!("{}: {}", it.name, state_text(&it.state)));
+            notes.push(format!("{}: {}", it.name, state_text(it)));
         }
-        let warnings = it.training.iter().flat_map(|it| &it.warnings);
-        for warning in warnings {
+        for warning in warnings(it) {
             notes.push(format!("{}: {}", it.name, training_warning_text(warning)));
         }
     }
+    notes.extend(table.earlier_confirmations.iter().map(earlier_text));
     notes.push(format!("development: {}", pool(&table.development)));
     notes.push(format!("confirmation: {}", pool(&table.confirmation)));
+    notes.extend(pools_text(table));
     blocks.push(list(&notes, width));
     blocks.join("\n")
 }
@@ -53,13 +57,12 @@ fn row(table: &CandidateTable, it: &CandidateResult) -> Vec<String> {
     let [loss, eval_loss] = losses(it);
     let is_best = table.recommended.as_ref() == Some(&it.name);
     let mark = if is_best { " *" } else { "" };
-    let confirmed = it.confirmation.as_ref();
     vec![
         format!("{}{mark}", it.name),
         loss,
         eval_loss,
         it.development.as_ref().map_or_else(|| "–".to_owned(), gain),
         verdict_cell(it),
-        confirmed.map_or("–", |it| it.verdict.label()).to_owned(),
+        confirmation_cell(table, it, |it| it.verdict.label().to_owned()),
     ]
 }
