@@ -149,7 +149,7 @@ pub struct CandidateResult {
 pub enum CandidateState {
     /// It was evaluated.
     Evaluated,
-    /// Its loss or gradient became no number.
+    /// Its loss or gradient became no number, or ended far above where it began.
     Diverged {
         /// Where.
         error: String,
@@ -227,6 +227,9 @@ pub struct CandidateSanity {
     pub warned: Vec<String>,
     /// What is wrong, in words; `None` where nothing is.
     pub failed: Option<String>,
+    /// Whether that is that training diverged.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub diverged: bool,
 }
 
 /// What a candidate came to on a pool of people.

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,10 @@ use super::making::Making;
 use super::training::Trained;
 use crate::config::Quantisation;
 use crate::run_directory::{WriteError, write_file};
-use crate::sanity::{self, CheckOutcome, SanityCheck, SanityError, SanityRequest, SanityStatus};
+use crate::sanity::{
+    self, CheckOutcome, Figures, SanityCheck, SanityError, SanityReport, SanityRequest,
+    SanityStatus,
+};
 
 const STEP: CandidateStep = CandidateStep::Sanity;
 
@@ -49,6 +53,9 @@ impl Making<'_> {
             }
         };
         match found.failed {
+            Some(error) if found.diverged => {
+                Err(Setback::OfCandidate(CandidateState::Diverged { error }))
+            }
             Some(error) => Err(Setback::OfCandidate(CandidateState::Failed {
                 step: STEP,
                 error,
@@ -106,20 +113,58 @@ impl Making<'_> {
         let json = serde_json::to_string_pretty(&report).expect("a report is plain data") + "\n";
         write_file(&directory.join(REPORT), &json)
             .map_err(|error: WriteError| LoopError::from(error))?;
-        let of = |status| {
-            let checks = report.checks.iter();
-            checks.filter(move |check| check.status == status)
-        };
+        Ok(in_short(&report))
+    }
+}
+
+/// Returns what all checks came to, in short.
+fn in_short(report: &SanityReport) -> CandidateSanity {
+    let of = |status| {
+        let checks = report.checks.iter();
+        checks.filter(move |check| check.status == status)
+    };
+    let is_of_training = |outcome: &&CheckOutcome| outcome.check == SanityCheck::TrainingCurves;
+    let divergence = of(SanityStatus::Failed).find(is_of_training);
+    let failed = if let Some(divergence) = divergence {
+        // Whatever else is wrong follows from that.
+        Some(divergence_text(divergence, of(SanityStatus::Failed)))
+    } else {
         let failed: Vec<String> = of(SanityStatus::Failed).map(words).collect();
-        Ok(CandidateSanity {
-            passed: of(SanityStatus::Passed).count(),
-            // What training itself warned of is told with it already.
-            warned: of(SanityStatus::Warned)
-                .filter(|outcome| outcome.check != SanityCheck::TrainingCurves)
-                .map(words)
-                .collect(),
-            failed: (!failed.is_empty()).then(|| failed.join("; ")),
-        })
+        (!failed.is_empty()).then(|| failed.join("; "))
+    };
+    CandidateSanity {
+        passed: of(SanityStatus::Passed).count(),
+        // What training itself warned of is told with it already.
+        warned: of(SanityStatus::Warned)
+            .filter(|outcome| !is_of_training(outcome))
+            .map(words)
+            .collect(),
+        failed,
+        diverged: divergence.is_some(),
+    }
+}
+
+/// Says how training diverged, and names the other checks that failed.
+fn divergence_text<'a>(
+    divergence: &CheckOutcome,
+    failed: impl Iterator<Item = &'a CheckOutcome>,
+) -> String {
+    let text = match &divergence.figures {
+        Some(Figures::TrainingCurves(curves)) => match (curves.first_loss, curves.last_loss) {
+            (Some(first), Some(last)) if last > first => format!(
+                "the loss was {first:.3} at first and {last:.3} in the end; lower the learning rate"
+            ),
+            _ => divergence.detail.clone(),
+        },
+        _ => divergence.detail.clone(),
+    };
+    let others: BTreeSet<SanityCheck> = failed.map(|outcome| outcome.check).collect();
+    let others = others.into_iter().filter(|it| *it != divergence.check);
+    let others: Vec<&str> = others.map(SanityCheck::name).collect();
+    if others.is_empty() {
+        text
+    } else {
+        format!("{text} (checks that failed with it: {})", others.join(", "))
     }
 }
 
@@ -135,3 +180,65 @@ fn words(outcome: &CheckOutcome) -> String {
 /// What the store keeps of the checks.
 #[derive(Serialize, Deserialize)]
 struct Stored(CandidateSanity);
+
+#[cfg(test)]
+mod tests {
+    use crate::sanity::CurveFigures;
+
+    use super::*;
+
+    fn failed(check: SanityCheck, detail: &str) -> CheckOutcome {
+        CheckOutcome {
+            check,
+            subject: "candidates/1/model-q8_0.gguf".to_owned(),
+            status: SanityStatus::Failed,
+            detail: detail.to_owned(),
+            mend: None,
+            figures: None,
+        }
+    }
+
+    fn report(checks: Vec<CheckOutcome>) -> SanityReport {
+        SanityReport {
+            format: SanityReport::FORMAT,
+            base: "base".to_owned(),
+            candidate: None,
+            status: SanityStatus::Failed,
+            checks,
+        }
+    }
+
+    #[test]
+    fn a_loss_that_blew_up_is_told_before_what_follows_from_it() {
+        let mut curves = failed(
+            SanityCheck::TrainingCurves,
+            "The loss diverged. It is above 3.00.",
+        );
+        curves.figures = Some(Figures::TrainingCurves(CurveFigures {
+            steps: 12,
+            first_loss: Some(0.226),
+            last_loss: Some(92.936),
+            best_eval_loss: None,
+            last_eval_loss: None,
+        }));
+        let agreement = failed(SanityCheck::Agreement, "log likelihoods differ");
+        let found = in_short(&report(vec![curves, agreement]));
+        assert!(found.diverged);
+        assert_eq!(
+            found.failed.unwrap(),
+            "the loss was 0.226 at first and 92.936 in the end; lower the learning rate (checks that \
+             failed with it: agreement)"
+        );
+    }
+
+    #[test]
+    fn a_file_that_says_something_else_did_not_diverge() {
+        let agreement = failed(SanityCheck::Agreement, "log likelihoods differ");
+        let found = in_short(&report(vec![agreement]));
+        assert!(!found.diverged);
+        assert_eq!(
+            found.failed.unwrap(),
+            "agreement of model-q8_0.gguf: log likelihoods differ"
+        );
+    }
+}
