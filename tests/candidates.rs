@@ -207,6 +207,152 @@ fn the_best_candidate_is_confirmed_by_people_nobody_met_and_nothing_is_done_twic
         .assert_fails(2, "in an evaluation that was planned otherwise");
 }
 
+#[test]
+fn who_was_refuted_is_told_of_and_what_is_known_is_shown() {
+    let with = |candidates: &str, seed_start: u32| {
+        let candidates = CONFIG.replace("short.yaml, harmful.yaml, good.yaml", candidates);
+        format!(
+            "{candidates}  stop_on: never\n  confirmation: {{seed_start: {seed_start}, count: 8, \
+             repeats: 1}}\n"
+        )
+    };
+    let two = "more.yaml, good.yaml";
+    let project = project(&with(two, 9008));
+    let more = project.read("words.jsonl");
+    project.write("more.jsonl", &more.replace(" three", " three four"));
+    project.write("more.yaml", &finetune("more", 120));
+    // The base says more than anybody to the people whom the best candidate meets first.
+    let said = (0..4 * PEOPLE).map(|i| {
+        let reply = match i / PEOPLE {
+            1 => [
+                "zero one two three four five six",
+                "zero one two three four five six seven",
+            ][i % 2],
+            _ => ["zero", "zero one"][i % 2],
+        };
+        format!(
+            "{{\"persona\": \"coaching-{}\", \"reply\": \"{reply}\"}}\n",
+            9000 + i
+        )
+    });
+    project.write("base.jsonl", &said.collect::<String>());
+    let done = project.run(&["loop"]);
+    assert_eq!(done.code, 10, "{done:?}");
+    let first = report(&project);
+    assert_eq!(states(&first), ["more: ship", "good: ship"]);
+    assert_eq!(first["recommended"], "more");
+    assert_eq!(first["confirmation_pools"], 1);
+    let refutation = &first["candidates"][0]["confirmation"];
+    assert_eq!(refutation["verdict"], "iterate");
+
+    // That they would meet another plan is found before anything is done for it.
+    let config = project.read("shipworthy.yaml");
+    for (from, to) in [
+        ("min_gain: 0.1", "min_gain: 0.05"),
+        ("quantize: f16", "quantize: q8_0"),
+    ] {
+        project.write("shipworthy.yaml", &config.replace(from, to));
+        let done = project.run(&["loop"]);
+        done.assert_fails(2, "in an evaluation that was planned otherwise");
+        assert!(!done.stderr.contains("more: "), "{done:?}");
+    }
+
+    project.write("shipworthy.yaml", &with(two, 9016));
+    let done = project.run(&["loop"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let second = report(&project);
+    assert_eq!(second["recommended"], "good");
+    assert_eq!(second["verdict"], "ship");
+    assert_eq!(second["confirmation_pools"], 2);
+    let earlier = &second["earlier_confirmations"][0];
+    assert_eq!(earlier["name"], "more");
+    assert_eq!(earlier["seed_start"], 9008);
+    assert_eq!(&earlier["evaluation"], refutation);
+    let run = refutation["run"].as_str().unwrap();
+    let written = project.read("candidates/report.md").replace('\\', "");
+    let told = done.stdout.replace("\n    ", " ").replace('\n', " ");
+    for text in [&written, &told] {
+        for expected in [
+            "good is the best candidate that was not refuted",
+            "more: refuted before by 8 people of spec coaching from seed 9008: iterate, ",
+            "2 pools of people were used to confirm so far",
+            run,
+        ] {
+            assert!(text.contains(expected), "{expected}: {text}");
+        }
+    }
+    assert!(done.stdout.contains("iterate, earlier"), "{done:?}");
+
+    // What was done before a budget was lowered costs nothing.
+    let lower = with(two, 9016) + "  budget: {candidates: 1}\n";
+    project.write("shipworthy.yaml", &lower);
+    assert_eq!(project.run(&["loop"]).code, 0);
+    assert_eq!(report(&project), second);
+
+    project
+        .run(&["ship", "more"])
+        .assert_fails(65, &format!("the verdict of run {run} is iterate"));
+    let forced = project.run(&["ship", "more", "--force"]);
+    assert_eq!(forced.code, 0, "{forced:?}");
+    let card = project.read("packages/more/README.md");
+    for expected in [
+        "packaged although its verdict is “iterate”",
+        "In development more came to ",
+        "People nobody had met do not confirm it: ",
+        "The loop recommends good in its place.",
+        "of which it was not the best",
+    ] {
+        assert!(card.contains(expected), "{expected}: {card}");
+    }
+    let shipped = project.run(&["ship"]);
+    assert_eq!(shipped.code, 0, "{shipped:?}");
+    let card = project.read("packages/good/README.md");
+    assert!(card.contains("2 pools of people were used"), "{card}");
+    let table = project.read("packages/good/candidates.md");
+    assert!(table.contains("more: refuted before by"), "{table}");
+
+    // Where nobody else is left, it is the best, and refuted.
+    project.write("shipworthy.yaml", &with("more.yaml", 9016));
+    let done = project.run(&["loop"]);
+    assert_eq!(done.code, 10, "{done:?}");
+    let alone = report(&project);
+    assert_eq!(alone["recommended"], "more");
+    assert_eq!(alone["unconfirmed"]["kind"], "refuted");
+
+    // Who came later than the choice is shown, and is not in the running.
+    let three = "more.yaml, good.yaml, short.yaml";
+    project.write("shipworthy.yaml", &with(three, 9024));
+    assert_eq!(project.run(&["loop"]).code, 0);
+    project.write("shipworthy.yaml", &with(three, 9016));
+    assert_eq!(project.run(&["loop"]).code, 0);
+    let last = report(&project);
+    assert_eq!(last["recommended"], "good");
+    assert_eq!(last["confirmation_pools"], 3);
+    let late = &last["candidates"][2];
+    assert_eq!(late["development"]["verdict"], "iterate");
+    assert_eq!(late["state"]["kind"], "not_tried");
+    let written = project.read("candidates/report.md");
+    assert!(
+        written.contains("short: not gone on with: the people who confirm have met good"),
+        "{written}"
+    );
+}
+
+#[test]
+fn time_that_is_over_is_told_as_such() {
+    let config = CONFIG.replace("[short.yaml, harmful.yaml, good.yaml]", "[short.yaml]");
+    let over = format!("{config}  budget: {{hours: 0.0000001}}\n");
+    let project = project(&over);
+    let done = project.run(&["loop"]);
+    done.assert_fails(69, "out of budget, `loop.budget.hours`, 0.0000001 h");
+    assert!(!done.stderr.contains("--retry"), "{done:?}");
+    project
+        .run(&["ship", "short"])
+        .assert_fails(65, "raise `loop.budget`; `shipworthy loop` then goes on");
+    project.write("shipworthy.yaml", &config);
+    assert_eq!(project.run(&["loop"]).code, 10);
+}
+
 /// How often to kill: 4 times, or what `SHIPWORTHY_KILLS` says.
 fn kills() -> usize {
     let asked = std::env::var("SHIPWORTHY_KILLS").ok();
@@ -344,6 +490,16 @@ fn failures_are_told_and_stop_nobody_else() {
     let again = project.run(&["loop"]);
     assert_eq!(report(&project), first);
     assert!(!again.stderr.contains(": training\n"), "{again:?}");
+    assert!(again.stderr.contains("without `--retry`"), "{again:?}");
+    project
+        .run(&["ship", "crashing"])
+        .assert_fails(65, "`shipworthy loop --retry` tries it again");
+    // Another Python may have what was missing.
+    std::fs::copy(project.path("python.sh"), project.path("other.sh")).unwrap();
+    project.write("crashing.yaml", &crashing.replace("python.sh", "other.sh"));
+    let again = project.run(&["loop"]);
+    assert!(again.stderr.contains("crashing: training\n"), "{again:?}");
+    assert!(!again.stderr.contains("wrong: training\n"), "{again:?}");
 }
 
 #[test]

@@ -101,9 +101,27 @@ fn a_confirmed_candidate_is_packaged_and_no_other() {
         run.as_str().unwrap().to_owned()
     };
     // Whoever was chosen with some people is not shipped by them.
-    project.run(&["ship", &run(1), "--out", "chosen"]).assert_fails(65,
-        "`good` is not to ship: it passes with the people it was chosen with, and no others confirm it",
+    let chosen = project.run(&["ship", &run(1), "--out", "chosen"]);
+    let confirmation = table["candidates"][1]["confirmation"]["run"].as_str();
+    chosen.assert_fails(
+        65,
+        &format!(
+            "run {} is of the people that `good` was chosen with, which ships nothing; run {}, of people \
+             nobody had met, confirms it",
+            run(1),
+            confirmation.unwrap()
+        ),
     );
+    let chosen = ["ship", &run(1), "--out", "chosen", "--no-push", "--force"];
+    let chosen = project.run(&chosen);
+    assert!(
+        chosen.stdout.contains("not confirmed, by --force"),
+        "{chosen:?}"
+    );
+    let card = project.read("chosen/README.md");
+    let head = "> **This model is not confirmed; it was packaged by force.**";
+    assert!(card.contains(head), "{card}");
+    assert!(!card.contains("**Next**"), "{card}");
     let forced = [
         "ship",
         "lora",

@@ -37,6 +37,19 @@ pub enum PackageError {
         /// Why not, as the end of a sentence.
         why: String,
     },
+    /// The run is of the people that the model was chosen with.
+    #[error(
+        "run {run} is of the people that `{name}` was chosen with, which ships nothing; run \
+         {confirmation}, of people nobody had met, confirms it"
+    )]
+    ChosenWith {
+        /// The model.
+        name: String,
+        /// The run.
+        run: String,
+        /// The run that confirms it.
+        confirmation: String,
+    },
     /// The model is no file.
     #[error("`{name}` is no GGUF file but {place}: there is nothing to package")]
     NoFile {
@@ -99,6 +112,8 @@ pub struct PackageRequest<'a> {
     pub personas: &'a str,
     /// Whether people confirm it whom nobody had met; `None` where it is no loop's candidate.
     pub confirmed: Option<bool>,
+    /// Runs of other people who were to confirm it, with their verdicts, those that do first.
+    pub others: &'a [(String, Verdict)],
     /// What training left, for a candidate of a loop.
     pub trained: Option<PathBuf>,
     /// The loop's table, likewise.
@@ -114,14 +129,7 @@ pub fn assemble(request: &PackageRequest<'_>) -> Result<Package, PackageError> {
     let verdict = verdict_of(request);
     let is_fit = verdict == Verdict::Ship && request.confirmed != Some(false);
     if !is_fit && !request.force {
-        return Err(PackageError::NotToShip {
-            name: request.name.to_string(),
-            why: if verdict == Verdict::Ship {
-                "it passes with the people it was chosen with, and no others confirm it".to_owned()
-            } else {
-                format!("the verdict of run {} is {}", request.run, verdict.label())
-            },
-        });
+        return Err(refusal(request, verdict));
     }
     if request.output.exists() {
         let path = request.output.to_owned();
@@ -201,6 +209,31 @@ pub fn existing(request: &PackageRequest<'_>) -> Result<Option<Package>, Package
         && (package.checkpoint.is_some() || !request.merged)
         && package.files == found;
     Ok(is_wanted.then_some(package))
+}
+
+/// Says why the model is not to ship.
+fn refusal(request: &PackageRequest<'_>, verdict: Verdict) -> PackageError {
+    let name = request.name.to_string();
+    if verdict != Verdict::Ship {
+        let why = format!("the verdict of run {} is {}", request.run, verdict.label());
+        return PackageError::NotToShip { name, why };
+    }
+    let chosen = "it passes with the people it was chosen with, and";
+    let why = match request.others.first() {
+        Some((run, Verdict::Ship)) => {
+            return PackageError::ChosenWith {
+                name,
+                run: request.run.to_owned(),
+                confirmation: run.clone(),
+            };
+        }
+        Some((run, verdict)) => format!(
+            "{chosen} people nobody had met do not confirm it: the verdict of run {run} is {}",
+            verdict.label()
+        ),
+        None => format!("{chosen} no others confirm it"),
+    };
+    PackageError::NotToShip { name, why }
 }
 
 fn verdict_of(request: &PackageRequest<'_>) -> Verdict {

@@ -128,6 +128,15 @@ fn sections(evaluation: &Evaluation) -> Vec<String> {
 /// Returns the verdict of every candidate with its reasons, the recommended one's with the next steps and
 /// what a reader must know: the head of [`markdown`], by itself for a step summary.
 pub fn verdict_markdown(evaluation: &Evaluation) -> String {
+    verdict_section(evaluation, true)
+}
+
+/// Returns the same without what to do next.
+pub(crate) fn findings_markdown(evaluation: &Evaluation) -> String {
+    verdict_section(evaluation, false)
+}
+
+fn verdict_section(evaluation: &Evaluation, with_next_steps: bool) -> String {
     let recommended = &evaluation.recommended;
     let (first, others): (Vec<_>, Vec<_>) = evaluation
         .decisions
@@ -141,7 +150,9 @@ pub fn verdict_markdown(evaluation: &Evaluation) -> String {
             section.push_str(&format!("\n> **Warning:** {}\n", escaped(warning)));
         }
         section.push_str(&format!("\n{}", bullets(&words.reasons)));
-        section.push_str(&format!("\n**Next**\n\n{}", bullets(&words.next_steps)));
+        if with_next_steps {
+            section.push_str(&format!("\n**Next**\n\n{}", bullets(&words.next_steps)));
+        }
     }
     if !others.is_empty() {
         section.push_str("\n## Other candidates\n");

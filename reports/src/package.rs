@@ -2,10 +2,10 @@
 
 use shipworthy_schema::{CandidateTable, Evaluation, ModelName, Package, Verdict};
 
-use crate::candidates::summary;
+use crate::candidates::summary_of;
 use crate::inert_text::one_line;
 use crate::markdown::escape::escaped;
-use crate::markdown::verdict_markdown;
+use crate::markdown::{findings_markdown, verdict_markdown};
 use crate::model_card::model_index;
 
 /// The ranks that vLLM's `--max-lora-rank` takes.
@@ -134,21 +134,46 @@ pub fn package_card(
         index.unwrap_or_default()
     )];
     sections.push(format!("# {}\n", escaped(&package.name)));
-    if package.verdict != Verdict::Ship || package.forced {
-        sections.push(format!(
-            "> **This model was packaged although its verdict is “{}”.** Somebody wanted it with \
-             `--force`.\n",
-            package.verdict.label()
-        ));
+    if let Some(text) = force_text(package) {
+        sections.push(text);
     }
     // The card has a title of its own.
-    sections.push(verdict_markdown(evaluation).replacen("# ", "## ", 1));
-    if let Some(table) = table {
-        sections.push(format!("{}\n", escaped(&summary(table))));
+    let verdict = if is_unconfirmed(package) {
+        // That it be shipped does not follow from what was not to ship it.
+        findings_markdown(evaluation)
+    } else {
+        verdict_markdown(evaluation)
+    };
+    sections.push(verdict.replacen("# ", "## ", 1));
+    if let Some(summary) = table.and_then(|table| summary_of(table, &package.name)) {
+        sections.push(format!("{}\n", escaped(&summary)));
     }
     sections.push(format!("## Serve\n\n{}", serve(package)));
-    sections.push(whence(package));
+    sections.push(whence(package, table));
     sections.join("\n")
+}
+
+/// Tells whether it passes with the people it was chosen with alone.
+fn is_unconfirmed(package: &Package) -> bool {
+    package.verdict == Verdict::Ship && package.confirmed == Some(false)
+}
+
+/// Returns what a reader must know first of a package that was forced.
+fn force_text(package: &Package) -> Option<String> {
+    let text = if is_unconfirmed(package) {
+        "**This model is not confirmed; it was packaged by force.** It passes with the people it was chosen \
+         with, which chooses a candidate and ships none: nobody it was not chosen with has confirmed it. \
+         The evaluation below is of the people it was chosen with."
+            .to_owned()
+    } else if package.verdict != Verdict::Ship || package.forced {
+        format!(
+            "**This model was packaged although its verdict is “{}”.**",
+            package.verdict.label()
+        )
+    } else {
+        return None;
+    };
+    Some(format!("> {text} Somebody wanted it with `--force`.\n"))
 }
 
 fn serve(package: &Package) -> String {
@@ -169,7 +194,7 @@ fn serve(package: &Package) -> String {
     text
 }
 
-fn whence(package: &Package) -> String {
+fn whence(package: &Package, table: Option<&CandidateTable>) -> String {
     let confirmed = match package.confirmed {
         Some(true) => ", of people nobody had met before",
         Some(false) => ", of people it was chosen with",
@@ -192,7 +217,12 @@ fn whence(package: &Package) -> String {
         );
     }
     if has("candidates.md") {
-        text.push_str("- [All candidates](candidates.md) that it was the best of.\n");
+        let best = table.and_then(|table| table.recommended.as_deref());
+        text.push_str(if best == Some(package.name.as_str()) {
+            "- [All candidates](candidates.md) that it was the best of.\n"
+        } else {
+            "- [All candidates](candidates.md), of which it was not the best.\n"
+        });
     }
     text
 }

@@ -9,7 +9,7 @@ use shipworthy_harness::evaluation::recall;
 use shipworthy_harness::package::{PackageError, PackageRequest, assemble, existing};
 use shipworthy_harness::store::{Run, Store};
 use shipworthy_reports::{one_line, servings};
-use shipworthy_schema::{CandidateTable, ModelName, Package};
+use shipworthy_schema::{CandidateResult, CandidateState, CandidateTable, ModelName, Package};
 
 use super::error::{Failure, Kind};
 use super::jobs::hub::HubAccess;
@@ -71,6 +71,7 @@ impl Ship {
             packages.join(directory_name(name.as_str()))
         });
         let is_of_loop = origin.is_some();
+        let others = origin.as_ref().map(|it| it.others.clone());
         let request = PackageRequest {
             project: &project.directory,
             output: &output,
@@ -79,6 +80,7 @@ impl Ship {
             evaluation: &evaluation,
             personas: &run.personas,
             confirmed: origin.as_ref().map(|it| it.confirmed),
+            others: &others.unwrap_or_default(),
             trained: origin.map(|it| project.directory.join(it.trained)),
             table: table.as_ref().filter(|_| is_of_loop),
             merged: self.merged || config.ship.merged,
@@ -116,14 +118,14 @@ impl Ship {
         let Some(candidate) = candidate else {
             return Ok((find_run(store, self.what.as_deref())?, None));
         };
-        let evaluation = candidate
-            .confirmation
-            .as_ref()
+        // Whom some people refuted, others do not ship.
+        let refutation = table.and_then(|table| table.refutation(candidate));
+        let earlier = table.and_then(|table| table.earlier(candidate).pop());
+        let evaluation = (refutation.and_then(|it| it.evaluation.as_ref()))
+            .or(candidate.confirmation.as_ref())
+            .or_else(|| earlier?.evaluation.as_ref())
             .or(candidate.development.as_ref());
-        let evaluation = evaluation.ok_or_else(|| {
-            let message = format!("`{}` was not evaluated", candidate.name);
-            Failure::new(Kind::Data, message).hint("`shipworthy loop` goes on with it")
-        })?;
+        let evaluation = evaluation.ok_or_else(|| not_evaluated(candidate))?;
         let name = ModelName::new(candidate.name.as_str()).ok();
         Ok((find_run(store, Some(&evaluation.run))?, name))
     }
@@ -186,6 +188,28 @@ fn read_table(path: &Path) -> Result<Option<CandidateTable>, Failure> {
     })
 }
 
+/// Says why there is nothing to judge a candidate by, and what to do.
+fn not_evaluated(candidate: &CandidateResult) -> Failure {
+    let what = format!("`{}` was not evaluated", candidate.name);
+    let (why, hint) = match &candidate.state {
+        CandidateState::Diverged { .. } => (
+            ": it diverged".to_owned(),
+            "mend its configuration; `shipworthy loop --retry` tries it again as it is",
+        ),
+        CandidateState::Failed { step, .. } => (
+            format!(": {} failed", step.label()),
+            "mend what `shipworthy loop` tells; `shipworthy loop --retry` tries it again",
+        ),
+        CandidateState::OutOfBudget { what, .. } => (
+            format!(": out of budget, {what}"),
+            "raise `loop.budget`; `shipworthy loop` then goes on with it",
+        ),
+        CandidateState::NotTried { why } => (format!(": {why}"), "`shipworthy loop` says more"),
+        CandidateState::Evaluated => (String::new(), "`shipworthy loop` goes on with it"),
+    };
+    Failure::new(Kind::Data, one_line(&format!("{what}{why}"))).hint(hint)
+}
+
 /// Returns a name as a directory's.
 fn directory_name(name: &str) -> String {
     let plain = |c: char| {
@@ -212,7 +236,11 @@ fn show(printer: &Printer, package: &Package, output: &Path, commit: Option<&str
         "commit": commit,
     }));
     let verdict = package.verdict.label();
-    let forced = if package.forced { ", by --force" } else { "" };
+    let forced = match (package.forced, package.confirmed) {
+        (true, Some(false)) => " with the people it was chosen with, not confirmed, by --force",
+        (true, _) => ", by --force",
+        (false, _) => "",
+    };
     printer.text(&format!(
         "{}: {verdict}{forced} (run {})\n",
         one_line(&package.name),
@@ -236,6 +264,11 @@ impl From<PackageError> for Failure {
         let mut failure = match error {
             PackageError::NotToShip { .. } => Self::new(Kind::Data, "")
                 .hint("`--force` packages it nevertheless, and the package says so"),
+            PackageError::ChosenWith { confirmation, .. } => {
+                Self::new(Kind::Data, "").hint(format!(
+                    "`shipworthy ship {confirmation}` packages it by that run; the candidate's name does too"
+                ))
+            }
             PackageError::NoFile { .. } => Self::new(Kind::Usage, ""),
             PackageError::OtherFile { .. } => {
                 Self::new(Kind::Data, "").hint("bring back the file that was evaluated")

@@ -12,7 +12,7 @@ use crate::inert_text::inert_json;
 pub use markdown::candidates_markdown;
 pub use terminal::candidates_terminal;
 pub use words::candidate_line;
-pub(crate) use words::summary;
+pub(crate) use words::summary_of;
 
 /// Returns `candidates/report.json`: the table with the verdict's words and exit code.
 pub fn candidates_json(table: &CandidateTable) -> String {
