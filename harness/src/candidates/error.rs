@@ -6,6 +6,7 @@ use thiserror::Error;
 use crate::evaluation::EvaluationError;
 use crate::preparation::PreparationError;
 use crate::run_directory::WriteError;
+use crate::sanity::TaskError;
 use crate::store::StoreError;
 use crate::tuning::TuningError;
 
@@ -28,6 +29,14 @@ pub enum LoopError {
     Checkpoint {
         /// The key.
         place: Place,
+    },
+    /// What the checks would ask is no task.
+    #[error("{place}: {source}")]
+    Task {
+        /// What names it.
+        place: Place,
+        /// What is wrong.
+        source: TaskError,
     },
     /// Two candidates have one name.
     #[error("two candidates are named `{name}`; give their files names of their own")]

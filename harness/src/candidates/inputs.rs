@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use shipworthy_schema::yaml::{Place, Spanned};
 use shipworthy_schema::{Digest, SpecRef};
 
 use super::error::LoopError;
@@ -9,6 +10,7 @@ use super::recipe::Recipe;
 use super::sources::{in_proposals, proposal_sources, recipes};
 use crate::config::{CandidatesConfig, Config, Pools};
 use crate::preparation::{Inputs, directory_of, spec_by_name};
+use crate::sanity::check_task;
 
 /// What a loop begins with; all that can be wrong before anything is trained is found while reading it.
 pub struct LoopInputs {
@@ -28,6 +30,9 @@ impl LoopInputs {
     pub fn read(config: &Config, file: &Path) -> Result<Self, LoopError> {
         let wanted = &config.candidates.as_ref().ok_or(LoopError::NoLoop)?.value;
         let pools = config.pools().ok_or(LoopError::NoLoop)?;
+        if wanted.sanity_checks {
+            look_at_tasks(&wanted.tasks, file)?;
+        }
         let mut bases = BTreeMap::new();
         let recipes = recipes(wanted, file, &mut bases)?;
         let mut names = BTreeSet::from([&config.baseline.value]);
@@ -52,6 +57,18 @@ impl LoopInputs {
             bases,
         })
     }
+}
+
+/// Looks whether the checks can ask what they are to ask.
+fn look_at_tasks(tasks: &[Spanned<PathBuf>], file: &Path) -> Result<(), LoopError> {
+    for (idx, task) in tasks.iter().enumerate() {
+        check_task(&directory_of(file).join(&task.value)).map_err(|source| {
+            let shown = file.display().to_string();
+            let place = Place::of(&shown, format!("loop.tasks[{idx}]"), task);
+            LoopError::Task { place, source }
+        })?;
+    }
+    Ok(())
 }
 
 /// Returns the candidate that proposals begin with, if there are any.

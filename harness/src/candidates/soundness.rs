@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use shipworthy_schema::finetune::Method;
+use shipworthy_schema::yaml::Spanned;
 use shipworthy_schema::{CandidateSanity, CandidateState, CandidateStep, Digest};
 
 use super::conversion::digest_of;
@@ -88,7 +89,8 @@ impl Making<'_> {
         let wanted = self.project.config.candidates.as_ref();
         let tasks = wanted.map_or(&[][..], |wanted| &wanted.value.tasks);
         let directory = self.project.directory();
-        tasks.iter().map(|task| directory.join(task)).collect()
+        let path = |task: &Spanned<PathBuf>| directory.join(&task.value);
+        tasks.iter().map(path).collect()
     }
 
     fn check_now(&self, request: &SanityRequest) -> Result<CandidateSanity, Setback> {

@@ -269,7 +269,9 @@ impl From<LoopError> for Failure {
             LoopError::JobUnderWay { job, .. } => Self::new(Kind::Usage, "")
                 .hint(format!("`shipworthy jobs wait {job}` waits for it"))
                 .hint(format!("`shipworthy jobs cancel {job}` stops it")),
-            LoopError::Checkpoint { .. } | LoopError::SameName { .. } => Self::new(Kind::Usage, ""),
+            LoopError::Checkpoint { .. }
+            | LoopError::SameName { .. }
+            | LoopError::Task { .. } => Self::new(Kind::Usage, ""),
             LoopError::PoolUsed { .. } => Self::new(Kind::Usage, "")
                 .hint("set `loop.confirmation` to seeds that no run has used"),
             LoopError::OtherPlan { .. } => Self::new(Kind::Usage, "")

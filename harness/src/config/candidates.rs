@@ -49,7 +49,8 @@ pub struct CandidatesConfig {
     pub sanity_checks: bool,
     /// Task files that the checks ask base and candidate.
     #[serde(default)]
-    pub tasks: Vec<PathBuf>,
+    #[schemars(with = "Vec<PathBuf>")]
+    pub tasks: Vec<Spanned<PathBuf>>,
     /// What it may take.
     #[serde(default = "default_budget")]
     #[schemars(with = "LoopBudget")]

@@ -31,6 +31,6 @@ pub use perplexity::PerplexityFigures;
 pub use reply_end::ReplyFigures;
 pub use request::{SanityLimits, SanityRequest};
 pub use run::{SanityProgress, check};
-pub use tasks::{TaskError, TaskProblem};
+pub use tasks::{TaskError, TaskProblem, check_task};
 pub use template::TemplateFigures;
 pub use training_curves::CurveFigures;

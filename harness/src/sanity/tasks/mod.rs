@@ -151,6 +151,11 @@ pub(super) fn read(path: &Path) -> Result<Task, TaskError> {
     }
 }
 
+/// Looks whether the file at `path` is a task.
+pub fn check_task(path: &Path) -> Result<(), TaskError> {
+    read(path).map(drop)
+}
+
 /// Returns a file's name without its ending.
 fn stem(path: &Path) -> String {
     let stem = path.file_stem().unwrap_or(path.as_os_str());
