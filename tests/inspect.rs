@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 use test_case::test_case;
 
-use crate::support::golden::{copy, golden, project_with};
+use crate::support::golden::{copy, golden, halve_hidden_size, project_with};
 use crate::support::project::{Done, Project};
 
 /// Inspects what a project has at `name`; nothing of the machine is in what is printed.
@@ -79,6 +79,26 @@ fn json_has_all_and_findings_have_codes() {
     );
     let found = inspect(&project, "tensors.gguf", &["--json"]).json();
     assert_eq!(found["subject"]["gguf"]["file"]["architecture"], "qwen2");
+}
+
+#[test]
+fn a_configuration_of_another_model_is_found() {
+    let project = project_with(&["lora/tiny/base", "lora/tiny/lora"]);
+    let codes = |done: &Done| {
+        let findings = done.json()["findings"].as_array().unwrap().clone();
+        findings.iter().any(|finding| finding["code"] == "shapes")
+    };
+    assert!(!codes(&inspect(&project, "base", &["--json"])));
+    halve_hidden_size(&project);
+    let found = inspect(&project, "base", &["--json"]);
+    assert!(codes(&found), "{found:?}");
+    let page = inspect(&project, "base", &[]);
+    assert_eq!(page.code, 0, "{page:?}");
+    let told = "has shape [407, 32], config.json gives [407, 16]";
+    let words: Vec<&str> = page.stdout.split_whitespace().collect();
+    assert!(words.join(" ").contains(told), "{page:?}");
+    let adapter = inspect(&project, "lora", &["--base", "base"]);
+    assert!(adapter.stdout.contains("does not fit"), "{adapter:?}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use shipworthy_models::gguf::GgufFile;
 use test_case::test_case;
 
-use crate::support::golden::{copy, golden, project_with};
+use crate::support::golden::{copy, golden, halve_hidden_size, project_with};
 use crate::support::project::Project;
 
 /// A project with a tiny base that has a tokenizer, and its adapters.
@@ -74,6 +74,23 @@ fn what_was_made_is_told() {
     ];
     let printed: Vec<String> = lines.iter().map(|line| run(&project, line).1).collect();
     assert_snapshot!(printed.concat());
+}
+
+#[test]
+fn a_configuration_of_another_model_is_told() {
+    let project = project();
+    halve_hidden_size(&project);
+    for line in [
+        "merge --base base --adapter lora --out x",
+        "gguf --model base --type f16 --out x",
+        "gguf --model base --adapter lora --type f16 --out x",
+    ] {
+        let (code, printed) = run(&project, line);
+        assert_eq!(code, 65, "{printed}");
+        let told = "32], but `config.json` gives [407, 16]";
+        assert!(printed.contains(told), "{printed}");
+        assert!(!project.path("x").exists());
+    }
 }
 
 #[test_case("gguf --model nothing --out x.gguf", 2, "failed to read `nothing/config.json`"; "no model")]

@@ -26,6 +26,7 @@ mod checkpoint;
 mod companions;
 mod hyper_parameters;
 mod model_config;
+mod shapes;
 mod shard_index;
 
 mod tokenizer;

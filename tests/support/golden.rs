@@ -1,5 +1,7 @@
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::project::Project;
 
 /// Returns a folder or file of the golden data.
@@ -32,4 +34,12 @@ pub(crate) fn project_with(names: &[&str]) -> Project {
         }
     }
     project
+}
+
+/// Has the `config.json` of the project's `base` say half of the hidden size that the weights have.
+pub(crate) fn halve_hidden_size(project: &Project) {
+    let mut config: Value = serde_json::from_str(&project.read("base/config.json")).unwrap();
+    let size = config["hidden_size"].as_u64().unwrap();
+    config["hidden_size"] = (size / 2).into();
+    project.write("base/config.json", &config.to_string());
 }

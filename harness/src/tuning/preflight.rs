@@ -155,7 +155,10 @@ pub(super) fn open_model(config: &TuningConfig) -> Result<ModelConfig, TuningErr
     }
     let read = match config.opened.trainer {
         TrainerKind::HfJobs => ModelConfig::read(model),
-        _ => Checkpoint::open(model).map(|checkpoint| checkpoint.config().clone()),
+        _ => Checkpoint::open(model).and_then(|checkpoint| {
+            checkpoint.check_shapes()?;
+            Ok(checkpoint.config().clone())
+        }),
     };
     read.map_err(|source| TuningError::Model {
         place: place(),

@@ -2,6 +2,7 @@ use super::chat::{ChatTokens, no_template};
 use super::checkpoint::Examined;
 use super::finding::Finding;
 use super::naming::Training;
+use crate::error::{ModelError, TensorProblem};
 use crate::tensor_file::TensorFile;
 use crate::tokenizer::{SpecialToken, TokenKind, Vocabulary, VocabularyModel};
 
@@ -60,7 +61,25 @@ impl Examined {
                 "runtimes refuse the weights, or leave tokens without a vector",
                 "set vocab_size to the rows, in `text_config` if it stands there",
             ));
+        } else if let Some(ModelError::Tensor {
+            tensor,
+            problem: TensorProblem::Shape { found, expected },
+            ..
+        }) = self.misshapen()
+        {
+            findings.push(Finding::warning(
+                "shapes",
+                format!("`{tensor}` has shape {found:?}, config.json gives {expected:?}"),
+                "weights and configuration are of different models; nothing can be trained, merged or served",
+                "take the config.json that belongs to the weights, or download both anew",
+            ));
         }
+    }
+
+    /// Returns why the weights are not those that `config.json` describes, if they are not.
+    fn misshapen(&self) -> Option<ModelError> {
+        let checkpoint = self.checkpoint.as_ref()?;
+        checkpoint.check_shapes().err()
     }
 
     fn embedding_rows(&self) -> Option<(&str, u64)> {

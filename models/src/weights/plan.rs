@@ -125,11 +125,17 @@ impl Planned<'_> {
 
 impl<'a> Plan<'a> {
     /// Plans `base` with `adapter`'s changes; without one, as it is.
+    ///
+    /// Errors if the weights are not of the shapes that `config.json` gives.
     pub(crate) fn new(
         base: &'a Checkpoint,
         adapter: Option<&'a Adapter>,
         format: OutputFormat,
     ) -> Result<Self, ModelError> {
+        // Sizes that cannot be read are told where they are needed.
+        if let Ok(sizes) = base.config().hyper_parameters() {
+            base.check_shapes_of(&sizes)?;
+        }
         let names = Names::of(base);
         let (mut changes, head) = match adapter {
             Some(adapter) => changes(base, adapter, &names)?,
