@@ -79,6 +79,11 @@ impl Checkpoint {
         &self.config
     }
 
+    /// Returns the files that its weights are in.
+    pub fn weight_files(&self) -> impl Iterator<Item = &Path> {
+        self.shards.iter().map(TensorFile::path)
+    }
+
     /// Returns the names of its tensors, sorted.
     pub fn tensor_names(&self) -> impl Iterator<Item = &str> {
         self.places.keys().map(String::as_str)

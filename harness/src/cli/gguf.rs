@@ -13,6 +13,7 @@ use shipworthy_reports::one_line;
 
 use super::byte_progress::ByteProgress;
 use super::printer::Printer;
+use super::tuning_error::check_base;
 use super::{Outcome, exit_code};
 
 /// Make a GGUF file for llama.cpp: merge, convert and quantise in one pass and little memory
@@ -86,11 +87,17 @@ impl Gguf {
     pub(crate) fn run(&self, printer: &Printer) -> Outcome {
         match &self.adapter {
             Some(adapter) if self.adapter_only => {
-                self.write_adapter(&Adapter::open(adapter)?, printer)
+                let opened = Adapter::open(adapter)?;
+                check_base(adapter, &self.model)?;
+                self.write_adapter(&opened, printer)
             }
             adapter => {
                 let model = Checkpoint::open(&self.model)?;
-                let adapter = adapter.as_deref().map(Adapter::open).transpose()?;
+                let opened = adapter.as_deref().map(Adapter::open).transpose()?;
+                if let Some(adapter) = adapter {
+                    check_base(adapter, &self.model)?;
+                }
+                let adapter = opened;
                 self.write_model(&model, adapter.as_ref(), printer)
             }
         }

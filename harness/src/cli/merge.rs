@@ -9,6 +9,7 @@ use shipworthy_reports::one_line;
 
 use super::byte_progress::ByteProgress;
 use super::printer::Printer;
+use super::tuning_error::check_base;
 use super::{Outcome, exit_code};
 
 /// Merge a PEFT adapter into its base: a checkpoint like the base, in one pass and little memory
@@ -45,6 +46,7 @@ impl Merge {
     pub(crate) fn run(&self, printer: &Printer) -> Outcome {
         let base = Checkpoint::open(&self.base)?;
         let adapter = Adapter::open(&self.adapter)?;
+        check_base(&self.adapter, &self.base)?;
         let options = MergeOptions {
             output: self.out.clone(),
             format: match self.dtype {

@@ -1,6 +1,8 @@
+use std::path::Path;
+
 use shipworthy_backends::trainer::TrainError;
 use shipworthy_datasets::{DatasetError, TokenizerFault};
-use shipworthy_harness::tuning::TuningError;
+use shipworthy_harness::tuning::{OtherBase, TrainedBase, TuningError};
 
 use super::error::{Failure, Kind};
 use super::jobs::watch::{again, left};
@@ -49,6 +51,25 @@ impl From<TuningError> for Failure {
 
 impl From<TokenizerFault> for Failure {
     fn from(error: TokenizerFault) -> Self {
+/// Errors if the adapter in `adapter` was trained on other weights than the base in `base` has.
+pub(super) fn check_base(adapter: &Path, base: &Path) -> Result<(), Failure> {
+    match TrainedBase::of(adapter, base)? {
+        TrainedBase::Unknown | TrainedBase::Same => Ok(()),
+        TrainedBase::Other(other) => Err(other.into()),
+    }
+}
+
+impl From<OtherBase> for Failure {
+    fn from(error: OtherBase) -> Self {
+        let lineage = error.lineage.display().to_string();
+        Self::new(Kind::Data, error)
+            .hint("give the model that it was trained on")
+            .hint(format!(
+                "if you know the weights to be the same, stored in other files, move `{lineage}` elsewhere"
+            ))
+    }
+}
+
         let kind = match &error {
             TokenizerFault::Read { source, .. } => kind_of(source),
             _ => Kind::Data,

@@ -7,7 +7,7 @@ use shipworthy_backends::trainer::{open_trainer, script_version};
 use shipworthy_schema::finetune::TrainerKind;
 use shipworthy_schema::{Digest, TrainerVersion};
 
-use super::base_model::{file_digest, model_digest};
+use super::base_model::{ModelDigests, file_digest};
 use super::config_file::TuningConfig;
 use super::error::TuningError;
 use super::origins::ADAPTER_WEIGHTS;
@@ -71,7 +71,7 @@ impl Ingredients {
             Some(digest) => digest.clone(),
             None => bases
                 .entry(opened.model.clone())
-                .or_insert(model_digest(&opened.model)?)
+                .or_insert(ModelDigests::of(&opened.model)?.all)
                 .clone(),
         };
         let mut keys = config.written.to_map();

@@ -20,6 +20,7 @@ mod preflight;
 mod relative_path;
 mod run;
 mod training_records;
+mod trained_base;
 mod warnings;
 
 pub use config_file::TuningConfig;
@@ -31,3 +32,4 @@ pub use output_files::{CONFIG, LINEAGE, METRICS, REPORT};
 pub use preflight::Preflight;
 pub(crate) use relative_path::relative_path;
 pub use run::{RunWatch, run};
+pub use trained_base::{OtherBase, TrainedBase};

@@ -3,7 +3,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use shipworthy_schema::{BaseModel, DatasetRef};
 
-use super::base_model::{file_digest, model_digest};
+use super::base_model::{ModelDigests, file_digest};
 use super::config_file::TuningConfig;
 use super::error::TuningError;
 
@@ -22,9 +22,11 @@ pub(super) struct Origins {
 impl Origins {
     /// Takes the digests of everything that goes into a run on this machine.
     pub(super) fn here(config: &TuningConfig, family: String) -> Result<Self, TuningError> {
+        let digests = ModelDigests::of(&config.opened.model)?;
         let base = BaseModel {
             model: config.written.model.display().to_string(),
-            digest: Some(model_digest(&config.opened.model)?),
+            digest: Some(digests.all),
+            weights: digests.weights,
             family,
         };
         Self::with_base(config, base)

@@ -97,6 +97,8 @@ pub struct BaseDescription {
     pub names: Vec<String>,
     /// Whether one of them is what the adapter was trained on; none if there is nothing to compare.
     pub name_matches: Option<bool>,
+    /// Whether its weights are those that the adapter was trained on; none if nobody compared them.
+    pub weights_match: Option<bool>,
     /// Why the adapter cannot be merged into it, if it cannot.
     pub misfit: Option<String>,
 }
@@ -190,6 +192,7 @@ impl BaseDescription {
         Ok(Self {
             names,
             name_matches,
+            weights_match: None,
             misfit,
         })
     }

@@ -113,6 +113,7 @@ fn report(ending: TrainingEnding) -> TrainingReport {
         base: BaseModel {
             model: "models/Qwen3-8B".to_owned(),
             digest: Some(Digest::of(b"base")),
+            weights: None,
             family: "qwen3".to_owned(),
         },
         dataset: dataset("data/train.jsonl"),

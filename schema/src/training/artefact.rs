@@ -20,6 +20,10 @@ pub struct BaseModel {
     pub model: String,
     /// Digest of its files, by [`Digest::of_files`]; `None` where it is another machine's.
     pub digest: Option<Digest>,
+    /// Digest of the files of its weights alone, whatever they are called; `None` where it is another
+    /// machine's, and in records from before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<Digest>,
     /// Its family as `config.json` has it in `model_type`, e.g. `qwen3`.
     pub family: String,
 }

@@ -53,6 +53,14 @@ pub(super) fn show(adapter: &AdapterDescription, page: &mut Page) {
             None => "cannot be told by its name",
         };
         page.row("  its name", name);
+        let weights = base.weights_match.map(|matches| {
+            if matches {
+                "those it was trained on"
+            } else {
+                "others than it was trained on"
+            }
+        });
+        page.row_if("  its weights", weights);
         let fit = if base.misfit.is_none() {
             "fits"
         } else {

@@ -65,6 +65,7 @@ pub async fn begin(
     let base = BaseModel {
         model: format!("{}@{}", hub_job.model, rental.revision),
         digest: None,
+        weights: None,
         family,
     };
     let origins = Origins::with_base(&config, base)?;
