@@ -15,6 +15,7 @@ mod ingredients;
 mod init_adapter;
 mod origins;
 mod output_files;
+mod output_place;
 mod preferences;
 mod preflight;
 mod relative_path;

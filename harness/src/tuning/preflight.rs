@@ -13,7 +13,7 @@ use shipworthy_schema::{TokenCounts, TrainingDataReport, TrainingPlan, TrainingW
 
 use super::config_file::TuningConfig;
 use super::error::TuningError;
-use super::{init_adapter, preferences, warnings};
+use super::{init_adapter, output_place, preferences, warnings};
 
 /// Everything that is known before the first step: data read, rendered and counted, model looked at.
 pub struct Preflight {
@@ -46,6 +46,7 @@ impl Preflight {
             TrainerKind::HfJobs => None,
             kind => Some(open_trainer(kind).map_err(|error| located(error, &config))?),
         };
+        output_place::check(&config)?;
         init_adapter::settle(&mut config)?;
         let opened = &config.opened;
         let model = open_model(&config)?;
