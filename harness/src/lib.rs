@@ -8,6 +8,7 @@ pub mod config;
 pub mod preflight;
 pub mod preparation;
 
+mod file_lock;
 pub mod store;
 
 pub mod accounting;

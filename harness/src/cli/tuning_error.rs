@@ -33,6 +33,8 @@ impl From<TuningError> for Failure {
             TuningError::Preference { .. } | TuningError::JobFile { .. } => {
                 Self::new(Kind::Data, "")
             }
+            TuningError::Busy { .. } => Self::new(Kind::Usage, "")
+                .hint("wait for it, stop it, or name another `output_dir`"),
             TuningError::Output { .. } => Self::new(Kind::InputOutput, ""),
             TuningError::Digest { source, .. } => Self::new(kind_of(&source), ""),
             TuningError::Remote(error) => error.into(),
@@ -49,8 +51,6 @@ impl From<TuningError> for Failure {
     }
 }
 
-impl From<TokenizerFault> for Failure {
-    fn from(error: TokenizerFault) -> Self {
 /// Errors if the adapter in `adapter` was trained on other weights than the base in `base` has.
 pub(super) fn check_base(adapter: &Path, base: &Path) -> Result<(), Failure> {
     match TrainedBase::of(adapter, base)? {
@@ -70,6 +70,8 @@ impl From<OtherBase> for Failure {
     }
 }
 
+impl From<TokenizerFault> for Failure {
+    fn from(error: TokenizerFault) -> Self {
         let kind = match &error {
             TokenizerFault::Read { source, .. } => kind_of(source),
             _ => Kind::Data,

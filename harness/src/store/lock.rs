@@ -1,11 +1,10 @@
-use std::fs::{File, TryLockError};
-
 use super::{Store, StoreError};
+use crate::file_lock::FileLock;
 
 /// Held by the process that evaluates a run; given back when dropped, also by a process that dies.
 #[derive(Debug)]
 pub struct RunLock {
-    _file: File,
+    _lock: FileLock,
 }
 
 impl Store {
@@ -18,12 +17,8 @@ impl Store {
             source,
         };
         std::fs::create_dir_all(&directory).map_err(failed)?;
-        let file = File::create(&path).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(RunLock { _file: file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(source)) => Err(failed(source)),
-        }
+        let lock = FileLock::take(&path).map_err(failed)?;
+        Ok(lock.map(|lock| RunLock { _lock: lock }))
     }
 }
 

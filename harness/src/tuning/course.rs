@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 use shipworthy_backends::trainer::TrainError;
+use shipworthy_schema::finetune::TrainerKind;
 use shipworthy_schema::{
     BestStep, MemoryPart, MemoryReport, MemoryUse, TrainerVersion, TrainingEnding, TrainingEvent,
     TrainingMetrics, TrainingPlan, TrainingReport, TrainingWarning,
@@ -12,6 +13,7 @@ use super::error::TuningError;
 use super::origins::Origins;
 use super::output_files::{self, CONFIG};
 use super::training_records::TrainingRecords;
+use super::training_times::TrainingTimes;
 use super::warnings;
 use crate::run_directory::{WriteError, write_file};
 
@@ -28,6 +30,11 @@ pub(super) struct Course {
     checkpoints: Vec<(u64, String)>,
     measured_bytes: Option<u64>,
     ended: Option<(TrainingEnding, TrainingMetrics)>,
+    times: TrainingTimes,
+    /// When this process began to train, in seconds since 1970.
+    begun_s: Option<f64>,
+    /// How long the processes before this one took; none if it is not known.
+    earlier_s: Option<f64>,
 }
 
 impl Course {
@@ -49,6 +56,9 @@ impl Course {
             checkpoints: Vec::new(),
             measured_bytes: None,
             ended: None,
+            times: TrainingTimes::default(),
+            begun_s: None,
+            earlier_s: Some(0.0),
             config,
         }
     }
@@ -59,15 +69,22 @@ impl Course {
         event: &TrainingEvent,
         wall_time_s: f64,
     ) -> Result<(), WriteError> {
+        let whole = self.of_all_processes(event);
+        let event = whole.as_ref().unwrap_or(event);
         match event {
             TrainingEvent::Planned { plan } => {
+                self.begun_s.get_or_insert(wall_time_s);
                 self.plan = plan.clone();
                 // The trainer has taken the output directory for its own.
                 self.write_config()?;
             }
-            TrainingEvent::Resumed { step, .. } => {
+            TrainingEvent::Resumed { step, path } => {
                 self.begin(wall_time_s, Some(*step))?;
                 self.find_best();
+                self.find_peak();
+                self.times = TrainingTimes::beside(Path::new(path));
+                self.times.go_back_to(*step);
+                self.earlier_s = self.times.up_to(*step);
             }
             TrainingEvent::StepLogged { memory_bytes, .. } => {
                 self.measured_bytes = self.measured_bytes.max(*memory_bytes);
@@ -88,6 +105,7 @@ impl Course {
             }
             TrainingEvent::CheckpointSaved { step, path } => {
                 self.checkpoints.push((*step, file_name(path)));
+                self.note_time(*step, wall_time_s)?;
             }
             TrainingEvent::CheckpointRemoved { path, .. } => {
                 let removed = file_name(path);
@@ -210,6 +228,50 @@ impl Course {
             self.records = Some(begun);
         }
         Ok(())
+    }
+
+    /// Notes how long it took to come to a checkpoint of this machine.
+    fn note_time(&mut self, step: u64, wall_time_s: f64) -> Result<(), WriteError> {
+        let opened = &self.config.opened;
+        let (Some(earlier), Some(begun)) = (self.earlier_s, self.begun_s) else {
+            return Ok(());
+        };
+        if opened.trainer == TrainerKind::HfJobs {
+            return Ok(());
+        }
+        // A clock may be set back.
+        let seconds = earlier + (wall_time_s - begun).max(0.0);
+        self.times.add(step, seconds, &opened.output_dir)
+    }
+
+    /// Returns the end of a run that was gone on with, its time and rates those of all its processes: trainers
+    /// count steps and tokens from the first, and time from where they began.
+    fn of_all_processes(&self, event: &TrainingEvent) -> Option<TrainingEvent> {
+        let TrainingEvent::Ended { ending, metrics } = event else {
+            return None;
+        };
+        let earlier = self.earlier_s.filter(|seconds| *seconds > 0.0)?;
+        let seconds = earlier + metrics.train_runtime;
+        let examples = self.plan.data.examples as f64 * metrics.epoch;
+        let tokens = metrics.num_input_tokens_seen as f64;
+        let metrics = TrainingMetrics {
+            train_runtime: seconds,
+            train_samples_per_second: Some(examples / seconds),
+            train_steps_per_second: Some(metrics.global_step as f64 / seconds),
+            train_tokens_per_second: (tokens > 0.0).then(|| tokens / seconds),
+            ..metrics.clone()
+        };
+        Some(TrainingEvent::Ended {
+            ending: ending.clone(),
+            metrics,
+        })
+    }
+
+    /// Finds the peak that the processes before this one measured.
+    fn find_peak(&mut self) {
+        let entries = self.records.iter().flat_map(TrainingRecords::entries);
+        let peak = entries.filter_map(|entry| entry.memory_bytes).max();
+        self.measured_bytes = self.measured_bytes.max(peak);
     }
 
     /// Finds the best evaluation of the processes before this one.

@@ -93,6 +93,12 @@ pub enum TuningError {
         /// Why.
         source: std::io::Error,
     },
+    /// Another process trains into the same directory.
+    #[error("another process trains in `{}`", path.display())]
+    Busy {
+        /// The directory.
+        path: PathBuf,
+    },
     /// A file of the base or the data cannot be read.
     #[error("failed to read `{path}`: {source}")]
     Digest {

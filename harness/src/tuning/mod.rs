@@ -20,8 +20,9 @@ mod preferences;
 mod preflight;
 mod relative_path;
 mod run;
-mod training_records;
 mod trained_base;
+mod training_records;
+mod training_times;
 mod warnings;
 
 pub use config_file::TuningConfig;

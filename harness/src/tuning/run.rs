@@ -1,18 +1,25 @@
+use std::fs::DirEntry;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-use shipworthy_backends::trainer::{TrainError, TrainingWatch};
+use shipworthy_backends::trainer::{Resume, TrainError, TrainingWatch};
 use shipworthy_schema::{TrainingEvent, TrainingReport};
 
 use super::config_file::TuningConfig;
 use super::course::Course;
 use super::error::TuningError;
+use super::finished::ended_already;
 use super::origins::Origins;
 use super::preflight::{Preflight, located};
+use crate::file_lock::FileLock;
 
 /// The stack of the thread that trains: calls go as deep as the model, and tiles lie on it.
 const STACK_BYTES: usize = 64 << 20;
+
+/// Name of the file in the output directory that who trains there holds.
+const LOCK: &str = ".training.lock";
 
 /// Those who look on while a model is tuned.
 pub struct RunWatch<'a> {
@@ -29,20 +36,49 @@ pub struct RunWatch<'a> {
 /// Returns the report that was written. Of a run that fails after its first step the records are
 /// written too.
 pub fn run(preflight: Preflight, watch: &mut RunWatch<'_>) -> Result<TrainingReport, TuningError> {
-    let output = preflight.config.opened.output_dir.clone();
-    let is_new = claim(&preflight.config)?;
+    let claim = claim(&preflight.config)?;
+    if preflight.job.resume == Resume::Latest
+        && let Some(report) = ended_already(&preflight)?
+    {
+        return Ok(report);
+    }
     let trained = train(preflight, watch);
-    if is_new && trained.is_err() {
-        // Fails if there is something in it, and is not meant to succeed then.
-        let _ = std::fs::remove_dir(output);
+    if trained.is_err() {
+        claim.give_up();
     }
     trained
 }
 
-/// Makes the output directory and writes into it, before hours are spent on what cannot be kept.
-///
-/// Returns whether it was not there.
-pub(super) fn claim(config: &TuningConfig) -> Result<bool, TuningError> {
+/// A directory that is this process's to train in; given back when dropped, also by a process that dies.
+pub(super) struct Claim {
+    output: PathBuf,
+    /// Whether the directory was not there.
+    is_new: bool,
+    lock: FileLock,
+}
+
+impl Claim {
+    /// Takes a directory away that was made in vain.
+    fn give_up(self) {
+        let Self {
+            output,
+            is_new,
+            lock,
+        } = self;
+        let path = output.join(LOCK);
+        let is_ours = |entry: std::io::Result<DirEntry>| entry.is_ok_and(|one| one.path() == path);
+        if is_new && std::fs::read_dir(&output).is_ok_and(|mut entries| entries.all(is_ours)) {
+            // Whatever cannot be removed does no harm.
+            let _ = std::fs::remove_file(&path);
+            drop(lock);
+            let _ = std::fs::remove_dir(output);
+        }
+    }
+}
+
+/// Makes the output directory and writes into it, before hours are spent on what cannot be kept, and sees
+/// that nobody else trains there.
+pub(super) fn claim(config: &TuningConfig) -> Result<Claim, TuningError> {
     let output = &config.opened.output_dir;
     let failed = |source| TuningError::Output {
         place: config.places.value_of("output_dir"),
@@ -52,7 +88,15 @@ pub(super) fn claim(config: &TuningConfig) -> Result<bool, TuningError> {
     let is_new = !output.exists();
     std::fs::create_dir_all(output).map_err(failed)?;
     tempfile::NamedTempFile::new_in(output).map_err(failed)?;
-    Ok(is_new)
+    let lock = FileLock::take(&output.join(LOCK)).map_err(failed)?;
+    let lock = lock.ok_or_else(|| TuningError::Busy {
+        path: output.clone(),
+    })?;
+    Ok(Claim {
+        output: output.clone(),
+        is_new,
+        lock,
+    })
 }
 
 fn train(preflight: Preflight, watch: &mut RunWatch<'_>) -> Result<TrainingReport, TuningError> {

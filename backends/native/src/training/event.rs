@@ -102,6 +102,8 @@ pub struct TrainingPlan {
     pub trained_values: usize,
     /// The step that is gone on from; 0 begins anew.
     pub resumed_at: usize,
+    /// Tokens that were learnt up to there.
+    pub resumed_labelled: usize,
 }
 
 /// A step that was taken.

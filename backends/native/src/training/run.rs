@@ -461,6 +461,7 @@ impl<'a, 'w> Run<'a, 'w> {
             longest_batch: longest.iter().map(|&example| lengths[example]).sum(),
             trained_values: self.decoder.parameters().element_count(),
             resumed_at: self.progress.step,
+            resumed_labelled: self.labelled_so_far(),
         };
         self.tell(TrainingEvent::Planned(plan));
         let unlabelled = data
@@ -481,6 +482,16 @@ impl<'a, 'w> Run<'a, 'w> {
                 steps,
             }));
         }
+    }
+
+    /// Returns how many tokens the steps so far have learnt, which follows from the order of the data.
+    fn labelled_so_far(&self) -> usize {
+        let mut orders = OrderCache::default();
+        let examples = (0..self.progress.step)
+            .flat_map(|step| self.plan.step(step, &mut orders).batches)
+            .flatten();
+        let labelled = examples.map(|example| self.job.data.train[example].labelled_count());
+        labelled.sum()
     }
 
     /// Sends the batch with most tokens forward and back and throws the gradients away, so that memory

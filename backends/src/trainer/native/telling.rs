@@ -102,6 +102,7 @@ impl Teller {
 
     fn planned(&mut self, plan: NativePlan, observe: &mut dyn FnMut(TrainingEvent)) {
         self.native = Some(plan);
+        self.labelled = plan.resumed_labelled as u64;
         self.plan.steps = plan.steps as u64;
         self.plan.batches_per_epoch = plan.batches_per_epoch as u64;
         self.plan.epochs = plan.steps as f64 / plan.steps_per_epoch.max(1) as f64;

@@ -60,7 +60,7 @@ pub async fn begin(
         });
     }
     refuse_other_run(&job)?;
-    claim(&config)?;
+    let _claim = claim(&config)?;
     let hub_job = section(&config)?;
     let base = BaseModel {
         model: format!("{}@{}", hub_job.model, rental.revision),
