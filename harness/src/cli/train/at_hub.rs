@@ -144,7 +144,7 @@ pub(in crate::cli) async fn take_up(
     let followed = follow(run, &at, &mut watch).await;
     progress.borrow().finish();
     let followed = followed?;
-    show(printer, &output, &followed.report);
+    show(printer, &output, None, &followed.report);
     printer.note(&format!(
         "job {}: {}",
         followed.job.id,

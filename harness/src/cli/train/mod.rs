@@ -2,13 +2,13 @@ pub(super) mod at_hub;
 pub(super) mod preflight_text;
 pub(super) mod step_progress;
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use serde_json::json;
-use shipworthy_backends::trainer::Resume;
-use shipworthy_harness::tuning::{CONFIG, Preflight, RunWatch, TuningConfig, run};
+use shipworthy_backends::trainer::{Resume, TrainError};
+use shipworthy_harness::tuning::{CONFIG, Preflight, RunWatch, TuningConfig, TuningError, run};
 use shipworthy_schema::finetune::TrainerKind;
 use shipworthy_schema::{TrainingEnding, TrainingReport};
 
@@ -60,7 +60,8 @@ impl Train {
             Some(checkpoint) => Resume::Checkpoint(checkpoint.clone()),
             None => Resume::Latest,
         });
-        let output = config.opened.output_dir.clone();
+        let opened = config.opened.clone();
+        let output = &opened.output_dir;
         let preflight = Preflight::new(config, resume)?;
         let page = preflight_text::page(&preflight, printer.width(), printer.color());
         if self.dry_run {
@@ -69,18 +70,23 @@ impl Train {
             return Ok(exit_code::SUCCESS);
         }
         printer.text(&page);
-        let report =
-            train(printer, preflight).map_err(|failure| resumable(failure, &file, &output))?;
+        let report = train(printer, preflight).map_err(|error| {
+            if is_refused(&error) {
+                error.into()
+            } else {
+                resumable(error.into(), &file, output)
+            }
+        })?;
         if let TrainingEnding::Interrupted { .. } = report.ending {
-            return Err(resumable(interrupted(), &file, &output));
+            return Err(resumable(interrupted(), &file, output));
         }
-        show(printer, &output, &report);
+        show(printer, output, Some(&opened.model), &report);
         Ok(exit_code::SUCCESS)
     }
 }
 
-/// Prints the report of a run that ended, and where its files are.
-fn show(printer: &Printer, output: &Path, report: &TrainingReport) {
+/// Prints the report of a run that ended, and where its files are; `model`: where its base lies, if here.
+fn show(printer: &Printer, output: &Path, model: Option<&Path>, report: &TrainingReport) {
     if printer.json() {
         let report = shipworthy_reports::training_json(report);
         let report: serde_json::Value =
@@ -91,9 +97,17 @@ fn show(printer: &Printer, output: &Path, report: &TrainingReport) {
             "report": report,
         }));
     }
+    // Its own paths are relative to the configuration's file; commands are to be copied where the user stands.
+    let mut report = report.clone();
+    report.output_dir = from_here(output);
+    if let Some(model) = model {
+        report.base.model = from_here(model);
+    }
     let (width, color) = (printer.width(), printer.color());
     printer.text("\n");
-    printer.text(&shipworthy_reports::training_terminal(report, width, color));
+    printer.text(&shipworthy_reports::training_terminal(
+        &report, width, color,
+    ));
 }
 
 /// Returns the seconds since 1970.
@@ -102,7 +116,30 @@ fn wall_time() -> f64 {
     since.map_or(0.0, |since| since.as_secs_f64())
 }
 
-fn train(printer: &Printer, preflight: Preflight) -> Result<TrainingReport, Failure> {
+/// Returns a path as it is called from the current directory, the short way where it lies below that.
+fn from_here(path: &Path) -> String {
+    let is_plain = |part| matches!(part, Component::Normal(_));
+    if path.components().all(is_plain) {
+        return path.display().to_string();
+    }
+    let here = std::env::current_dir().and_then(|here| here.canonicalize());
+    let short = here.ok().zip(path.canonicalize().ok());
+    let short = short.and_then(|(here, path)| Some(path.strip_prefix(here).ok()?.to_owned()));
+    let short = short.filter(|short| !short.as_os_str().is_empty());
+    let path = short.as_deref().unwrap_or(path);
+    path.display().to_string()
+}
+
+/// Tells whether training was refused before it began, so that going on would be refused as well.
+fn is_refused(error: &TuningError) -> bool {
+    matches!(
+        error,
+        TuningError::Busy { .. }
+            | TuningError::Train(TrainError::Resume { .. } | TrainError::OutputInUse { .. })
+    )
+}
+
+fn train(printer: &Printer, preflight: Preflight) -> Result<TrainingReport, TuningError> {
     let stop = StopSignal::listen(
         "stopping after the batch under way, with a checkpoint; once more stops at once",
     );
@@ -116,7 +153,7 @@ fn train(printer: &Printer, preflight: Preflight) -> Result<TrainingReport, Fail
         },
     );
     progress.finish();
-    Ok(done?)
+    done
 }
 
 /// Says how to go on, where there is something to go on from.
