@@ -1,12 +1,12 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use insta::assert_snapshot;
 use serde_json::Value;
 use test_case::test_case;
 
-use crate::support::golden::{copy, golden, project_with};
-use crate::support::project::{Project, json_lines};
+use crate::support::golden::{copy, golden, halve_hidden_size, project_with};
+use crate::support::project::{Done, Project, json_lines};
 
 /// Lines matter to the tests of mistakes.
 const CONFIG: &str = "\
@@ -259,6 +259,228 @@ fn an_interrupted_run_saves_and_can_be_resumed() {
 }
 
 #[test]
+fn a_finished_run_that_is_resumed_stays_as_it_is() {
+    let project = project();
+    assert_eq!(project.run(&["train"]).code, 0);
+    let contents = || {
+        let names = std::fs::read_dir(project.path("tuned")).unwrap();
+        let paths = names.map(|entry| entry.unwrap().path());
+        let files = paths.filter(|path| path.is_file());
+        files
+            .map(|path| (path.clone(), std::fs::read(&path).unwrap()))
+            .collect::<BTreeMap<_, _>>()
+    };
+    let before = contents();
+    let done = project.run(&["train", "--resume"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.stdout.contains("3 steps"), "{done:?}");
+    assert!(before == contents(), "resuming changed what had ended");
+}
+
+#[cfg(unix)]
+#[test]
+fn one_process_trains_in_a_directory_and_a_killed_one_counts_to_its_checkpoint() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+
+    let project = project();
+    change(&project, "max_steps: 3", "max_steps: 40");
+    change(&project, "eval_steps: 2", "eval_steps: 20");
+    let report = |output: &str| -> Value {
+        serde_json::from_str(&project.read(&format!("{output}/finetune_report.json"))).unwrap()
+    };
+    let mut child = project
+        .command(&["train"])
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let begun = |line: &String| line.contains("checkpoint-3");
+    let third = lines.by_ref().map(Result::unwrap).find(begun);
+    assert!(third.is_some(), "no third checkpoint");
+    let id = child.id().to_string();
+    let send = |signal: &str| {
+        let sent = Command::new("kill").args([signal, &id]).status().unwrap();
+        assert!(sent.success());
+    };
+    // It stays where it is, and keeps what it holds.
+    send("-STOP");
+    for arguments in [&["train"][..], &["train", "--resume"]] {
+        let second = project.run(arguments);
+        second.assert_fails(2, "another process trains in `tuned`");
+        assert!(!second.stderr.contains("goes on from"), "{second:?}");
+    }
+    send("-KILL");
+    child.wait().unwrap();
+    let times = project.path("tuned/.training_times.json");
+    let mut known: Value = serde_json::from_slice(&std::fs::read(&times).unwrap()).unwrap();
+    for seconds in known["seconds"].as_object_mut().unwrap().values_mut() {
+        assert!(seconds.as_f64().unwrap() > 0.0, "{seconds}");
+        *seconds = 1000.0.into();
+    }
+    std::fs::write(&times, known.to_string()).unwrap();
+    let done = project.run(&["train", "--resume"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let resumed = report("tuned");
+
+    change(&project, "output_dir: tuned", "output_dir: whole");
+    let done = project.run(&["train"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let whole = report("whole");
+    for name in ["num_input_tokens_seen", "num_labelled_tokens_seen"] {
+        assert_eq!(resumed["metrics"][name], whole["metrics"][name], "{name}");
+    }
+    let seconds = resumed["metrics"]["train_runtime"].as_f64().unwrap();
+    assert!((1000.0..1600.0).contains(&seconds), "{seconds}");
+    let rate = resumed["metrics"]["train_steps_per_second"]
+        .as_f64()
+        .unwrap();
+    assert!((rate - 40.0 / seconds).abs() < 1e-9, "{rate}");
+}
+
+#[test]
+fn an_adapter_stays_with_the_weights_it_was_trained_on() {
+    let project = project();
+    let done = project.run(&["train"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    std::fs::create_dir(project.path("other")).unwrap();
+    copy(&project.path("base"), &project.path("other/base"));
+    copy(&project.path("base"), &project.path("renamed"));
+    let weights = project.path("other/base/model.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    let end = bytes.len();
+    bytes[end - 2] ^= 1;
+    std::fs::write(&weights, bytes).unwrap();
+    // Of the same weights, with other words for a chat.
+    project.write("renamed/chat_template.jinja", "{{ messages[0].content }}");
+    let run = |line: &str| project.run(&line.split(' ').collect::<Vec<_>>());
+    let codes = |done: &Done| -> Vec<String> {
+        let findings = done.json()["findings"].clone();
+        let findings = findings.as_array().unwrap().clone();
+        let codes = findings.iter().map(|finding| finding["code"].as_str());
+        codes.map(|code| code.unwrap().to_owned()).collect()
+    };
+    for adapter in ["tuned", "tuned/checkpoint-3"] {
+        let told = "on other weights an adapter of the same shapes does harm, silently";
+        for line in [
+            format!("merge --base other/base --adapter {adapter} --out merged"),
+            format!("gguf --model other/base --adapter {adapter} --type f16 --out merged"),
+            format!("gguf --model other/base --adapter {adapter} --adapter-only --out merged"),
+        ] {
+            let done = run(&line);
+            done.assert_fails(
+                65,
+                &format!("`{adapter}` was trained on `base` whose digest is"),
+            );
+            assert!(done.stderr.contains(told), "{done:?}");
+            assert!(!project.path("merged").exists());
+        }
+        let other = run(&format!("inspect {adapter} --base other/base --json"));
+        assert!(
+            codes(&other).contains(&"another-base".to_owned()),
+            "{other:?}"
+        );
+        let base = &other.json()["subject"]["adapter"]["base"];
+        assert_eq!(base["weights_match"], false);
+        let same = run(&format!("inspect {adapter} --base renamed --json"));
+        assert!(
+            !codes(&same).contains(&"another-base".to_owned()),
+            "{same:?}"
+        );
+        let page = run(&format!("inspect {adapter} --base other/base"));
+        assert!(
+            page.stdout.contains("others than it was trained on"),
+            "{page:?}"
+        );
+    }
+    for base in ["base", "renamed"] {
+        let done = run(&format!(
+            "merge --base {base} --adapter tuned --out of-{base}"
+        ));
+        assert_eq!(done.code, 0, "{done:?}");
+    }
+    // A record from before weights were named by themselves names all files.
+    let mut lineage: Value = serde_json::from_str(&project.read("tuned/lineage.json")).unwrap();
+    lineage["base"]
+        .as_object_mut()
+        .unwrap()
+        .remove("weights")
+        .unwrap();
+    project.write("tuned/lineage.json", &lineage.to_string());
+    let merge = "merge --adapter tuned --out older --base";
+    run(&format!("{merge} other/base")).assert_fails(65, "was trained on `base`");
+    assert_eq!(run(&format!("{merge} base")).code, 0);
+    std::fs::remove_file(project.path("tuned/lineage.json")).unwrap();
+    let unknown = run("merge --adapter tuned --out unknown --base other/base");
+    assert_eq!(unknown.code, 0, "{unknown:?}");
+}
+
+#[test_case("base"; "by its name")]
+#[test_case("nowhere/../base/"; "by a way round")]
+#[cfg_attr(unix, test_case("link"; "by a link"))]
+fn a_model_is_not_trained_into_its_own_directory(output: &str) {
+    let project = project();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("base", project.path("link")).unwrap();
+    let before = files(&project.path("base"));
+    change(
+        &project,
+        "output_dir: tuned",
+        &format!("output_dir: {output}"),
+    );
+    let told = format!(
+        "finetune_config.yaml:4:13: field `output_dir`: `{output}` is the directory of `model`"
+    );
+    for _ in ["lora", "full"] {
+        for arguments in [
+            &["train", "--dry-run"][..],
+            &["train"],
+            &["train", "--resume"],
+        ] {
+            project.run(arguments).assert_fails(2, &told);
+        }
+        let text = project.read("finetune_config.yaml");
+        let full = text.replace("method: lora\nlora_r: 4\nlora_alpha: 8\n", "method: full\n");
+        project.write("finetune_config.yaml", &full);
+    }
+    assert_eq!(files(&project.path("base")), before);
+}
+
+#[test]
+fn a_model_is_no_checkpoint_of_its_own_run() {
+    let project = project();
+    std::fs::create_dir(project.path("tuned")).unwrap();
+    std::fs::rename(project.path("base"), project.path("tuned/checkpoint-7")).unwrap();
+    change(&project, "model: base", "model: tuned/checkpoint-7");
+    project.run(&["train", "--dry-run"]).assert_fails(
+        2,
+        "finetune_config.yaml:4:13: field `output_dir`: `model` is one of the checkpoints in `tuned`",
+    );
+}
+
+#[test]
+fn commands_to_copy_work_where_the_user_stands() {
+    let project = project();
+    std::fs::create_dir(project.path("tuning")).unwrap();
+    change(&project, "model: base", "model: ../base");
+    change(&project, "dataset: train", "dataset: ../train");
+    change(&project, "eval_dataset: eval", "eval_dataset: ../eval");
+    let config = project.read("finetune_config.yaml");
+    project.write("tuning/a.yaml", &config);
+    let done = project.run(&["train", "-c", "tuning/a.yaml"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let words: Vec<&str> = done.stdout.split_whitespace().collect();
+    let words = words.join(" ");
+    for expected in [
+        "shipworthy gguf --model base --adapter tuning/tuned",
+        "shipworthy merge --base base --adapter tuning/tuned --out tuning/tuned-merged",
+    ] {
+        assert!(words.contains(expected), "{words}");
+    }
+}
+
+#[test]
 fn an_adapter_can_be_trained_further() {
     let project = project();
     assert_eq!(project.run(&["train"]).code, 0);
@@ -332,6 +554,19 @@ fn a_model_without_chat_template_may_be_a_base_model() {
 }
 
 #[test]
+fn a_configuration_of_another_model_is_told_before_a_run() {
+    let project = project();
+    halve_hidden_size(&project);
+    for arguments in [&["train", "--dry-run"][..], &["train"]] {
+        project
+            .run(arguments)
+            .assert_fails(65, "finetune_config.yaml:1:8: field `model`: ");
+        let told = project.run(arguments).stderr;
+        assert!(told.contains("but `config.json` gives"), "{told}");
+    }
+}
+
+#[test]
 fn a_missing_shard_is_named() {
     let project = project();
     let index = r#"{"metadata": {}, "weight_map": {"model.norm.weight": "model-2.safetensors"}}"#;
@@ -366,6 +601,14 @@ fn an_output_directory_in_use_is_left_alone() {
     project
         .run(&["train", "--resume"])
         .assert_fails(2, "learning_rate");
+    for arguments in [
+        &["train", "--resume"][..],
+        &["train", "--resume", "nowhere"],
+    ] {
+        let refused = project.run(arguments);
+        refused.assert_fails(2, "");
+        assert!(!refused.stderr.contains("goes on from"), "{refused:?}");
+    }
     project
         .run(&["train", "--resume", "nowhere"])
         .assert_fails(2, "nowhere");
