@@ -78,8 +78,9 @@ impl Examined {
 
     /// Returns why the weights are not those that `config.json` describes, if they are not.
     fn misshapen(&self) -> Option<ModelError> {
-        let checkpoint = self.checkpoint.as_ref()?;
-        checkpoint.check_shapes().err()
+        let checkpoint = self.checkpoint.as_ref();
+        let plain = checkpoint.filter(|_| self.description.quantisation.is_none())?;
+        plain.check_shapes().err()
     }
 
     fn embedding_rows(&self) -> Option<(&str, u64)> {

@@ -42,7 +42,7 @@ impl Place {
         place.write("chat_template.jinja", TEMPLATE);
         place.tensors(
             "model.safetensors",
-            &[("model.embed_tokens.weight", &[400, 2], 1.0)],
+            &[("model.embed_tokens.weight", &[400, 32], 1.0)],
         );
         place
     }
@@ -60,7 +60,7 @@ impl Place {
         );
         place.tensors(
             "model.safetensors",
-            &[("model.embed_tokens.weight", &[408, 2], 1.0)],
+            &[("model.embed_tokens.weight", &[408, 32], 1.0)],
         );
         place
     }
@@ -150,7 +150,7 @@ fn a_sound_checkpoint_has_no_findings() {
     let Subject::Checkpoint(found) = inspection.subject else {
         panic!()
     };
-    assert_eq!((found.family, found.parameters), ("Qwen2", Some(800)));
+    assert_eq!((found.family, found.parameters), ("Qwen2", Some(12_800)));
     assert_eq!(
         (found.sizes.vocab_size, found.rows_without_token),
         (400, Some(3))
@@ -182,6 +182,7 @@ type Change = fn(&Place);
 #[test_case(|place| place.set("config.json", "tie_word_embeddings", json!(true)), "tied-head"; "tied")]
 #[test_case(|place| place.set("config.json", "quantization_config", json!({"quant_method": "bitsandbytes", "load_in_4bit": true})), "quantised"; "quantised")]
 #[test_case(|place| place.set("config.json", "vocab_size", json!(401)), "embedding-rows"; "rows")]
+#[test_case(|place| place.set("config.json", "hidden_size", json!(64)), "shapes"; "columns")]
 #[test_case(|place| place.remove("model.safetensors"), "no-weights"; "no weights")]
 #[test_case(|place| place.remove("tokenizer.json"), "tokenizer"; "no tokenizer")]
 #[test_case(|place| place.write("README.md", "---\na: [\n---\n"), "model-card"; "model card")]
@@ -264,7 +265,7 @@ fn weights_are_read_only_if_asked_for() {
         "model.safetensors",
         &[
             ("a", &[3], 1.0),
-            ("model.embed_tokens.weight", &[400, 2], f32::NAN),
+            ("model.embed_tokens.weight", &[400, 32], f32::NAN),
         ],
     );
     assert_eq!(place.codes(), [""; 0]);
@@ -274,14 +275,14 @@ fn weights_are_read_only_if_asked_for() {
     };
     let found = inspected(&place.path(), &deep).unwrap();
     let bytes = std::fs::read(place.path().join("model.safetensors")).unwrap();
-    let offset = bytes.len() - 3200;
+    let offset = bytes.len() - 51_200;
     let expected = format!(
         "`model.safetensors`, tensor `model.embed_tokens.weight`: the value at byte {offset} is infinite or NaN"
     );
     assert_eq!(found.findings[0].what, expected);
     place.tensors(
         "model.safetensors",
-        &[("model.embed_tokens.weight", &[400, 2], 1.0)],
+        &[("model.embed_tokens.weight", &[400, 32], 1.0)],
     );
     let mut steps = Vec::new();
     inspect(&place.path(), &deep, &mut |progress| {
@@ -289,7 +290,7 @@ fn weights_are_read_only_if_asked_for() {
         ControlFlow::Continue(())
     })
     .unwrap();
-    assert_eq!(steps, [(3200, 3200)]);
+    assert_eq!(steps, [(51_200, 51_200)]);
     let stopped = inspect(&place.path(), &deep, &mut |_| ControlFlow::Break(()));
     assert_eq!(stopped.unwrap_err().to_string(), "interrupted");
 }
