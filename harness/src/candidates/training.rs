@@ -237,6 +237,7 @@ impl Making<'_> {
 fn is_everybodys(error: &TuningError) -> bool {
     match error {
         TuningError::Write(_)
+        | TuningError::Busy { .. }
         | TuningError::Output { .. }
         | TuningError::Digest { .. }
         | TuningError::Remote(_)
