@@ -26,7 +26,7 @@ const NOTICEABLE: f64 = 0.01;
 ///
 /// The training loss at the beginning and at the end is the mean over a tenth of its entries, because
 /// single steps are noisy. Entries that are not finite do not count. A low training loss is a risk only
-/// where held-out examples fit by [`GAP`] worse, or, with nothing held out, where it fell by that much: a
+/// where held-out examples fit by 0.2 nats a token worse, or, with nothing held out, where it fell by that much: a
 /// model that knows such text already has learnt little by heart. How high a loss may be is known of
 /// replies, not of preferences.
 pub fn loss_warnings(log: &[TrainingLogEntry], objective: Objective) -> Vec<TrainingWarning> {
