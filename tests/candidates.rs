@@ -564,7 +564,7 @@ fn rules_propose_what_follows() {
 #[test_case("good.yaml]", "nowhere.yaml]", 2, "shipworthy.yaml:9:42: field `loop.candidates[2]`: failed to read configuration `nowhere.yaml`"; "no file")]
 #[test_case("quantize: f16", "grid: {base: good.yaml, keys: {lora_rank: [8]}}", 2, "field `loop.grid`: good.yaml with lora_rank=8:"; "grid of no key")]
 #[test_case("quantize: f16", "proposals: {base: nowhere.yaml, most: 2}", 2, "field `loop.proposals`: failed to read configuration `nowhere.yaml`"; "proposals from no file")]
-#[test_case("sanity_checks: false", "tasks: [nowhere.jsonl]", 2, "field `loop.tasks[0]`: task `nowhere.jsonl`: failed to read it"; "no task")]
+#[test_case("sanity_checks: false", "tasks: [nowhere.jsonl]", 2, "field `loop.tasks[0]`: task `nowhere.jsonl`: failed to read `nowhere.jsonl`"; "no task")]
 #[test_case("loop:\n  candidates: [short.yaml, harmful.yaml, good.yaml]\n  quantize: f16\n  sanity_checks: false\n", "", 2, "`base` is the only model"; "no loop")]
 fn mistakes_are_found_before_anything_is_trained(from: &str, to: &str, code: i32, expected: &str) {
     let config = CONFIG.replace(from, to);
