@@ -416,11 +416,11 @@ mod tests {
     }
 
     #[test_case("learning_rate: 2", "f.yaml:4:16: field `learning_rate`: must be above 0 and at most 1, got 2"; "rate")]
-    #[test_case("learning_rate: .nan", "f.yaml:4:16: non-finite float `.nan`"; "rate not a number")]
+    #[test_case("learning_rate: .nan", "f.yaml:4:16: `.nan` is no number that can be used"; "rate not a number")]
     #[test_case("lora_r: 0", "f.yaml:4:9: field `lora_r`: must be from 1 to 4096, got 0"; "rank")]
     #[test_case("lora_r: -4", "f.yaml:4:9: field `lora_r`: "; "negative rank")]
     #[test_case("lora_alpha: 0", "f.yaml:4:13: field `lora_alpha`: must be above 0, got 0"; "alpha")]
-    #[test_case("lora_alpha: .inf", "f.yaml:4:13: non-finite float `.inf`"; "alpha without end")]
+    #[test_case("lora_alpha: .inf", "f.yaml:4:13: `.inf` is no number that can be used"; "alpha without end")]
     #[test_case("lora_dropout: 1", "f.yaml:4:15: field `lora_dropout`: must be at least 0 and below 1, got 1"; "dropout")]
     #[test_case("weight_decay: -0.1", "f.yaml:4:15: field `weight_decay`: must be between 0 and 1, got -0.1"; "decay")]
     #[test_case("max_grad_norm: -1", "f.yaml:4:16: field `max_grad_norm`: must be at least 0, got -1"; "norm")]
