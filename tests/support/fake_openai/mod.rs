@@ -25,6 +25,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::net::TcpSocket;
 
 pub(crate) use self::answer::{Answer, Faults};
 pub(crate) use self::recorded::Recorded;
@@ -102,6 +103,9 @@ impl Default for Options {
 /// A running server; it stops when dropped.
 pub(crate) struct FakeOpenAi {
     address: SocketAddr,
+    /// Keeps the port from everybody else between [`stop`](Self::stop) and
+    /// [`restart`](Self::restart): bound, and never listening.
+    reservation: Arc<TcpSocket>,
     state: Arc<State>,
     thread: Option<JoinHandle<()>>,
 }
@@ -114,11 +118,21 @@ impl FakeOpenAi {
 
     /// Starts a server on `port`; it accepts connections when this returns.
     pub(crate) fn start_on(port: u16, options: Options) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("a port on loopback");
+        let reservation = TcpSocket::new_v4().expect("a socket");
+        reservation
+            .set_reuseaddr(true)
+            .and_then(|()| reservation.bind((Ipv4Addr::LOCALHOST, port).into()))
+            .expect("a port on loopback");
+        Self::start_reserved(Arc::new(reservation), options)
+    }
+
+    fn start_reserved(reservation: Arc<TcpSocket>, options: Options) -> Self {
+        let address = reservation.local_addr().expect("the address just bound");
+        // The standard library sets SO_REUSEADDR, which both sockets need.
+        let listener = TcpListener::bind(address).expect("the port reserved");
         listener
             .set_nonblocking(true)
             .expect("a listener for tokio");
-        let address = listener.local_addr().expect("the address just bound");
         let state = Arc::new(State::new(options));
         let thread = std::thread::spawn({
             let state = Arc::clone(&state);
@@ -133,6 +147,7 @@ impl FakeOpenAi {
         });
         Self {
             address,
+            reservation,
             state,
             thread: Some(thread),
         }
@@ -184,7 +199,7 @@ impl FakeOpenAi {
     /// Stops, and starts anew on the same port; the record begins empty.
     pub(crate) fn restart(mut self, options: Options) -> Self {
         self.stop();
-        Self::start_on(self.port(), options)
+        Self::start_reserved(Arc::clone(&self.reservation), options)
     }
 }
 
