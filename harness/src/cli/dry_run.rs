@@ -70,12 +70,23 @@ fn history(project: &Project, config: &Config) -> Result<Option<(String, History
     Ok(None)
 }
 
+/// Returns a count as JSON; what is expected on average need not be whole.
+fn count(count: f64) -> Value {
+    // Whole numbers below this are exact.
+    const LIMIT: f64 = 9_007_199_254_740_992.0;
+    if count.fract() == 0.0 && (0.0..LIMIT).contains(&count) {
+        json!(count as u64)
+    } else {
+        json!(count)
+    }
+}
+
 fn value(bound: &CostBound, run: Option<&str>) -> Value {
     let amounts = |amounts: &Amounts| {
         json!({
-            "calls": amounts.calls,
-            "prompt_tokens": amounts.prompt_tokens,
-            "completion_tokens": amounts.completion_tokens,
+            "calls": count(amounts.calls),
+            "prompt_tokens": amounts.prompt_tokens.map(count),
+            "completion_tokens": amounts.completion_tokens.map(count),
             "money": amounts.money,
         })
     };
