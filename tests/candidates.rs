@@ -217,12 +217,12 @@ fn who_was_refuted_is_told_of_and_what_is_known_is_shown() {
         )
     };
     let two = "more.yaml, good.yaml";
-    let project = project(&with(two, 9008));
+    let project = project(&with("more.yaml", 9032));
     let more = project.read("words.jsonl");
     project.write("more.jsonl", &more.replace(" three", " three four"));
     project.write("more.yaml", &finetune("more", 120));
-    // The base says more than anybody to the people whom the best candidate meets first.
-    let said = (0..4 * PEOPLE).map(|i| {
+    // The base says more than anybody to the second people whom the best candidate meets.
+    let said = (0..5 * PEOPLE).map(|i| {
         let reply = match i / PEOPLE {
             1 => [
                 "zero one two three four five six",
@@ -236,12 +236,17 @@ fn who_was_refuted_is_told_of_and_what_is_known_is_shown() {
         )
     });
     project.write("base.jsonl", &said.collect::<String>());
+    assert_eq!(project.run(&["loop"]).code, 0);
+    let confirmation = report(&project)["candidates"][0]["confirmation"]["run"].clone();
+    let confirmation = confirmation.as_str().unwrap();
+
+    project.write("shipworthy.yaml", &with(two, 9008));
     let done = project.run(&["loop"]);
     assert_eq!(done.code, 10, "{done:?}");
     let first = report(&project);
     assert_eq!(states(&first), ["more: ship", "good: ship"]);
     assert_eq!(first["recommended"], "more");
-    assert_eq!(first["confirmation_pools"], 1);
+    assert_eq!(first["confirmation_pools"], 2);
     let refutation = &first["candidates"][0]["confirmation"];
     assert_eq!(refutation["verdict"], "iterate");
 
@@ -263,10 +268,10 @@ fn who_was_refuted_is_told_of_and_what_is_known_is_shown() {
     let second = report(&project);
     assert_eq!(second["recommended"], "good");
     assert_eq!(second["verdict"], "ship");
-    assert_eq!(second["confirmation_pools"], 2);
-    let earlier = &second["earlier_confirmations"][0];
+    assert_eq!(second["confirmation_pools"], 3);
+    let earlier = second["earlier_confirmations"].as_array().unwrap();
+    let earlier = earlier.iter().find(|it| it["seed_start"] == 9008).unwrap();
     assert_eq!(earlier["name"], "more");
-    assert_eq!(earlier["seed_start"], 9008);
     assert_eq!(&earlier["evaluation"], refutation);
     let run = refutation["run"].as_str().unwrap();
     let written = project.read("candidates/report.md").replace('\\', "");
@@ -275,7 +280,7 @@ fn who_was_refuted_is_told_of_and_what_is_known_is_shown() {
         for expected in [
             "good is the best candidate that was not refuted",
             "more: refuted before by 8 people of spec coaching from seed 9008: iterate, ",
-            "2 pools of people were used to confirm so far",
+            "3 pools of people were used to confirm so far",
             run,
         ] {
             assert!(text.contains(expected), "{expected}: {text}");
@@ -304,10 +309,41 @@ fn who_was_refuted_is_told_of_and_what_is_known_is_shown() {
     ] {
         assert!(card.contains(expected), "{expected}: {card}");
     }
+    // Nor does it ship by those who confirmed it before, or whom it was chosen with.
+    let development = first["candidates"][0]["development"]["run"].as_str();
+    let passes = format!("run {confirmation} confirms it, and other");
+    for (other, passes) in [
+        (confirmation, passes.as_str()),
+        (
+            development.unwrap(),
+            "it passes with the people it was chosen with, and",
+        ),
+    ] {
+        let refused = format!(
+            "`more` is not to ship: {passes} people nobody had met do not confirm it: the verdict of run \
+             {run} is iterate"
+        );
+        let ship = ["ship", other, "--out", "refuted"];
+        project.run(&ship).assert_fails(65, &refused);
+    }
+    let forced = project.run(&["ship", confirmation, "--out", "refuted", "--force"]);
+    assert!(
+        forced
+            .stdout
+            .contains("refuted by other people, by --force"),
+        "{forced:?}"
+    );
+    let card = project.read("refuted/README.md");
+    let head = "> **This model is refuted; it was packaged by force.** The verdict of run `";
+    assert!(card.contains(&format!("{head}{run}`")), "{card}");
+    assert!(
+        card.contains("name: \"Gain over base (ship, refuted by other people)\""),
+        "{card}"
+    );
     let shipped = project.run(&["ship"]);
     assert_eq!(shipped.code, 0, "{shipped:?}");
     let card = project.read("packages/good/README.md");
-    assert!(card.contains("2 pools of people were used"), "{card}");
+    assert!(card.contains("3 pools of people were used"), "{card}");
     let table = project.read("packages/good/candidates.md");
     assert!(table.contains("more: refuted before by"), "{table}");
 
@@ -327,7 +363,7 @@ fn who_was_refuted_is_told_of_and_what_is_known_is_shown() {
     assert_eq!(project.run(&["loop"]).code, 0);
     let last = report(&project);
     assert_eq!(last["recommended"], "good");
-    assert_eq!(last["confirmation_pools"], 3);
+    assert_eq!(last["confirmation_pools"], 4);
     let late = &last["candidates"][2];
     assert_eq!(late["development"]["verdict"], "iterate");
     assert_eq!(late["state"]["kind"], "not_tried");

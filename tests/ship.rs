@@ -121,6 +121,7 @@ fn a_confirmed_candidate_is_packaged_and_no_other() {
     let card = project.read("chosen/README.md");
     let head = "> **This model is not confirmed; it was packaged by force.**";
     assert!(card.contains(head), "{card}");
+    assert!(card.contains("base (ship, not confirmed)"), "{card}");
     assert!(!card.contains("**Next**"), "{card}");
     let forced = [
         "ship",

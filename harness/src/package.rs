@@ -112,7 +112,8 @@ pub struct PackageRequest<'a> {
     pub personas: &'a str,
     /// Whether people confirm it whom nobody had met; `None` where it is no loop's candidate.
     pub confirmed: Option<bool>,
-    /// Runs of other people who were to confirm it, with their verdicts, those that do first.
+    /// Runs of other people who were to confirm it, with their verdicts; one that is no *ship* outranks
+    /// whatever `run` says.
     pub others: &'a [(String, Verdict)],
     /// What training left, for a candidate of a loop.
     pub trained: Option<PathBuf>,
@@ -127,7 +128,8 @@ pub struct PackageRequest<'a> {
 /// Makes a package; the directory appears whole or not at all.
 pub fn assemble(request: &PackageRequest<'_>) -> Result<Package, PackageError> {
     let verdict = verdict_of(request);
-    let is_fit = verdict == Verdict::Ship && request.confirmed != Some(false);
+    let refuting = refuting(request);
+    let is_fit = verdict == Verdict::Ship && request.confirmed != Some(false) && refuting.is_none();
     if !is_fit && !request.force {
         return Err(refusal(request, verdict));
     }
@@ -158,6 +160,7 @@ pub fn assemble(request: &PackageRequest<'_>) -> Result<Package, PackageError> {
         run: request.run.to_owned(),
         verdict,
         confirmed: request.confirmed,
+        refuted_by: refuting.map(|(run, _)| run.clone()),
         forced: !is_fit,
         gguf: gguf.to_string_lossy().into_owned(),
         digest,
@@ -218,22 +221,32 @@ fn refusal(request: &PackageRequest<'_>, verdict: Verdict) -> PackageError {
         let why = format!("the verdict of run {} is {}", request.run, verdict.label());
         return PackageError::NotToShip { name, why };
     }
-    let chosen = "it passes with the people it was chosen with, and";
-    let why = match request.others.first() {
-        Some((run, Verdict::Ship)) => {
+    let passes = if request.confirmed == Some(true) {
+        format!("run {} confirms it, and other", request.run)
+    } else {
+        "it passes with the people it was chosen with, and".to_owned()
+    };
+    let why = match (refuting(request), request.others.first()) {
+        (Some((run, verdict)), _) => format!(
+            "{passes} people nobody had met do not confirm it: the verdict of run {run} is {}",
+            verdict.label()
+        ),
+        (None, Some((run, _))) => {
             return PackageError::ChosenWith {
                 name,
                 run: request.run.to_owned(),
                 confirmation: run.clone(),
             };
         }
-        Some((run, verdict)) => format!(
-            "{chosen} people nobody had met do not confirm it: the verdict of run {run} is {}",
-            verdict.label()
-        ),
-        None => format!("{chosen} no others confirm it"),
+        (None, None) => format!("{passes} no others confirm it"),
     };
     PackageError::NotToShip { name, why }
+}
+
+/// Returns the run, if there is one, of people who were to confirm it and do not.
+fn refuting<'a>(request: &PackageRequest<'a>) -> Option<&'a (String, Verdict)> {
+    let mut others = request.others.iter();
+    others.find(|(_, verdict)| *verdict != Verdict::Ship)
 }
 
 fn verdict_of(request: &PackageRequest<'_>) -> Verdict {

@@ -10,8 +10,13 @@ use crate::inert_text::{inert_json, one_line};
 ///
 /// Returns `None` where the evaluation did not compare `model` with its baseline. The persona pool
 /// is named as the data set, with its digest as the revision: the numbers belong to these people.
-pub fn model_index(evaluation: &Evaluation, model: &ModelName) -> Option<String> {
-    let numbers = Numbers::of(evaluation, model)?;
+/// `remark` stands beside the verdict: what other people say of it.
+pub fn model_index(
+    evaluation: &Evaluation,
+    model: &ModelName,
+    remark: Option<&str>,
+) -> Option<String> {
+    let numbers = Numbers::of(evaluation, model, remark)?;
     let mut yaml = format!(
         "model-index:\n- name: {}\n  results:\n  - task:\n      type: text-generation\n      name: \
          {}\n    dataset:\n      type: shipworthy-personas\n      name: {}\n      revision: {}\n    \
@@ -35,7 +40,7 @@ pub fn model_index(evaluation: &Evaluation, model: &ModelName) -> Option<String>
 ///
 /// Returns `None` where the evaluation did not compare `model` with its baseline.
 pub fn eval_results(evaluation: &Evaluation, model: &ModelName, dataset: &str) -> Option<String> {
-    let numbers = Numbers::of(evaluation, model)?;
+    let numbers = Numbers::of(evaluation, model, None)?;
     let mean = &numbers.metrics[0];
     Some(format!(
         "- dataset:\n    id: {}\n    task_id: {}\n  value: {}\n  notes: {}\n",
@@ -54,7 +59,8 @@ struct Numbers {
 }
 
 impl Numbers {
-    fn of(evaluation: &Evaluation, model: &ModelName) -> Option<Self> {
+    fn of(evaluation: &Evaluation, model: &ModelName, remark: Option<&str>) -> Option<Self> {
+        let remark = remark.map_or(String::new(), |remark| format!(", {remark}"));
         let comparison = &evaluation.comparison;
         let candidate = comparison.candidates.iter().find(|c| c.model == *model)?;
         let is_of = |decision: &&Decision| decision.model == *model;
@@ -91,7 +97,7 @@ impl Numbers {
                 ),
                 (
                     "difference",
-                    format!("Gain over {baseline} ({verdict})"),
+                    format!("Gain over {baseline} ({verdict}{remark})"),
                     candidate.difference.into(),
                 ),
                 (

@@ -128,7 +128,12 @@ pub fn package_card(
     table: Option<&CandidateTable>,
 ) -> String {
     let model = ModelName::new(package.name.as_str()).ok();
-    let index = model.and_then(|model| model_index(evaluation, &model));
+    let remark = if package.refuted_by.is_some() {
+        Some("refuted by other people")
+    } else {
+        is_unconfirmed(package).then_some("not confirmed")
+    };
+    let index = model.and_then(|model| model_index(evaluation, &model, remark));
     let mut sections = vec![format!(
         "---\ntags:\n- gguf\n- shipworthy\n{}---\n",
         index.unwrap_or_default()
@@ -138,7 +143,7 @@ pub fn package_card(
         sections.push(text);
     }
     // The card has a title of its own.
-    let verdict = if is_unconfirmed(package) {
+    let verdict = if is_unconfirmed(package) || package.refuted_by.is_some() {
         // That it be shipped does not follow from what was not to ship it.
         findings_markdown(evaluation)
     } else {
@@ -160,7 +165,18 @@ fn is_unconfirmed(package: &Package) -> bool {
 
 /// Returns what a reader must know first of a package that was forced.
 fn force_text(package: &Package) -> Option<String> {
-    let text = if is_unconfirmed(package) {
+    let refuted_by = package.refuted_by.as_deref();
+    let text = if let (Some(run), Verdict::Ship) = (refuted_by, package.verdict) {
+        let met = if is_unconfirmed(package) {
+            "The evaluation below is of the people it was chosen with"
+        } else {
+            "The evaluation below is of other people"
+        };
+        format!(
+            "**This model is refuted; it was packaged by force.** The verdict of run `{run}`, of people \
+             nobody had met, is not “ship”. {met}."
+        )
+    } else if is_unconfirmed(package) {
         "**This model is not confirmed; it was packaged by force.** It passes with the people it was chosen \
          with, which chooses a candidate and ships none: nobody it was not chosen with has confirmed it. \
          The evaluation below is of the people it was chosen with."
@@ -242,6 +258,7 @@ mod tests {
             run: "r-1".to_owned(),
             verdict: Verdict::Ship,
             confirmed: Some(true),
+            refuted_by: None,
             forced: false,
             gguf: "model-q8_0.gguf".to_owned(),
             digest: Digest::of(b""),

@@ -19,6 +19,9 @@ pub struct Package {
     pub verdict: Verdict,
     /// Whether people confirm it whom nobody had met; `None` where it was no loop's candidate.
     pub confirmed: Option<bool>,
+    /// Another run of people nobody had met that does not confirm it, whatever this one says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refuted_by: Option<String>,
     /// Whether somebody wanted it although the verdict does not say so.
     pub forced: bool,
     /// The GGUF file that was evaluated, relative to the directory.

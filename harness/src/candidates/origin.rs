@@ -12,7 +12,7 @@ pub struct Origin {
     pub trained: PathBuf,
     /// Whether the people of that run are those who confirm it.
     pub confirmed: bool,
-    /// What other people came to who were to confirm it, those who do first.
+    /// What other people came to who were to confirm it.
     pub others: Vec<(String, Verdict)>,
 }
 
@@ -39,7 +39,6 @@ pub fn origin(store: &Store, run: &Run, name: &ModelName) -> Result<Option<Origi
             others.push((other.id, verdict));
         }
     }
-    others.sort_by_key(|(_, verdict)| *verdict != Verdict::Ship);
     let trained = PathBuf::from("candidates").join(key.short()).join(TRAINED);
     Ok(Some(Origin {
         trained,

@@ -109,7 +109,7 @@ impl Export {
                 let results = self.dataset.as_deref();
                 let results = results.and_then(|dataset| eval_results(evaluation, model, dataset));
                 vec![
-                    file("model-index.yaml", model_index(evaluation, model)),
+                    file("model-index.yaml", model_index(evaluation, model, None)),
                     file(".eval_results/shipworthy.yaml", results),
                 ]
             }

@@ -237,6 +237,7 @@ fn show(printer: &Printer, package: &Package, output: &Path, commit: Option<&str
     }));
     let verdict = package.verdict.label();
     let forced = match (package.forced, package.confirmed) {
+        (true, _) if package.refuted_by.is_some() => ", refuted by other people, by --force",
         (true, Some(false)) => " with the people it was chosen with, not confirmed, by --force",
         (true, _) => ", by --force",
         (false, _) => "",

@@ -60,7 +60,7 @@ fn every_format_has_the_verdict_and_its_numbers(arm: Arm, verdict: Verdict) {
     );
     assert_eq!(verdict.exit_code() != 0, is_red);
 
-    let card = model_index(&evaluation, &candidate.model).unwrap();
+    let card = model_index(&evaluation, &candidate.model, None).unwrap();
     assert!(
         card.contains(&format!("value: {}\n", candidate.mean)),
         "{card}"
@@ -130,7 +130,7 @@ fn what_has_no_score_is_an_error_in_junit_and_no_number_elsewhere() {
         .lines()
         .filter(|line| line.contains("\"score\":null"));
     assert_eq!(unscored.count(), lost.len());
-    assert!(model_index(&evaluation, &ModelName::new("nobody").unwrap()).is_none());
+    assert!(model_index(&evaluation, &ModelName::new("nobody").unwrap(), None).is_none());
 }
 
 #[test]

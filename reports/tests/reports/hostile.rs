@@ -255,7 +255,7 @@ fn exports_are_inert() {
         inspect_log(&evaluation, &model, "2026-01-02T03:04:05Z").unwrap(),
         lm_eval_results(&evaluation, &model).unwrap(),
         lm_eval_samples(&evaluation, &model).unwrap(),
-        model_index(&evaluation, &model).unwrap(),
+        model_index(&evaluation, &model, None).unwrap(),
         eval_results(&evaluation, &model, "owner/name").unwrap(),
     ] {
         assert_inert(&text);

@@ -199,7 +199,7 @@ fn exports_drive_no_terminal() {
             ),
             ("lm-eval", lm_eval_results(&evaluation, model)),
             ("lm-eval samples", lm_eval_samples(&evaluation, model)),
-            ("model card", model_index(&evaluation, model)),
+            ("model card", model_index(&evaluation, model, None)),
             (
                 "eval results",
                 eval_results(&evaluation, model, "owner/name"),
