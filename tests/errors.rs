@@ -310,12 +310,12 @@ fn models_without_a_difference_have_no_verdict_but_transcripts() {
 #[test]
 fn a_full_disk_loses_nothing() {
     let project = project(5, |i| 6 + i % 2, "");
-    // Files may grow to 176 KiB: a write beyond that fails as it does on a full disk.
+    // Files may grow to 208 KiB: a write beyond that fails as it does on a full disk.
     let mut limited = std::process::Command::new("bash");
     limited
         .args([
             "-c",
-            "trap '' XFSZ; ulimit -f 176; exec \"$0\" eval",
+            "trap '' XFSZ; ulimit -f 208; exec \"$0\" eval",
             env!("CARGO_BIN_EXE_shipworthy"),
         ])
         .current_dir(project.path("."));

@@ -1,5 +1,17 @@
 -- What later versions added to stores of format 1; each statement does nothing where it was done.
 
+-- What was said in calls whose conversation or scores are not there yet, and what judges said whose
+-- replies other runs may have; else it stands with the conversation or the scores.
+CREATE TABLE IF NOT EXISTS replies (
+    run     TEXT NOT NULL REFERENCES runs (id),
+    thread  TEXT NOT NULL,
+    role    TEXT NOT NULL,
+    turn    INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    reply   TEXT NOT NULL,                  -- JSON
+    PRIMARY KEY (run, thread, role, turn, attempt)
+) STRICT, WITHOUT ROWID;
+
 -- Conversations and scores by the digest of all that they follow from: what another run with the same
 -- key need not ask for again.
 CREATE TABLE IF NOT EXISTS known (

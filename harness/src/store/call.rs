@@ -76,10 +76,12 @@ impl Store {
             origin.speaker.map(str::to_owned),
             origin.source.map(str::to_owned),
         );
-        let insert = "INSERT INTO calls (run, thread, role, turn, attempt, request, reply, \
+        let insert = "INSERT INTO calls (run, thread, role, turn, attempt, request, \
             prompt_tokens, cached_tokens, completion_tokens, latency_ms, model, reasoning_tokens, \
             speaker, source) \
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+        let insert_reply = "INSERT INTO replies (run, thread, role, turn, attempt, reply) \
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         self.writer
             .write(move |connection| {
                 connection.prepare_cached(insert)?.execute(params![
@@ -89,7 +91,6 @@ impl Store {
                     key.turn,
                     key.attempt,
                     request.as_str(),
-                    json,
                     count(usage.prompt_tokens),
                     count(usage.cached_tokens),
                     count(usage.completion_tokens),
@@ -99,6 +100,15 @@ impl Store {
                     speaker,
                     source,
                 ])?;
+                let reply = params![
+                    run,
+                    key.thread,
+                    role_name(key.role),
+                    key.turn,
+                    key.attempt,
+                    json
+                ];
+                connection.prepare_cached(insert_reply)?.execute(reply)?;
                 Ok(())
             })
             .await
@@ -108,8 +118,9 @@ impl Store {
     /// of unscored ones.
     pub fn calls(&self, run: &str) -> Result<HashMap<CallKey, StoredCall>, StoreError> {
         // A judge's replies may be kept for other runs beyond that.
-        let select = "SELECT thread, role, turn, attempt, request, reply FROM calls \
-            WHERE run = ?1 AND reply IS NOT NULL AND NOT (role = 'judge' AND EXISTS (\
+        let select = "SELECT thread, role, turn, attempt, request, reply \
+            FROM calls JOIN replies USING (run, thread, role, turn, attempt) \
+            WHERE run = ?1 AND NOT (role = 'judge' AND EXISTS (\
                 SELECT 1 FROM scores WHERE scores.run = ?1 AND scores.thread = calls.thread \
                 AND json_extract(score, '$.overall.status') = 'scored'))";
         let rows = self.read(|connection| {

@@ -64,11 +64,12 @@ impl Store {
         })
     }
 
-    /// Returns what is known of one conversation's calls in `run`: replies that are still with their
-    /// calls, and those of the model under test that moved to the conversation.
+    /// Returns what is known of one conversation's calls in `run`: replies that still stand by
+    /// themselves, and those of the model under test that stand in the conversation.
     pub fn known_replies(&self, run: &str, thread: &str) -> Result<Vec<KnownReply>, StoreError> {
         let select = "SELECT role, turn, request, reply, prompt_tokens, cached_tokens, \
-                completion_tokens, reasoning_tokens, latency_ms, speaker, COALESCE(source, run) FROM calls \
+                completion_tokens, reasoning_tokens, latency_ms, speaker, COALESCE(source, run) \
+            FROM calls LEFT JOIN replies USING (run, thread, role, turn, attempt) \
             WHERE run = ?1 AND thread = ?2 AND speaker IS NOT NULL";
         let rows = self.read(|connection| {
             let mut statement = connection.prepare_cached(select)?;

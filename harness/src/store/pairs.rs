@@ -19,7 +19,7 @@ impl Store {
                 if keep_calls {
                     return Ok(());
                 }
-                let moved = "UPDATE calls SET reply = NULL WHERE run = ?1 AND thread = ?2";
+                let moved = "DELETE FROM replies WHERE run = ?1 AND thread = ?2";
                 connection
                     .prepare_cached(moved)?
                     .execute(params![run, thread])

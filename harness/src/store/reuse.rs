@@ -160,7 +160,6 @@ fn copy_calls(
     let all = columns(connection, "calls")?;
     let value = |column: &String| match column.as_str() {
         "run" => "?1".to_owned(),
-        "reply" => "NULL".to_owned(),
         "source" => "COALESCE(source, run)".to_owned(),
         column => column.to_owned(),
     };

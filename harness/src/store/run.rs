@@ -100,7 +100,7 @@ impl RawRun {
     }
 }
 
-/// Inserts a conversation; unless `keep_calls`, what was said leaves its calls.
+/// Inserts a conversation; unless `keep_calls`, its replies stand nowhere else.
 pub(super) fn insert_conversation(
     connection: &Connection,
     run: &str,
@@ -116,15 +116,14 @@ pub(super) fn insert_conversation(
         return Ok(());
     }
     insert_key(connection, key, run, thread)?;
-    let moved = "UPDATE calls SET reply = NULL \
-                 WHERE run = ?1 AND thread = ?2 AND role != 'judge'";
+    let moved = "DELETE FROM replies WHERE run = ?1 AND thread = ?2 AND role != 'judge'";
     connection
         .prepare_cached(moved)?
         .execute([run, thread])
         .map(drop)
 }
 
-/// Inserts scores; unless `keep_calls`, what the judges said leaves their calls.
+/// Inserts scores; unless `keep_calls`, what the judges said stands nowhere else.
 pub(super) fn insert_score(
     connection: &Connection,
     run: &str,
@@ -140,8 +139,10 @@ pub(super) fn insert_score(
         return Ok(());
     }
     insert_key(connection, key, run, thread)?;
-    let moved = "UPDATE calls SET reply = NULL \
-                 WHERE run = ?1 AND thread = ?2 AND role = 'judge' AND speaker IS NULL";
+    let moved = "DELETE FROM replies WHERE run = ?1 AND thread = ?2 AND role = 'judge' \
+                 AND NOT EXISTS (SELECT 1 FROM calls WHERE calls.run = ?1 AND calls.thread = ?2 \
+                 AND calls.role = 'judge' AND calls.turn = replies.turn \
+                 AND calls.attempt = replies.attempt AND calls.speaker IS NOT NULL)";
     connection
         .prepare_cached(moved)?
         .execute([run, thread])
