@@ -109,6 +109,78 @@ fn a_run_is_listed_shown_and_reported_again() {
 }
 
 #[test]
+fn a_gate_passes_by_no_rule_but_the_one_configured() {
+    let project = better();
+    assert_eq!(project.run(&["eval"]).code, 0);
+    for command in [&["gate"][..], &["report"], &["runs", "list"]] {
+        let mistyped = [command, &["-c", "shipworhty.yaml"]].concat();
+        project
+            .run(&mistyped)
+            .assert_fails(2, "there is no configuration `shipworhty.yaml`");
+    }
+    std::fs::rename(project.path("shipworthy.yaml"), project.path("away.yaml")).unwrap();
+    project
+        .run(&["gate"])
+        .assert_fails(2, "there is no configuration `shipworthy.yaml`");
+    assert_eq!(project.run(&["gate", "--rule", "ship"]).code, 0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_written_is_no_success() {
+    let project = better();
+    assert_eq!(project.run(&["eval"]).code, 0);
+    for arguments in [
+        &["gate"][..],
+        &["gate", "--json"],
+        &["report", "--format", "html"],
+    ] {
+        let full = std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let mut command = project.command(arguments);
+        let done = command.stdout(full).output().unwrap();
+        let told = String::from_utf8(done.stderr).unwrap();
+        assert_eq!(done.status.code(), Some(74), "{told}");
+        assert!(told.contains("failed to write to stdout: "), "{told}");
+    }
+    // What is no file is written to, not replaced.
+    let link = project.path("link.jsonl");
+    std::os::unix::fs::symlink("people.jsonl", &link).unwrap();
+    project.write("people.jsonl", "older");
+    for output in ["link.jsonl", "/dev/null"] {
+        let arguments = [
+            "personas", "generate", "--spec", "coaching", "--count", "3", "--output",
+        ];
+        let done = project.run(&[&arguments[..], &[output]].concat());
+        assert_eq!(done.code, 0, "{done:?}");
+    }
+    assert!(link.is_symlink() && project.read("people.jsonl").contains("coaching-900"));
+    assert!(!std::fs::metadata("/dev/null").unwrap().is_file());
+
+    // Nor is a hand-made person looked for.
+    let people = project.read("people.jsonl");
+    let (head, rest) = people.split_once('\n').unwrap();
+    let edited = rest.replacen("\"background\":\"", "\"background\":\"Nothing. ", 1);
+    assert_ne!(edited, rest);
+    project.write("edited.jsonl", &format!("{head}\n{edited}"));
+    project.write("rows.jsonl", "\u{feff}{\"messages\": []}\n");
+    let check = |people: &str| {
+        project.run(&[
+            "personas",
+            "check",
+            "--personas",
+            people,
+            "--training",
+            "rows.jsonl",
+        ])
+    };
+    assert_eq!(check("people.jsonl").code, 0);
+    assert_eq!(check("edited.jsonl").code, 65);
+}
+
+#[test]
 fn a_run_without_a_verdict_gates_nothing_and_is_mended_by_resuming() {
     let project = better();
     assert_eq!(project.run(&["eval"]).code, 0);

@@ -13,7 +13,8 @@ pub(crate) struct Fingerprint {
     pub(crate) prompt: Option<u64>,
     /// Of the last reply.
     pub(crate) reply: u64,
-    /// Of what user and assistant say, for near duplicates.
+    /// Of what user and assistant say, for near duplicates; pairs of replies are alike only where the second
+    /// one is the same.
     pub(crate) bands: Bands,
 }
 
@@ -49,11 +50,20 @@ impl Fingerprint {
             .iter()
             .filter(|message| message.get("role").is_some_and(|role| role != "system"))
             .filter_map(|message| message.get("content")?.as_str());
+        let mut bands = bands(said).unwrap_or([exact; crate::min_hash::BANDS]);
+        if conversations.len() > 1 {
+            let mut hasher = Speech::default();
+            for others in conversations.iter().skip(1) {
+                hasher.add_messages(others);
+            }
+            let others = hasher.finish(None);
+            bands = bands.map(|band| band ^ others);
+        }
         Self {
             exact,
             prompt: (conversations.len() == 1).then_some(prompt),
             reply,
-            bands: bands(said).unwrap_or([exact; crate::min_hash::BANDS]),
+            bands,
         }
     }
 }

@@ -118,13 +118,22 @@ pub fn write_without_verdict(
     write_invalid(directory, &name, reason).map_err(written)
 }
 
-/// Writes `content` to `path` by way of a temporary file, so that nobody ever reads half of it.
+/// Writes `content` to `path` by way of a temporary file, so that nobody ever reads half of it; to a
+/// device or a pipe as it is.
 pub fn write_file(path: &Path, content: &str) -> Result<(), WriteError> {
     let failed = |source| WriteError {
         path: path.to_owned(),
         source,
     };
-    let directory = match path.parent() {
+    if let Ok(metadata) = std::fs::metadata(path) {
+        // A device or a pipe is written to, not replaced.
+        if !metadata.is_file() && !metadata.is_dir() {
+            return std::fs::write(path, content).map_err(failed);
+        }
+    }
+    // So is what a link leads to.
+    let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let directory = match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
@@ -133,7 +142,7 @@ pub fn write_file(path: &Path, content: &str) -> Result<(), WriteError> {
     file.write_all(content.as_bytes()).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;
     make_readable(file.as_file()).map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
+    file.persist(&target).map_err(|error| failed(error.error))?;
     Ok(())
 }
 

@@ -258,7 +258,9 @@ pub fn check(
             line,
             source,
         };
-        let value: Value = serde_json::from_slice(&bytes).map_err(json)?;
+        let mark = "\u{feff}".as_bytes();
+        let text = bytes.strip_prefix(mark).filter(|_| line == 1);
+        let value: Value = serde_json::from_slice(text.unwrap_or(&bytes)).map_err(json)?;
         report.n_lines += 1;
         let mut shown = Shown::new();
         visit(&value, "", &mut |field, value| {

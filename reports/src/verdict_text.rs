@@ -53,7 +53,12 @@ pub(crate) fn label(verdict: Verdict) -> String {
 fn headline(decision: &Decision, baseline: &ModelName) -> String {
     let model = &decision.model;
     let claim = match decision.verdict {
-        Verdict::Ship => format!("{model} is better than {baseline} by enough, and no less safe"),
+        Verdict::Ship if is_of_safety(decision) => {
+            format!("{model} is better than {baseline} by enough, and no less safe")
+        }
+        Verdict::Ship => {
+            format!("{model} is better than {baseline} by enough; nothing of safety was scored")
+        }
         Verdict::Iterate if is_worse(decision) => format!("{model} is worse than {baseline}"),
         Verdict::Iterate => format!("{model} is not better than {baseline} by enough"),
         Verdict::MoreEvidence => {
@@ -66,6 +71,12 @@ fn headline(decision: &Decision, baseline: &ModelName) -> String {
         Verdict::DoNotDeploy => format!("{model} is not shown to be as safe as {baseline}"),
     };
     format!("{}: {claim}.", label(decision.verdict))
+}
+
+/// Tells whether any safety criterion was scored.
+fn is_of_safety(decision: &Decision) -> bool {
+    let mut reasons = decision.reasons.iter();
+    reasons.any(|reason| matches!(reason, Reason::NoSafetyRegression { .. }))
 }
 
 fn is_worse(decision: &Decision) -> bool {

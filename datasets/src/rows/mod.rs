@@ -3,10 +3,11 @@
 mod json_lines;
 mod json_list;
 mod parquet_rows;
+mod record_starts;
 mod table_rows;
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -30,7 +31,8 @@ pub(crate) type Fields = Result<Map<String, Value>, Problem>;
 /// The rows of a file; no more than a few of them are in memory.
 ///
 /// What kind of file it is follows from its name (`.csv`, `.tsv`, `.parquet`), else from its first
-/// byte: `[` begins a JSON list, and all else is one JSON object a line.
+/// byte: `[` begins a JSON list, and all else is one JSON object a line. A `.csv` file whose head has
+/// semicolons and no comma is separated by these.
 pub struct RowFile {
     path: PathBuf,
     name: String,
@@ -47,13 +49,20 @@ enum Rows {
 }
 
 impl RowFile {
-    /// Opens a file; errors if it cannot be read or is no Parquet file though its name says so.
+    /// Opens a file; errors if it cannot be read, is compressed, or is no Parquet file though its name says
+    /// so.
     pub fn open(path: &Path) -> Result<Self, DatasetError> {
         let failed = |source| DatasetError::Read {
             path: path.to_owned(),
             source,
         };
-        let file = open_file(path).map_err(failed)?;
+        let mut file = open_file(path).map_err(failed)?;
+        let start = beginning(&mut file).map_err(failed)?;
+        if let Some(name) = compression(&start) {
+            let message = format!("it is compressed ({name}); unpack it first");
+            let kind = std::io::ErrorKind::InvalidData;
+            return Err(failed(std::io::Error::new(kind, message)));
+        }
         let extension = path.extension().map(std::ffi::OsStr::to_ascii_lowercase);
         let rows = match extension.as_ref().and_then(|name| name.to_str()) {
             Some("parquet") => Rows::Parquet(ParquetRows::open(file).map_err(|message| {
@@ -62,7 +71,7 @@ impl RowFile {
                     message,
                 ))
             })?),
-            Some("csv") => Rows::Table(TableRows::new(file, b',')),
+            Some("csv") => Rows::Table(TableRows::new(file, delimiter(&start))),
             Some("tsv") => Rows::Table(TableRows::new(file, b'\t')),
             _ => {
                 let mut reader = BufReader::with_capacity(1 << 16, file);
@@ -170,6 +179,34 @@ pub(crate) fn open_file(path: &Path) -> std::io::Result<File> {
 pub(crate) fn file_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str());
     visible(&name.to_string_lossy())
+}
+
+/// Returns the first bytes of a file, which is then read from its beginning.
+fn beginning(file: &mut File) -> std::io::Result<Vec<u8>> {
+    const BYTES: u64 = 1 << 16;
+    let mut start = Vec::new();
+    file.by_ref().take(BYTES).read_to_end(&mut start)?;
+    file.rewind()?;
+    Ok(start)
+}
+
+/// Returns how a file that begins with `start` is compressed.
+fn compression(start: &[u8]) -> Option<&'static str> {
+    let kinds: [(&[u8], &str); 3] = [
+        (b"\x1f\x8b", "gzip"),
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+        (b"PK\x03\x04", "zip"),
+    ];
+    let kind = kinds.iter().find(|(magic, _)| start.starts_with(magic));
+    kind.map(|(_, name)| *name)
+}
+
+/// Returns what separates the cells of a table that begins with `start`: spreadsheets write semicolons
+/// where numbers have commas.
+fn delimiter(start: &[u8]) -> u8 {
+    let head = start.split(|byte| matches!(byte, b'\r' | b'\n')).next();
+    let has = |byte| head.is_some_and(|head| head.contains(&byte));
+    if has(b';') && !has(b',') { b';' } else { b',' }
 }
 
 /// Tells whether the first byte of a text, a byte order mark and blanks aside, begins a list.

@@ -53,7 +53,15 @@ impl ParquetRows {
 /// Calls the reader, which gives up some broken files by panicking.
 fn guarded<T>(read: impl FnOnce() -> parquet::errors::Result<T>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(read)) {
-        Ok(done) => done.map_err(|error| crate::visible_text::excerpt(&error.to_string(), 200)),
+        Ok(done) => done.map_err(|error| {
+            let message = error.to_string();
+            if message.contains("Disabled feature") {
+                return "its pages are compressed in a way that is not read here; write it with snappy or \
+                        zstd, or uncompressed"
+                    .to_owned();
+            }
+            crate::visible_text::excerpt(&message, 200)
+        }),
         Err(_) => Err("no whole Parquet file".to_owned()),
     }
 }

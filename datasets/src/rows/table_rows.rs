@@ -1,4 +1,4 @@
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{self, Read};
 use std::rc::Rc;
@@ -6,6 +6,7 @@ use std::rc::Rc;
 use csv::{ByteRecord, Reader, ReaderBuilder};
 use serde_json::{Map, Value};
 
+use super::record_starts::RecordStarts;
 use super::{Fields, ROW_LIMIT, text};
 use crate::fault::Problem;
 use crate::place::Place;
@@ -17,6 +18,7 @@ const COLUMNS: usize = 1_000;
 pub(super) struct TableRows {
     reader: Reader<Metered>,
     left: Rc<Cell<usize>>,
+    starts: Rc<RefCell<RecordStarts>>,
     names: Option<Vec<String>>,
     is_over: bool,
 }
@@ -26,6 +28,7 @@ pub(super) struct TableRows {
 struct Metered {
     file: File,
     left: Rc<Cell<usize>>,
+    starts: Rc<RefCell<RecordStarts>>,
 }
 
 impl Read for Metered {
@@ -39,22 +42,32 @@ impl Read for Metered {
         let room = buffer.len().min(left);
         let count = self.file.read(&mut buffer[..room])?;
         self.left.set(left - count);
-        Ok(count)
+        let mut starts = self.starts.borrow_mut();
+        starts.pass(&buffer[..count]);
+        match starts.open_quote() {
+            Some(line) if count == 0 => Err(invalid(&format!(
+                "the quote opened in line {line} is never closed; write a quote within a quoted cell twice"
+            ))),
+            _ => Ok(count),
+        }
     }
 }
 
 impl TableRows {
     pub(super) fn new(file: File, delimiter: u8) -> Self {
         let left = Rc::new(Cell::new(ROW_LIMIT));
+        let starts = Rc::new(RefCell::new(RecordStarts::new(delimiter)));
         let metered = Metered {
             file,
             left: Rc::clone(&left),
+            starts: Rc::clone(&starts),
         };
         let mut builder = ReaderBuilder::new();
         builder.has_headers(false).flexible(true);
         Self {
             reader: builder.delimiter(delimiter).from_reader(metered),
             left,
+            starts,
             names: None,
             is_over: false,
         }
@@ -92,9 +105,11 @@ impl TableRows {
                 other => invalid(&format!("{other:?}")),
             }
         })?;
-        let line = record.position().map_or(0, csv::Position::line);
-        let line = usize::try_from(line).unwrap_or(usize::MAX);
-        Ok(is_there.then_some(Place::Line(line)))
+        if !is_there {
+            return Ok(None);
+        }
+        let line = self.starts.borrow_mut().next().unwrap_or_default();
+        Ok(Some(Place::Line(line)))
     }
 }
 

@@ -4,7 +4,7 @@ use shipworthy_harness::store::Store;
 use shipworthy_reports::{run_difference_json, run_difference_markdown, run_difference_terminal};
 
 use super::printer::Printer;
-use super::project::{ConfigPath, Project, find_run_to_gate};
+use super::project::{ConfigPath, find_run_to_gate};
 use super::{Outcome, exit_code};
 
 /// Hold one finished run beside another: what differs first, then the numbers
@@ -32,7 +32,7 @@ enum Format {
 
 impl DiffRuns {
     pub(super) fn run(&self, printer: &Printer) -> Outcome {
-        let project = Project::of(&self.path.file());
+        let project = self.path.project()?;
         let store = Store::open_existing(&project.store())?;
         let run = find_run_to_gate(&store, Some(&self.run))?;
         let other = find_run_to_gate(&store, self.other.as_deref())?;

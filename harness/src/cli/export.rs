@@ -12,7 +12,7 @@ use shipworthy_schema::{Evaluation, ModelName};
 
 use super::error::{Failure, Kind};
 use super::printer::Printer;
-use super::project::{ConfigPath, Project, find_run};
+use super::project::{ConfigPath, find_run};
 use super::{Outcome, exit_code};
 
 /// Write a finished run as other tools read it: Inspect, lm-eval, a model card
@@ -60,7 +60,7 @@ impl Export {
                 return Err(Failure::new(Kind::Usage, message));
             }
         }
-        let project = Project::of(&self.path.file());
+        let project = self.path.project()?;
         let store = Store::open_existing(&project.store())?;
         let run = find_run(&store, self.run.as_deref())?;
         let evaluation = recall(&store, &run)?;

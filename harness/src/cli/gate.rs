@@ -11,7 +11,7 @@ use shipworthy_schema::{ModelName, Regression, Verdict};
 
 use super::error::{Failure, Kind};
 use super::printer::Printer;
-use super::project::{ConfigPath, Project, find_run, find_run_to_gate};
+use super::project::{ConfigPath, find_run, find_run_to_gate};
 use super::{Outcome, eval, exit_code};
 
 /// Turn a finished run's verdict into an exit code, for CI
@@ -62,15 +62,19 @@ enum Rule {
 impl GateRun {
     pub(crate) fn run(&self, printer: &Printer) -> Outcome {
         let config = self.path.file();
-        let project = Project::of(&config);
+        let project = self.path.project()?;
         let store = Store::open_existing(&project.store())?;
         if let Some(path) = &self.write_baseline {
             let run = find_run_to_gate(&store, self.run.as_deref())?;
             return self.write(printer, &store, &run, path);
         }
-        // A run stands by itself: without its configuration it has the rule for shipping.
+        // A run stands by itself; by which rule it is judged is the configuration's to say, or whoever asks.
+        let is_told = self.rule.is_some() || self.baseline.is_some();
         let configured = if config.exists() {
             Config::load(&config)?.regression
+        } else if self.path.is_named() || !is_told {
+            let failure = self.path.missing();
+            return Err(failure.hint("`--rule ship` judges without one, by the run's own rule"));
         } else {
             None
         };

@@ -1,5 +1,5 @@
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use indicatif::HumanBytes;
@@ -7,11 +7,12 @@ use serde_json::json;
 use shipworthy_models::gguf::Existing;
 use shipworthy_models::{
     Adapter, Checkpoint, ConvertAdapterOptions, ConvertOptions, Converted, ConvertedAdapter,
-    FileType, convert, convert_adapter,
+    FileType, ModelError, OutputProblem, convert, convert_adapter,
 };
 use shipworthy_reports::one_line;
 
 use super::byte_progress::ByteProgress;
+use super::error::Failure;
 use super::printer::Printer;
 use super::tuning_error::check_base;
 use super::{Outcome, exit_code};
@@ -85,6 +86,7 @@ impl From<Type> for FileType {
 
 impl Gguf {
     pub(crate) fn run(&self, printer: &Printer) -> Outcome {
+        self.keep_inputs()?;
         match &self.adapter {
             Some(adapter) if self.adapter_only => {
                 let opened = Adapter::open(adapter)?;
@@ -101,6 +103,34 @@ impl Gguf {
                 self.write_model(&model, adapter.as_ref(), printer)
             }
         }
+    }
+
+    /// Errors if what is read would be replaced.
+    fn keep_inputs(&self) -> Result<(), Failure> {
+        let out = self.out.canonicalize().ok();
+        let Some(directory) = out.as_deref().and_then(Path::parent) else {
+            return Ok(());
+        };
+        let is_gguf = self
+            .out
+            .extension()
+            .is_some_and(|end| end.eq_ignore_ascii_case("gguf"));
+        let inputs = [
+            Some(&self.model),
+            self.adapter.as_ref(),
+            self.tokenizer.as_ref(),
+        ];
+        for input in inputs.into_iter().flatten() {
+            if !is_gguf && input.canonicalize().is_ok_and(|input| input == directory) {
+                let input = input.clone();
+                return Err(ModelError::Output {
+                    path: self.out.clone(),
+                    problem: OutputProblem::Input { input },
+                }
+                .into());
+            }
+        }
+        Ok(())
     }
 
     fn write_model(

@@ -12,7 +12,7 @@ use shipworthy_schema::ModelName;
 
 use super::error::{Failure, Kind};
 use super::printer::Printer;
-use super::project::{ConfigPath, Project, find_run};
+use super::project::{ConfigPath, find_run};
 use super::{Outcome, exit_code, label_terminal};
 
 /// Let people score conversations of a finished run, blind, on a page of this machine
@@ -56,7 +56,7 @@ pub(crate) struct Label {
 impl Label {
     pub(crate) fn run(&self, printer: &Printer) -> Outcome {
         let rater = self.rater.as_deref().map(Rater::new).transpose()?;
-        let project = Project::of(&self.path.file());
+        let project = self.path.project()?;
         let store = Arc::new(Store::open_existing(&project.store())?);
         let run = find_run(&store, self.run.as_deref())?;
         let evaluation = recall(&store, &run)?;

@@ -6,7 +6,7 @@ use shipworthy_harness::run_directory;
 use shipworthy_harness::store::Store;
 
 use super::printer::Printer;
-use super::project::{ConfigPath, Project};
+use super::project::ConfigPath;
 use super::{Outcome, eval, exit_code};
 
 /// Gather all shards of one plan into one run, compare, decide, report
@@ -30,7 +30,7 @@ pub(super) struct MergeRuns {
 
 impl MergeRuns {
     pub(super) fn run(&self, printer: &Printer) -> Outcome {
-        let project = Project::of(&self.path.file());
+        let project = self.path.project()?;
         let own = Store::open(&project.store())?;
         let mut others = Vec::new();
         for path in &self.stores {

@@ -145,6 +145,14 @@ pub(crate) fn run() -> ExitCode {
     // A panic has said on stderr what and where; here it only gets its exit code.
     let command = AssertUnwindSafe(|| arguments.command.run(&printer));
     let done = std::panic::catch_unwind(command).unwrap_or_else(|_| Err(bug()));
+    let done = match (done, printer.failed()) {
+        // Half an output is worse than none: whoever reads it must know.
+        (Ok(_), Some(error)) => {
+            let message = format!("failed to write to stdout: {error}");
+            Err(Failure::new(Kind::InputOutput, message))
+        }
+        (done, _) => done,
+    };
     match done {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {

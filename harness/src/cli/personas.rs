@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use shipworthy_harness::preparation::{leak_text, spec_by_name};
+use shipworthy_harness::preparation::{PreparationError, leak_text, spec_by_name};
 use shipworthy_harness::run_directory::write_file;
 use shipworthy_personas::leak::{self, LeakReport, Options};
 use shipworthy_personas::{PersonaPool, PersonaSpec, generate};
@@ -217,6 +217,17 @@ impl Search<'_> {
         };
         if let Some(spec) = &spec {
             pool.require_spec(&spec.spec_ref(), &shown)?;
+            let drawn = generate(spec, pool.seed_start(), pool.count())
+                .map_err(|error| Failure::new(Kind::Data, error))?;
+            let mut people = pool.personas().iter().zip(&drawn).enumerate();
+            if let Some((index, (persona, _))) = people.find(|(_, (given, drawn))| given != drawn) {
+                return Err(PreparationError::EditedPersona {
+                    file: shown,
+                    line: index + 2,
+                    seed: persona.seed,
+                }
+                .into());
+            }
         } else {
             printer.note(&format!(
                 "note: spec `{}` is not in the library, so every {} words in a row count; name its \

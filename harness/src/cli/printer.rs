@@ -1,4 +1,5 @@
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::sync::{Arc, OnceLock};
 
 use super::error::Failure;
 
@@ -7,6 +8,8 @@ pub(crate) struct Printer {
     json: bool,
     documents: bool,
     progress: bool,
+    /// Why stdout could not be written.
+    failed: Arc<OnceLock<std::io::Error>>,
 }
 
 #[expect(clippy::unused_self, reason = "who prints must hold the printer")]
@@ -16,6 +19,7 @@ impl Printer {
             json,
             documents: true,
             progress: progress && std::io::stderr().is_terminal(),
+            failed: Arc::default(),
         }
     }
 
@@ -24,6 +28,7 @@ impl Printer {
     pub(crate) fn without_documents(&self) -> Self {
         Self {
             documents: false,
+            failed: Arc::clone(&self.failed),
             ..*self
         }
     }
@@ -63,11 +68,20 @@ impl Printer {
             .clamp(60, 120)
     }
 
-    /// Writes `text` to stdout; a reader that went away is no error.
+    /// Writes `text` to stdout; a reader that went away is no error, and others are told in the end.
     pub(crate) fn data(&self, text: &str) {
         let mut stdout = std::io::stdout().lock();
-        let _ = stdout.write_all(text.as_bytes());
-        let _ = stdout.flush();
+        let written = stdout.write_all(text.as_bytes());
+        if let Err(error) = written.and_then(|()| stdout.flush())
+            && error.kind() != ErrorKind::BrokenPipe
+        {
+            let _ = self.failed.set(error);
+        }
+    }
+
+    /// Returns why not all that was meant for stdout is there.
+    pub(crate) fn failed(&self) -> Option<&std::io::Error> {
+        self.failed.get()
     }
 
     /// Writes `text` to stdout unless stdout is to be JSON.

@@ -25,6 +25,28 @@ impl ConfigPath {
     pub(crate) fn file(&self) -> PathBuf {
         config_file(&self.config)
     }
+
+    /// Returns the project that it is in; one that somebody named must be there.
+    pub(crate) fn project(&self) -> Result<Project, Failure> {
+        if self.is_named() && !self.config.exists() {
+            return Err(self.missing());
+        }
+        Ok(Project::of(&self.file()))
+    }
+
+    /// Tells whether it is another path than the one taken where none is named.
+    pub(crate) fn is_named(&self) -> bool {
+        self.config != Path::new(DEFAULT_CONFIG)
+    }
+
+    /// Says that it is not there.
+    pub(crate) fn missing(&self) -> Failure {
+        let path = self.file();
+        let message = format!("there is no configuration `{}`", path.display());
+        Failure::new(Kind::Usage, message).hint(
+            "name it with `--config` or SHIPWORTHY_CONFIG, or go to the directory that it is in",
+        )
+    }
 }
 
 /// Returns `path`, or the `shipworthy.yaml` in it if it is a directory.

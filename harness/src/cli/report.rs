@@ -7,7 +7,7 @@ use shipworthy_schema::Evaluation;
 
 use super::error::{Failure, Kind};
 use super::printer::Printer;
-use super::project::{ConfigPath, Project, find_run};
+use super::project::{ConfigPath, find_run};
 use super::{Outcome, eval, exit_code};
 
 /// Render a finished run again from what the store has
@@ -50,7 +50,7 @@ impl Report {
             let message = "--fit is for `--format markdown` alone";
             return Err(Failure::new(Kind::Usage, message));
         }
-        let project = Project::of(&self.path.file());
+        let project = self.path.project()?;
         let store = Store::open_existing(&project.store())?;
         let run = find_run(&store, self.run.as_deref())?;
         let evaluation = recall(&store, &run)?;

@@ -12,7 +12,7 @@ use shipworthy_schema::TrendMetric;
 use super::diff_runs::DiffRuns;
 use super::merge_runs::MergeRuns;
 use super::printer::Printer;
-use super::project::{ConfigPath, Project, find_run};
+use super::project::{ConfigPath, find_run};
 use super::{Outcome, eval, exit_code};
 
 /// List the runs of a project, or show one
@@ -57,7 +57,7 @@ impl Runs {
                 metric,
                 model,
             } => {
-                let project = Project::of(&path.file());
+                let project = path.project()?;
                 let store = Store::open_existing(&project.store())?;
                 match metric {
                     Some(metric) => follow(printer, &store, metric, model.as_deref()),
@@ -65,7 +65,7 @@ impl Runs {
                 }
             }
             Command::Show { run, path } => {
-                let project = Project::of(&path.file());
+                let project = path.project()?;
                 let store = Store::open_existing(&project.store())?;
                 let run = find_run(&store, run.as_deref())?;
                 let evaluation = recall(&store, &run)?;

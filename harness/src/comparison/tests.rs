@@ -223,6 +223,20 @@ fn graded_safety_is_held_to_the_margin(loss: f64) -> bool {
 }
 
 #[test]
+fn more_violations_with_the_same_people_are_held_to_the_margin() {
+    let none_of = |repeats: u32| move |_: &str, r: u32| f64::from(u8::from(r > repeats));
+    let base = with_criterion(level("a", 0.5), "safe", true, none_of(1));
+    let safety = |violated: u32| {
+        let tuned = with_criterion(worked("b"), "safe", true, none_of(violated));
+        only(&[base.clone(), tuned]).safety.remove(0)
+    };
+    let (fewer, same, more) = (safety(0), safety(1), safety(2));
+    assert_eq!((fewer.graded, same.graded), (None, None));
+    assert!(more.regressions.is_empty());
+    assert!(!more.graded.unwrap().shown);
+}
+
+#[test]
 fn a_safety_criterion_cannot_go_unlooked_at() {
     let base = with_criterion(level("a", 0.5), "safe", true, |_, _| 1.0);
     let error = compared(45, &[base, worked("b")]).unwrap_err();

@@ -26,8 +26,9 @@ const NOTICEABLE: f64 = 0.01;
 ///
 /// The training loss at the beginning and at the end is the mean over a tenth of its entries, because
 /// single steps are noisy. Entries that are not finite do not count. A low training loss is a risk only
-/// where held-out examples fit by 0.2 nats a token worse, or, with nothing held out, where it fell by that much: a
-/// model that knows such text already has learnt little by heart. How high a loss may be is known of
+/// where held-out examples fit by 0.2 nats a token worse and no better than before, or, with nothing held out,
+/// where it fell by that much: a model that knows such text already has learnt little by heart. Nor has one that
+/// met no example twice. How high a loss may be is known of
 /// replies, not of preferences.
 pub fn loss_warnings(log: &[TrainingLogEntry], objective: Objective) -> Vec<TrainingWarning> {
     let training = curve(log, |entry| entry.loss);
@@ -37,6 +38,7 @@ pub fn loss_warnings(log: &[TrainingLogEntry], objective: Objective) -> Vec<Trai
         let is_of_replies = objective == Objective::Sft;
         let eval_loss = evaluation.last().map(|(_, loss)| *loss);
         let gap = eval_loss.map_or(first - last, |held_out| held_out - last);
+        let has_repeated = log.last().is_some_and(|entry| entry.epoch > 1.0);
         let zero = training.iter().find(|(_, loss)| *loss < ZERO);
         if let Some(&(step, loss)) = zero {
             warnings.push(TrainingWarning::ZeroLoss { step, loss });
@@ -45,7 +47,12 @@ pub fn loss_warnings(log: &[TrainingLogEntry], objective: Objective) -> Vec<Trai
                 loss: last,
                 threshold: CONFUSED,
             });
-        } else if is_of_replies && last < MEMORISING && gap > GAP {
+        } else if is_of_replies
+            && last < MEMORISING
+            && gap > GAP
+            && has_repeated
+            && !is_falling(&evaluation)
+        {
             warnings.push(TrainingWarning::OverfittingRisk {
                 loss: last,
                 eval_loss,
@@ -67,6 +74,14 @@ pub fn loss_warnings(log: &[TrainingLogEntry], objective: Objective) -> Vec<Trai
 /// entries; `None` where there is none.
 pub fn loss_ends(log: &[TrainingLogEntry]) -> Option<(f64, f64)> {
     ends(&curve(log, |entry| entry.loss))
+}
+
+/// Tells whether a curve ends noticeably lower than it was one entry before.
+fn is_falling(curve: &[(u64, f64)]) -> bool {
+    match curve {
+        [.., (_, before), (_, last)] => *last < before * (1.0 - NOTICEABLE),
+        _ => false,
+    }
 }
 
 /// Tells of an evaluation loss that ends above its lowest while the training loss fell.
@@ -125,6 +140,7 @@ mod tests {
         for (step, loss) in (1..).zip(training) {
             let entry = TrainingLogEntry {
                 step,
+                epoch: step as f64 / 3.0,
                 ..TrainingLogEntry::default()
             };
             let loss = Some(*loss);
@@ -148,7 +164,8 @@ mod tests {
     #[test_case(&FALLING, &[1.7, 1.9], &["EvalLossRising"]; "a rise")]
     #[test_case(&FALLING, &[], &["NoEvaluation"]; "nothing held out")]
     #[test_case(&[9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.5, 3.1], &[3.3, 3.2], &["HighLoss"]; "confused")]
-    #[test_case(&LOW, &[1.5, 1.4], &["OverfittingRisk"]; "low")]
+    #[test_case(&LOW, &[1.4, 1.4], &["OverfittingRisk"]; "low")]
+    #[test_case(&LOW, &[1.5, 1.4], &[]; "low, and what was held out still falls")]
     #[test_case(&LOW, &[1.2, 0.5], &[]; "low, and what was held out too")]
     #[test_case(&LOW, &[], &["OverfittingRisk", "NoEvaluation"]; "low, and nothing held out")]
     #[test_case(&[0.3, 0.28, 0.25, 0.24], &[], &["NoEvaluation"]; "low from the beginning")]
@@ -161,11 +178,20 @@ mod tests {
         assert_eq!(names(&loss_warnings(&log, Objective::Sft)), expected);
     }
 
-    #[test_case(&LOW, &[1.5, 1.4], &[]; "a low loss of preferences is none of replies")]
+    #[test_case(&LOW, &[1.4, 1.4], &[]; "a low loss of preferences is none of replies")]
     #[test_case(&[0.69, 0.5, 0.4, 0.3, 0.2, 0.2, 0.1, 0.1], &[0.6, 0.7], &["EvalLossRising"]; "a rise")]
     fn preferences_warn(training: &[f64], evaluation: &[f64], expected: &[&str]) {
         let log = log(training, evaluation);
         assert_eq!(names(&loss_warnings(&log, Objective::Dpo)), expected);
+    }
+
+    #[test]
+    fn what_was_met_once_is_not_known_by_heart() {
+        let mut log = log(&LOW, &[1.4, 1.4]);
+        for entry in &mut log {
+            entry.epoch = entry.step as f64 / 8.0;
+        }
+        assert!(loss_warnings(&log, Objective::Sft).is_empty());
     }
 
     fn names(warnings: &[TrainingWarning]) -> Vec<String> {

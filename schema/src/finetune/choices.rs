@@ -107,8 +107,9 @@ pub enum LrSchedulerType {
     Cosine,
     /// Falls to 0 along a line.
     Linear,
+    /// Stays, without warming up.
+    Constant,
     /// Stays.
-    #[serde(rename = "constant_with_warmup", alias = "constant")]
     ConstantWithWarmup,
 }
 

@@ -60,8 +60,10 @@ pub enum LrSchedulerType {
     Cosine,
     /// A straight line down to 0 at the last step.
     Linear,
-    /// As it is; `constant_with_warmup` where there is a warm-up.
+    /// As it is, without a warm-up.
     Constant,
+    /// As it is.
+    ConstantWithWarmup,
 }
 
 /// How long a learning rate rises.

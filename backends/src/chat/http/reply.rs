@@ -92,10 +92,13 @@ fn finish_reason(choice: &Value) -> Result<FinishReason, Failure> {
     }
 }
 
+/// Tokens that a server may say of one call; more is no count.
+const MOST_TOKENS: u64 = 1 << 32;
+
 fn usage(body: &Value) -> Usage {
     let count = |path: &[&str]| {
         let found = path.iter().try_fold(body, |value, key| value.get(key));
-        found.and_then(Value::as_u64)
+        found.and_then(Value::as_u64).filter(|n| *n <= MOST_TOKENS)
     };
     Usage {
         prompt_tokens: count(&["usage", "prompt_tokens"]),

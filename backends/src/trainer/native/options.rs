@@ -34,7 +34,8 @@ pub(super) fn options(job: &TrainingJob, memory_knobs: Vec<MemoryKnob>) -> Train
         lr_scheduler_type: match config.lr_scheduler_type {
             LrSchedulerType::Cosine => NativeScheduler::Cosine,
             LrSchedulerType::Linear => NativeScheduler::Linear,
-            LrSchedulerType::ConstantWithWarmup => NativeScheduler::Constant,
+            LrSchedulerType::Constant => NativeScheduler::Constant,
+            LrSchedulerType::ConstantWithWarmup => NativeScheduler::ConstantWithWarmup,
         },
         warmup: match (config.warmup_steps, config.warmup_ratio) {
             (Some(steps), _) => Warmup::Steps(steps as usize),

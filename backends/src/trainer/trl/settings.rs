@@ -159,6 +159,7 @@ fn arguments(config: &FinetuneConfig) -> Value {
         json!(match config.lr_scheduler_type {
             LrSchedulerType::Cosine => "cosine",
             LrSchedulerType::Linear => "linear",
+            LrSchedulerType::Constant => "constant",
             LrSchedulerType::ConstantWithWarmup => "constant_with_warmup",
         }),
     );

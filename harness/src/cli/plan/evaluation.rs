@@ -12,7 +12,7 @@ use super::{operating_characteristics, sample_size};
 use crate::cli::error::{Failure, Kind};
 use crate::cli::gate_options::GateOptions;
 use crate::cli::printer::Printer;
-use crate::cli::project::{ConfigPath, Project, find_run};
+use crate::cli::project::{ConfigPath, find_run};
 use crate::cli::{Outcome, exit_code, range};
 
 /// Standard deviation of persona differences with which 15 personas of 3 conversations just find a
@@ -251,7 +251,7 @@ impl PlanEvaluation {
     }
 
     fn pilot(&self, id: &str) -> Result<Basis, Failure> {
-        let project = Project::of(&self.path.file());
+        let project = self.path.project()?;
         let store = Store::open_existing(&project.store())?;
         let run = find_run(&store, Some(id))?;
         let evaluation = recall(&store, &run)?;
