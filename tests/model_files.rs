@@ -95,6 +95,7 @@ fn a_configuration_of_another_model_is_told() {
 
 #[test_case("gguf --model nothing --out x.gguf", 2, "failed to read `nothing/config.json`"; "no model")]
 #[test_case("gguf --model base --type f16 --out base/config.json", 2, "`--overwrite`"; "there already")]
+#[test_case("gguf --model base --type f16 --out base/config.json --overwrite", 2, "is, or lies in, `base`, which is read"; "what is read")]
 #[test_case("gguf --model dora --type f16 --out x.gguf", 2, "dora/config.json"; "an adapter as model")]
 #[test_case("gguf --model base --adapter dora --adapter-only --out x.gguf", 65, "without `--adapter-only`"; "DoRA alone")]
 #[test_case("gguf --model base --adapter lora --adapter-only --type q8_0 --out x.gguf", 2, "f16, bf16 or f32"; "adapter in 8 bits")]

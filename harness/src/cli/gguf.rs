@@ -7,7 +7,7 @@ use serde_json::json;
 use shipworthy_models::gguf::Existing;
 use shipworthy_models::{
     Adapter, Checkpoint, ConvertAdapterOptions, ConvertOptions, Converted, ConvertedAdapter,
-    FileType, ModelError, OutputProblem, convert, convert_adapter,
+    Family, FileType, LayerType, ModelConfig, ModelError, OutputProblem, convert, convert_adapter,
 };
 use shipworthy_reports::one_line;
 
@@ -86,7 +86,9 @@ impl From<Type> for FileType {
 
 impl Gguf {
     pub(crate) fn run(&self, printer: &Printer) -> Outcome {
-        self.keep_inputs()?;
+        if self.overwrite {
+            self.keep_inputs()?;
+        }
         match &self.adapter {
             Some(adapter) if self.adapter_only => {
                 let opened = Adapter::open(adapter)?;
@@ -199,7 +201,18 @@ impl Gguf {
             "fallback_tensors": converted.fallbacks,
             "left_out_tensors": converted.left_out,
             "differing_files": converted.differing,
+            "sliding_window_left_out": self.window_left_out(),
         })
+    }
+
+    /// Returns the model's window where llama.cpp knows none of its architecture.
+    fn window_left_out(&self) -> Option<u32> {
+        let config = ModelConfig::read(&self.model).ok()?;
+        let sizes = config.hyper_parameters().ok()?;
+        let is_used = sizes.layer_types.contains(&LayerType::Sliding);
+        let is_known = config.family() == Family::Gemma3;
+        let window = sizes.sliding_window.filter(|_| is_used && !is_known)?;
+        (window < sizes.max_position_embeddings).then_some(window)
     }
 
     fn text(&self, converted: &Converted) -> String {
@@ -228,6 +241,13 @@ impl Gguf {
                 text,
                 "  {} tensors are no part of the language model and were left out",
                 converted.left_out,
+            );
+        }
+        if let Some(window) = self.window_left_out() {
+            let _ = writeln!(
+                text,
+                "  the model's window of {window} tokens is left out, for llama.cpp has none for its \
+                 architecture: with longer texts it is another model",
             );
         }
         for name in &converted.differing {

@@ -7,7 +7,7 @@ use super::answers::{Answers, Unasked};
 use super::outcome::{CheckOutcome, Figures, SanityCheck, SanityStatus};
 
 /// Differences of a log likelihood below this are rounding: threads and batches move one by 1e-5.
-const ROUNDING: f64 = 1e-4;
+pub(super) const ROUNDING: f64 = 1e-4;
 
 /// How far a candidate is from its base.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

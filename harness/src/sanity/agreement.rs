@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use shipworthy_models::gguf::GgufFile;
 
-use super::adapter_effect::compared;
+use super::adapter_effect::{ROUNDING, compared};
 use super::answers::{Answers, Unasked};
 use super::error::SanityError;
 use super::outcome::{CheckOutcome, Figures, SanityCheck, SanityStatus};
@@ -28,6 +28,10 @@ pub struct AgreementFigures {
     pub same_likeliest: f64,
     /// The smallest it may be.
     pub min_same_likeliest: f64,
+    /// How much of the reference's change to the base this form has: 1 where it has the whole, 0 where it
+    /// is the base; `None` where the base was not asked or nothing changes.
+    #[serde(default)]
+    pub share_of_change: Option<f64>,
     /// Conversations that this form's own tokenizer reads as other tokens; `None` where it has none.
     pub read_otherwise: Option<usize>,
 }
@@ -55,8 +59,8 @@ pub(super) struct Asked<'a> {
     pub(super) answers: Result<Answers, Unasked>,
 }
 
-/// Compares every further form with the first.
-pub(super) fn check(forms: &[Asked<'_>]) -> Vec<CheckOutcome> {
+/// Compares every further form with the first; `base` is what both are to differ from.
+pub(super) fn check(forms: &[Asked<'_>], base: &Result<Answers, Unasked>) -> Vec<CheckOutcome> {
     let Some((reference, others)) = forms.split_first() else {
         return vec![CheckOutcome::not_done(CHECK, "", "no candidate was named")];
     };
@@ -66,11 +70,11 @@ pub(super) fn check(forms: &[Asked<'_>]) -> Vec<CheckOutcome> {
     }
     others
         .iter()
-        .map(|other| compare(reference, other))
+        .map(|other| compare(reference, other, base.as_ref().ok()))
         .collect()
 }
 
-fn compare(reference: &Asked<'_>, other: &Asked<'_>) -> CheckOutcome {
+fn compare(reference: &Asked<'_>, other: &Asked<'_>, base: Option<&Answers>) -> CheckOutcome {
     let subject = other.form.name();
     let (ours, theirs) = match (&reference.answers, &other.answers) {
         (Ok(ours), Ok(theirs)) => (ours, theirs),
@@ -81,6 +85,7 @@ fn compare(reference: &Asked<'_>, other: &Asked<'_>) -> CheckOutcome {
     let Some(found) = compared(&ours.probes, &theirs.probes) else {
         return CheckOutcome::not_done(CHECK, subject, "there are no conversations to compare by");
     };
+    let share = base.and_then(|base| share_of_change(base, ours, theirs));
     let bits = reference.bits.min(other.bits);
     let (_, max_difference, min_same) = BOUNDS
         .into_iter()
@@ -94,6 +99,7 @@ fn compare(reference: &Asked<'_>, other: &Asked<'_>) -> CheckOutcome {
         max_mean_difference: max_difference,
         same_likeliest: found.same_likeliest as f64 / found.tokens as f64,
         min_same_likeliest: min_same,
+        share_of_change: share.map(|share| share.value),
         read_otherwise: theirs.read_otherwise,
     };
     let said = format!(
@@ -110,6 +116,15 @@ fn compare(reference: &Asked<'_>, other: &Asked<'_>) -> CheckOutcome {
             && 1.0 - figures.same_likeliest <= times * (1.0 - min_same)
     };
     let outcome = match figures.read_otherwise {
+        _ if share.is_some_and(|share| share.is_below_half()) => {
+            let detail = format!(
+                "{said}; it has {:.0} % of what {} changes in the base: it is nearer to the base",
+                figures.share_of_change.unwrap_or_default() * 100.0,
+                figures.reference,
+            );
+            CheckOutcome::new(CHECK, subject, SanityStatus::Failed, detail)
+                .mend("convert it again with the adapter: `shipworthy gguf --model BASE --adapter ADAPTER`")
+        }
         _ if !is_within(1.0) => {
             let status = if is_within(2.0) {
                 SanityStatus::Warned
@@ -132,6 +147,47 @@ fn compare(reference: &Asked<'_>, other: &Asked<'_>) -> CheckOutcome {
         _ => CheckOutcome::new(CHECK, subject, SanityStatus::Passed, said),
     };
     outcome.figures(Figures::Agreement(figures))
+}
+
+/// How much of one form's change to the base another form has, and how sure that is.
+#[derive(Clone, Copy, Debug)]
+struct ShareOfChange {
+    value: f64,
+    standard_error: f64,
+}
+
+impl ShareOfChange {
+    /// Tells whether it has less than half of it, by three standard errors: tokens of one text are not
+    /// independent.
+    fn is_below_half(self) -> bool {
+        self.value + 3.0 * self.standard_error < 0.5
+    }
+}
+
+/// Returns the slope of the regression through the origin of `other`'s differences from the base on
+/// `reference`'s, token by token; `None` where the reference hardly differs from the base.
+fn share_of_change(base: &Answers, reference: &Answers, other: &Answers) -> Option<ShareOfChange> {
+    let scores = |answers: &Answers| -> Vec<f64> {
+        let scores = answers.probes.iter().flatten();
+        scores.map(|score| score.nll).collect()
+    };
+    let (base, reference, other) = (scores(base), scores(reference), scores(other));
+    let differences = base.iter().zip(reference.iter().zip(&other));
+    let differences: Vec<(f64, f64)> = differences
+        .map(|(base, (reference, other))| (reference - base, other - base))
+        .collect();
+    let squares: f64 = differences.iter().map(|(x, _)| x * x).sum();
+    let n = differences.len() as f64;
+    if n < 2.0 || (squares / n).sqrt() <= ROUNDING {
+        return None;
+    }
+    let value = differences.iter().map(|(x, y)| x * y).sum::<f64>() / squares;
+    let residuals = differences.iter().map(|(x, y)| (y - value * x).powi(2));
+    let variance = residuals.sum::<f64>() / (n - 1.0);
+    Some(ShareOfChange {
+        value,
+        standard_error: (variance / squares).sqrt(),
+    })
 }
 
 /// Returns the bits that a weight of a form takes on average; `is_4bit`: the base below adapters is
@@ -204,17 +260,49 @@ mod tests {
         otherwise: usize,
         status: SanityStatus,
     ) {
-        let outcomes = check(&[
+        let forms = [
             asked(16.0, 0.0, 0, 0),
             asked(bits, shift, others, otherwise),
-        ]);
+        ];
+        let outcomes = check(&forms, &none());
+        assert_eq!(outcomes[0].status, status, "{outcomes:?}");
+    }
+
+    fn none() -> Result<Answers, Unasked> {
+        Err(Unasked {
+            status: SanityStatus::NotDone,
+            reason: "it was not asked".to_owned(),
+        })
+    }
+
+    #[test_case(0.0, SanityStatus::Failed; "the base again")]
+    #[test_case(0.3, SanityStatus::Failed; "hardly the adapter")]
+    #[test_case(1.0, SanityStatus::Passed; "the adapter")]
+    fn a_file_without_a_light_adapter_is_found(share: f64, status: SanityStatus) {
+        let answers = |share: f64, noise: f64| {
+            let score = |idx: usize| TokenScore {
+                nll: 2.0 + share * 0.02 * (idx as f64).sin() + noise * (7.0 * idx as f64).cos(),
+                likeliest: 0,
+            };
+            Answers {
+                probes: vec![(0..400).map(score).collect()],
+                ..Answers::default()
+            }
+        };
+        let form = |share: f64, noise: f64| Asked {
+            form: Form::Gguf(Path::new("candidate.gguf")),
+            bits: 8.5,
+            answers: Ok(answers(share, noise)),
+        };
+        let base = Ok(answers(0.0, 0.0));
+        let outcomes = check(&[form(1.0, 0.0), form(share, 0.02)], &base);
         assert_eq!(outcomes[0].status, status, "{outcomes:?}");
     }
 
     #[test]
     fn one_form_agrees_with_nothing() {
-        assert_eq!(check(&[]).len(), 1);
-        let outcomes = check(&[asked(16.0, 0.0, 0, 0)]);
+        assert_eq!(check(&[], &none()).len(), 1);
+        let outcomes = check(&[asked(16.0, 0.0, 0, 0)], &none());
         assert_eq!(outcomes[0].status, SanityStatus::NotDone);
     }
 }

@@ -130,7 +130,7 @@ fn of_models(
     });
     match without_probes(SanityCheck::Agreement, measured.name()) {
         Some(outcome) => checks.push(outcome),
-        None => checks.extend(agreement::check(&asked)),
+        None => checks.extend(agreement::check(&asked, &base)),
     }
     for one in &asked {
         let is_file = matches!(one.form, Form::Gguf(_));

@@ -91,6 +91,7 @@ impl Preflight {
             &data_report,
             &data.report.warnings,
         );
+        warnings.extend(warnings::beyond_context(&opened.model, &data.examples));
         let resume = resume.unwrap_or_else(|| match &opened.resume_from_checkpoint {
             Some(checkpoint) => Resume::Checkpoint(checkpoint.clone()),
             None => Resume::Anew,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use shipworthy_datasets::{DatasetWarning, TokenisedExample};
-use shipworthy_models::Training;
+use shipworthy_models::{ModelConfig, Training};
 use shipworthy_reports::loss_warnings;
 use shipworthy_schema::finetune::Objective;
 use shipworthy_schema::{TrainingDataReport, TrainingLogEntry, TrainingMetrics, TrainingWarning};
@@ -72,6 +72,27 @@ pub(super) fn before(
         }
     }
     warnings
+}
+
+/// Says how many examples are longer than the model's context, where its configuration tells that.
+pub(super) fn beyond_context(
+    model: &Path,
+    examples: &[TokenisedExample],
+) -> Option<TrainingWarning> {
+    let sizes = ModelConfig::read(model).ok()?;
+    let context = sizes.hyper_parameters().ok()?.max_position_embeddings as usize;
+    let lengths = examples.iter().map(|one| one.tokens.len());
+    let longer: Vec<usize> = lengths.filter(|length| *length > context).collect();
+    let longest = longer.iter().max()?;
+    Some(TrainingWarning::Other {
+        what: format!(
+            "{} of {} examples are longer than the {context} tokens of the base's context \
+             (max_position_embeddings), the longest has {longest}: it has never seen such positions.",
+            longer.len(),
+            examples.len(),
+        ),
+        mend: format!("Set max_length to at most {context}, or take a base with a longer context."),
+    })
 }
 
 /// Returns what the numbers of a run say; that nothing was held out is said before.

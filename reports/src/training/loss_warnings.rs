@@ -38,7 +38,10 @@ pub fn loss_warnings(log: &[TrainingLogEntry], objective: Objective) -> Vec<Trai
         let is_of_replies = objective == Objective::Sft;
         let eval_loss = evaluation.last().map(|(_, loss)| *loss);
         let gap = eval_loss.map_or(first - last, |held_out| held_out - last);
-        let has_repeated = log.last().is_some_and(|entry| entry.epoch > 1.0);
+        // A log without passes has 0 there.
+        let met_once = log
+            .last()
+            .is_some_and(|entry| entry.epoch > 0.0 && entry.epoch <= 1.0);
         let zero = training.iter().find(|(_, loss)| *loss < ZERO);
         if let Some(&(step, loss)) = zero {
             warnings.push(TrainingWarning::ZeroLoss { step, loss });
@@ -50,7 +53,7 @@ pub fn loss_warnings(log: &[TrainingLogEntry], objective: Objective) -> Vec<Trai
         } else if is_of_replies
             && last < MEMORISING
             && gap > GAP
-            && has_repeated
+            && !met_once
             && !is_falling(&evaluation)
         {
             warnings.push(TrainingWarning::OverfittingRisk {
