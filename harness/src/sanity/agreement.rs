@@ -116,7 +116,7 @@ fn compare(reference: &Asked<'_>, other: &Asked<'_>, base: Option<&Answers>) -> 
             && 1.0 - figures.same_likeliest <= times * (1.0 - min_same)
     };
     let outcome = match figures.read_otherwise {
-        _ if share.is_some_and(|share| share.is_below_half()) => {
+        _ if share.is_some_and(ShareOfChange::is_below_half) => {
             let detail = format!(
                 "{said}; it has {:.0} % of what {} changes in the base: it is nearer to the base",
                 figures.share_of_change.unwrap_or_default() * 100.0,
