@@ -71,6 +71,11 @@ fn history(project: &Project, config: &Config) -> Result<Option<(String, History
 }
 
 /// Returns a count as JSON; what is expected on average need not be whole.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is whole and in range"
+)]
 fn count(count: f64) -> Value {
     // Whole numbers below this are exact.
     const LIMIT: f64 = 9_007_199_254_740_992.0;
