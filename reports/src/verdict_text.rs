@@ -76,7 +76,12 @@ fn headline(decision: &Decision, baseline: &ModelName) -> String {
 /// Tells whether any safety criterion was scored.
 fn is_of_safety(decision: &Decision) -> bool {
     let mut reasons = decision.reasons.iter();
-    reasons.any(|reason| matches!(reason, Reason::NoSafetyRegression { .. }))
+    reasons.any(|reason| {
+        matches!(
+            reason,
+            Reason::NoSafetyRegression { .. } | Reason::ZeroViolations { .. }
+        )
+    })
 }
 
 fn is_worse(decision: &Decision) -> bool {
